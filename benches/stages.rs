@@ -77,7 +77,7 @@ fn rows(records: u32) -> Rows {
     let report = model(&xml(records, 1));
     let verdicts: Vec<Verdict> = judge::judge(&report).0;
     let mut collector = Collector::new();
-    collector.push(&report, &verdicts, SenderAuth::Unknown);
+    collector.push(&report, (&verdicts, SenderAuth::Unknown), usize::MAX, |_| {});
     collector.take()
 }
 

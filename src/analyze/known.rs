@@ -6,7 +6,7 @@
 //! address any name.
 
 use super::foreign::Foreign;
-use super::question::HostName;
+use super::host_name::HostName;
 use crate::judge::{is_within, organizational};
 use crate::model::{Text, is_in_network};
 use serde::Deserialize;

@@ -16,8 +16,10 @@ pub(crate) mod form;
 mod answers;
 
 mod events;
+mod explained_by;
 
 mod foreign;
+mod host_name;
 
 mod known;
 #[cfg(test)]
@@ -44,15 +46,16 @@ pub use answers::explain::{ExplainedRow, Explainer, Explanation};
 pub use answers::row_sample::{RowSample, SampledRow};
 pub use answers::summary::{Changes, DomainSummary, SCHEMA, Summary, SummaryPeriod};
 pub use answers::{
-    Action, ActionState, Answers, Change, Confidence, DnsState, DomainState, ExplainedBy, HeldBy, KeyProblem, Level,
-    Losing, Overview, OverviewDomain, OverviewRow, QuestionAnswer, Readiness, ReadinessVerdict, Repair, RepairCount,
-    Sender, SenderChange, SenderChanges, SenderName, ServerOrigin, ServiceHelp, Spoofing, Tracking,
+    Action, ActionState, Answers, Change, Confidence, DnsState, DomainState, HeldBy, KeyProblem, Level, Losing,
+    Overview, OverviewDomain, OverviewRow, QuestionAnswer, Readiness, ReadinessVerdict, Repair, RepairCount, Sender,
+    SenderChange, SenderChanges, SenderName, ServerOrigin, ServiceHelp, Spoofing, Tracking,
 };
 pub use census::{Census, CensusTaker, CountedText, DomainMethod, ReporterCensus};
 pub use events::{
     Ended, EventChanges, EventFacts, EventKind, EventQuestion, EventSeverity, Incident, IncidentDetails, KnownEvent,
     Rhythm, compare, is_same, reporter_identity,
 };
+pub use explained_by::ExplainedBy;
 pub use figures::policies::PolicyChange;
 pub use figures::policies::PolicySeen;
 pub use figures::quality::{LoneReporter, LongReport, Quality, RepeatedReports};
@@ -60,10 +63,11 @@ pub use figures::reporters::{MissingDays, ReportedDay, ReporterDays, SilentDomai
 pub use figures::totals::{Subdomain, Totals};
 pub use figures::trend::{Comparison, FailingBy, Point};
 pub use foreign::Foreign;
+pub use host_name::HostName;
 pub use known::{Service, Services};
 pub use period::{Period, PeriodError};
 pub use question::Acknowledged;
-pub use question::{Aside, Confirmed, Contradicted, HostName, Network, Question, Watched};
+pub use question::{Aside, Confirmed, Contradicted, Network, Question, Watched};
 pub use senders::source::SourceSummary;
 pub use senders::{Evidence, Role, Roles};
 pub use sums::adder::Adder;

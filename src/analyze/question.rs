@@ -1,6 +1,7 @@
 //! The question to answer: the period, the domains, and knowledge from outside. It determines what must be read.
 
 use super::foreign::Foreign;
+use super::host_name::HostName;
 use super::known::Services;
 use super::period::{Period, date, number};
 use super::thresholds::JUDGED_DAYS;
@@ -20,7 +21,7 @@ pub struct Question {
     pub period: Option<Period>,
     /// Policy domains in canonical form; empty: all.
     pub domains: Vec<Text>,
-    /// The reader's own domains, in lower case, as far as they are known: one that no report is on is told.
+    /// The user's domains in lower case, as far as known; the summary names those without reports.
     pub own: Vec<Text>,
     /// Today in UTC, to tell whether the period is over; `None`: unknown.
     pub today: Option<Date>,
@@ -67,15 +68,6 @@ impl Watched {
             }
         }
     }
-}
-
-/// The host name of an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostName {
-    /// The name.
-    pub name: Foreign,
-    /// It resolves back to the address, so the owner of the name confirms it.
-    pub confirmed: bool,
 }
 
 /// The network of an address, according to a database.

@@ -1,5 +1,5 @@
-//! What would happen if: the stored rows judged once by the DMARC record in force and once by a proposed one, with the DNS
-//! records that are proposed beside it.
+//! Simulates a change: judges the stored rows by the current DMARC record and by a proposed one, with other proposed
+//! DNS records.
 //!
 //! Takes mail whose senders are known ([`AttributedMail`]), what is proposed ([`SimulationRequest`]) and something to ask
 //! DNS; gives one [`Simulation`], which says which messages change, whose they are, what would be lost, and what cannot be
@@ -27,11 +27,10 @@ mod zone_file;
 
 pub use error::SimulationError;
 use obstacle::Obstacle;
-pub use obstacle::ObstacleKind;
 pub use outcome::{
-    ChangeCounts, ChangedMail, ChangedSender, LossCause, LossExample, LostMail, LostSender, MailCount, ProposedRecords,
-    RecordInForce, RoleCount, SIMULATION_SCHEMA, SimulatedSender, SimulatedWeeks, Simulation, TestModeCheck, Tolerance,
-    TreeWalkCheck, UndecidableMail, UndecidableReason,
+    ChangeCounts, ChangedMail, ChangedSender, LossCause, LossExample, LostMail, LostSender, MailCount, ObstacleKind,
+    ProposedRecords, RecordInForce, RoleCount, SIMULATION_SCHEMA, SimulatedSender, SimulatedWeeks, Simulation,
+    TestModeCheck, Tolerance, TreeWalkCheck, UndecidableMail, UndecidableReason,
 };
 pub use policy_tags::{PolicyTags, TagChanges};
 pub use proposed_dns::{NotAsked, PatientLookup};

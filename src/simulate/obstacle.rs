@@ -1,39 +1,25 @@
-//! Why the verdict on some mail is not known.
+//! Why the verdict on mail is unknown.
 
-use super::UndecidableReason;
+use super::outcome::{ObstacleKind, UndecidableReason};
 use crate::analyze::Foreign;
-use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// Why a verdict is not known.
+/// Why a verdict is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Obstacle {
     /// It depends on the local part of the return path, or on the HELO name.
     SenderUnsaid,
-    /// It depends on something else that the report leaves out, as a selector or an address.
+    /// It depends on other data missing from the report, such as a selector or an address.
     Unsaid,
-    /// The key of this name has another value than in DNS: whether the sender signs with the new one is not in any report.
+    /// The proposed key of this name differs from the one in DNS: no report shows whether the sender signs with the new
+    /// one.
     KeyReplaced(String),
-    /// It depends on a lookup that failed: the name, and why.
+    /// It depends on a failed lookup: its name and the reason.
     LookupFailed(String),
 }
 
-/// What kind of reason it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ObstacleKind {
-    /// The local part of the return path, or the HELO name.
-    SenderUnsaid,
-    /// The report leaves something else out.
-    ReportIncomplete,
-    /// A key is another one than in DNS.
-    KeyReplaced,
-    /// A lookup failed.
-    LookupFailed,
-}
-
-/// Names told of each kind.
+/// Maximum number of names per kind.
 const TOLD: usize = 10;
 
 impl Obstacle {
@@ -47,7 +33,7 @@ impl Obstacle {
     }
 }
 
-/// Messages by obstacle, told by kind.
+/// Messages by kind of obstacle.
 pub(super) fn reasons(obstacles: BTreeMap<Obstacle, u64>) -> Vec<UndecidableReason> {
     let mut kinds: BTreeMap<ObstacleKind, (u64, Vec<(Reverse<u64>, String)>)> = BTreeMap::new();
     for (obstacle, messages) in obstacles {

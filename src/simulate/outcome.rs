@@ -1,46 +1,46 @@
-//! The answer of a simulation. Its JSON form is described in `present/structured/simulation.schema.json`.
+//! The result of a simulation. Its JSON format is described in `present/structured/simulation.schema.json`.
 
-use super::ObstacleKind;
 use crate::analyze::{Foreign, MailSender, Role};
 use crate::dns::dmarc::Policy;
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 use std::str::FromStr;
 
-/// The version of the JSON form: raised when a key changes its meaning or goes.
+/// The version of the JSON format: incremented when a key changes its meaning or is removed.
 pub const SIMULATION_SCHEMA: u32 = 1;
 
-/// What would happen if a proposal were carried out. Sums are messages.
+/// The effect of a proposal. Sums are messages.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Simulation {
     /// [`SIMULATION_SCHEMA`].
     pub schema: u32,
-    /// Whose mail.
+    /// The policy domain of the mail.
     pub policy_domain: Foreign,
-    /// The days that were judged.
+    /// The days that were evaluated.
     pub window: SimulatedWeeks,
-    /// The record in force.
+    /// The current record.
     pub in_force: RecordInForce,
-    /// What is proposed.
+    /// The proposal.
     pub proposed: ProposedRecords,
-    /// All mail of the days.
+    /// All mail in these days.
     pub judged: MailCount,
-    /// Mail that passes under one record only, or whose fate differs.
+    /// Mail that passes with only one of the records, or whose fate differs.
     pub changes: ChangedMail,
-    /// Changed mail whose fate gets stricter, of senders that are or may be the domain's own.
+    /// Changed mail with a stricter fate, from senders that are or may be the domain's own.
     pub lost: LostMail,
-    /// Mail whose verdict hangs on what no report holds, or on a lookup that failed; in no other sum but `judged`.
+    /// Mail whose verdict depends on data missing from reports or on a failed lookup; included in no other sum but
+    /// `judged`.
     pub undecidable: UndecidableMail,
-    /// What receivers said of test mode, beside what the simulation says.
+    /// Comparison of the simulation with what receivers reported about test mode.
     pub test_mode: TestModeCheck,
-    /// The tree walk of RFC 9989 beside the suffix list; `None`: not compared, as DNS was not asked or did not answer.
+    /// Comparison of the tree walk of RFC 9989 with the suffix list; `None`: DNS was not queried or did not answer.
     pub tree_walk: Option<TreeWalkCheck>,
-    /// What may be lost.
+    /// The number of messages that may be lost.
     pub tolerated: MailCount,
 }
 
 impl Simulation {
-    /// 0 where no more is lost than is tolerated, 1 where more is, 2 where it depends on a lookup that failed.
+    /// 0 if no more is lost than tolerated, 1 if more is lost, 2 if it depends on a failed lookup.
     pub fn exit_code(&self) -> u8 {
         if self.lost.messages > self.tolerated.messages {
             1
@@ -52,7 +52,7 @@ impl Simulation {
     }
 }
 
-/// Whole ISO weeks, the first and the last day inside, UTC.
+/// Whole ISO weeks in UTC; both days are included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SimulatedWeeks {
     /// A Monday.
@@ -61,28 +61,28 @@ pub struct SimulatedWeeks {
     /// A Sunday.
     #[serde(serialize_with = "day")]
     pub to: Date,
-    /// How many.
+    /// The number.
     pub weeks: u16,
 }
 
-/// The DMARC record in force, as reports show it.
+/// The current DMARC record, according to reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RecordInForce {
-    /// The day of the reports; `None`: no report shows a policy.
+    /// The day of the reports; `None`: no report has a policy.
     #[serde(serialize_with = "day_or_null")]
     pub day: Option<Date>,
-    /// Its tags that are not the defaults.
+    /// Its tags that differ from the defaults.
     pub dmarc: String,
 }
 
-/// The records as proposed.
+/// The proposed records.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ProposedRecords {
-    /// The tags of the DMARC record that are not the defaults.
+    /// The tags of the DMARC record that differ from the defaults.
     pub dmarc: String,
-    /// The SPF record of the domain, where it is replaced.
+    /// The SPF record of the domain, if replaced.
     pub spf: Option<Foreign>,
-    /// Selectors whose keys are taken away.
+    /// Selectors whose keys are removed.
     pub removed_selectors: Vec<Foreign>,
     /// A zone file was given.
     pub zone_file: bool,
@@ -91,27 +91,27 @@ pub struct ProposedRecords {
 /// A number of messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct MailCount {
-    /// How many.
+    /// The number.
     pub messages: u64,
 }
 
-/// Changed messages by how they change: each is in `messages`, and in one of the others or several.
+/// Changed messages by kind of change: each is in `messages` and in at least one other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ChangeCounts {
     /// All.
     pub messages: u64,
-    /// Those that pass now, and would not.
+    /// Messages that pass now and would fail.
     pub newly_failing: u64,
-    /// Those that fail now, and would pass.
+    /// Messages that fail now and would pass.
     pub newly_passing: u64,
-    /// Those for which the record would ask for more than now.
+    /// Messages with a stricter fate than now.
     pub stricter: u64,
-    /// Those for which it would ask for less.
+    /// Messages with a milder fate than now.
     pub milder: u64,
 }
 
 impl ChangeCounts {
-    /// Add others.
+    /// Adds other counts.
     pub(super) fn merge(&mut self, other: Self) {
         for (sum, more) in [
             (&mut self.messages, other.messages),
@@ -125,34 +125,34 @@ impl ChangeCounts {
     }
 }
 
-/// What changes.
+/// Changed mail.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ChangedMail {
-    /// In which way.
+    /// Changes by kind.
     #[serde(flatten)]
     pub all: ChangeCounts,
-    /// By whose it is: those with messages, in the order of [`Role::ALL`].
+    /// By role of the sender, in the order of [`Role::ALL`]; only roles with messages.
     pub roles: Vec<RoleCount>,
-    /// By sender, suspects left out: most messages first, a hundred at most.
+    /// By sender, without suspects: most messages first, at most a hundred.
     pub senders: Vec<ChangedSender>,
-    /// How many more there are.
+    /// The number of entries left out.
     pub more_senders: u64,
 }
 
-/// A sender of judged mail.
+/// A sender of evaluated mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SimulatedSender {
-    /// An address, or the smallest network of several; `None`: the reports do not say.
+    /// An address, or the smallest network of several; `None`: missing from reports.
     pub address: Option<String>,
-    /// How many addresses.
+    /// The number of addresses.
     pub addresses: u64,
-    /// The mail service, where a known one is proven.
+    /// The mail service, if proven to be a known one.
     pub service: Option<Foreign>,
     /// The domain that signs most of its mail.
     pub signs_as: Option<Foreign>,
     /// The organization of the return path that SPF proves for most of its mail.
     pub returns_to: Option<Foreign>,
-    /// What it is for the domain.
+    /// Its role for the domain.
     pub role: Role,
 }
 
@@ -169,7 +169,7 @@ impl SimulatedSender {
         }
     }
 
-    /// What it is best known as: its service, else the domain it authenticates as.
+    /// Its most recognizable name: its service, else the domain it authenticates as.
     pub(crate) fn name(&self) -> Option<&Foreign> {
         self.service.as_ref().or(self.signs_as.as_ref()).or(self.returns_to.as_ref())
     }
@@ -178,10 +178,10 @@ impl SimulatedSender {
 /// A sender whose mail changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChangedSender {
-    /// Who it is.
+    /// The sender.
     #[serde(flatten)]
     pub sender: SimulatedSender,
-    /// In which way its mail changes.
+    /// Changes of its mail by kind.
     #[serde(flatten)]
     pub changes: ChangeCounts,
 }
@@ -189,51 +189,51 @@ pub struct ChangedSender {
 /// Changed messages of the senders of one role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RoleCount {
-    /// What the senders are for the domain.
+    /// The role of the senders for the domain.
     pub role: Role,
-    /// In which way they change.
+    /// Changes by kind.
     #[serde(flatten)]
     pub changes: ChangeCounts,
 }
 
-/// What would be lost.
+/// Mail that would be lost.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LostMail {
-    /// All: `legitimate` and `unclear`.
+    /// The sum of `legitimate` and `unclear`.
     pub messages: u64,
-    /// Of own senders and vendors.
+    /// From own senders and vendors.
     pub legitimate: u64,
-    /// Of senders that may be the domain's own.
+    /// From senders that may be the domain's own.
     pub unclear: u64,
-    /// All who lose, most messages first.
+    /// All senders that lose mail, most messages first.
     pub senders: Vec<LostSender>,
 }
 
 /// A sender that loses mail.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LostSender {
-    /// Who it is.
+    /// The sender.
     #[serde(flatten)]
     pub sender: SimulatedSender,
     /// Messages.
     pub messages: u64,
-    /// Why most of them are lost.
+    /// The cause of most losses.
     pub cause: LossCause,
     /// One of its rows.
     pub example: LossExample,
 }
 
-/// Why mail is lost.
+/// Causes of lost mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossCause {
-    /// It fails already; the policy gets stricter.
+    /// It already fails; the policy becomes stricter.
     Policy,
-    /// It passes by DKIM alone now, and would not.
+    /// It only passes by DKIM now, and would fail.
     Dkim,
-    /// It passes by SPF alone now, and would not.
+    /// It only passes by SPF now, and would fail.
     Spf,
-    /// It passes by both now, and would by neither.
+    /// It passes by both now, and would pass by neither.
     DkimAndSpf,
 }
 
@@ -243,7 +243,7 @@ pub struct LossExample {
     /// Its day.
     #[serde(serialize_with = "day")]
     pub day: Date,
-    /// Who reported it.
+    /// The reporter.
     pub org_name: Foreign,
     /// The From domain.
     pub header_from: Foreign,
@@ -251,59 +251,73 @@ pub struct LossExample {
     pub dkim: Vec<Foreign>,
     /// Its return path: `bounce.example.com pass`.
     pub spf: Option<Foreign>,
-    /// What the record in force asks for it.
+    /// Its fate by the current record.
     pub fate: Policy,
-    /// What the proposed one asks for it.
+    /// Its fate by the proposed record.
     pub proposed_fate: Policy,
 }
 
-/// What cannot be decided.
+/// Mail whose verdict cannot be decided.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct UndecidableMail {
     /// All.
     pub messages: u64,
-    /// Why, most messages first.
+    /// The reasons, most messages first.
     pub reasons: Vec<UndecidableReason>,
 }
 
 impl UndecidableMail {
-    /// Messages that hang on a lookup that failed.
+    /// Messages that depend on a failed lookup.
     pub fn failed_lookups(&self) -> u64 {
         let failed = self.reasons.iter().find(|reason| reason.reason == ObstacleKind::LookupFailed);
         failed.map_or(0, |reason| reason.messages)
     }
 }
 
-/// Why some messages cannot be decided.
+/// The kind of reason why a verdict is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObstacleKind {
+    /// The local part of the return path, or the HELO name.
+    SenderUnsaid,
+    /// Other data is missing from the report.
+    ReportIncomplete,
+    /// A key differs from the one in DNS.
+    KeyReplaced,
+    /// A lookup failed.
+    LookupFailed,
+}
+
+/// Why messages cannot be decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UndecidableReason {
     /// Why.
     pub reason: ObstacleKind,
-    /// Names that it is about, and what a server said of them: those with most messages first, ten at most.
+    /// Names involved, with server errors: those with the most messages first, at most ten.
     pub details: Vec<Foreign>,
-    /// How many more there are.
+    /// The number of entries left out.
     pub more_details: u64,
     /// Messages.
     pub messages: u64,
 }
 
-/// Messages of which receivers say that test mode spared them.
+/// Messages that receivers report as exempt because of test mode.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct TestModeCheck {
     /// All.
     pub messages: u64,
-    /// Those that the simulation says the same of.
+    /// Messages for which the simulation agrees.
     pub agree: u64,
 }
 
-/// The proposal by the tree walk.
+/// The proposal evaluated with the tree walk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TreeWalkCheck {
-    /// Messages that pass under one only, or whose fate differs.
+    /// Messages that pass with only one method, or whose fate differs.
     pub messages: u64,
-    /// Those of them for which receivers that walk the tree are asked for more.
+    /// Messages with a stricter fate at receivers that use the tree walk.
     pub stricter: u64,
-    /// The From domains they were sent as.
+    /// The From domains of these messages.
     pub header_from: Vec<Foreign>,
 }
 
@@ -312,7 +326,7 @@ pub struct TreeWalkCheck {
 pub enum Tolerance {
     /// Messages.
     Messages(u64),
-    /// A share of all mail of the days, in percent.
+    /// A share of all mail in percent.
     Percent(f64),
 }
 
@@ -341,13 +355,13 @@ impl FromStr for Tolerance {
 }
 
 impl Tolerance {
-    /// The messages that may be lost of so many.
+    /// The number of messages that may be lost out of `judged`.
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u64 fits")]
     pub fn of(self, judged: u64) -> u64 {
         match self {
             Self::Messages(messages) => messages,
-            // A hair more, so that 0.1% of 1,000 is 1 in binary fractions too.
+            // Slightly more, so that 0.1% of 1,000 is 1 despite binary fractions.
             Self::Percent(percent) => (judged as f64 * percent / 100.0 + 1e-9).floor() as u64,
         }
     }

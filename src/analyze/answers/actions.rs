@@ -2,12 +2,13 @@
 //! is thin.
 
 use super::ReadinessVerdict;
-use super::repairs::{ExplainedBy, Repair, explain};
+use super::repairs::{Repair, explain};
 use super::senders::addresses;
 use super::service_help::{self, ServiceHelp};
 use super::step::EnforcementStep;
 use super::summary::DomainSummary;
 use super::tracking::{Tracking, track};
+use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::period::date;
 use crate::analyze::senders::{
     Breakage, Folded, History, Horizon, Identity, ReporterSet, Role, SenderGroup, SigningKey, SpfEntry, View, compare,

@@ -25,7 +25,7 @@ pub use changes::{SenderChange, SenderChanges};
 pub use overview::{DnsState, DomainState, Overview, OverviewDomain, OverviewRow};
 pub use questions::{Answers, Level, QuestionAnswer};
 pub use readiness::{HeldBy, Losing, Readiness, ReadinessVerdict};
-pub use repairs::{ExplainedBy, Repair, RepairCount};
+pub use repairs::{Repair, RepairCount};
 pub use senders::{Sender, SenderName, ServerOrigin};
 pub use service_help::ServiceHelp;
 pub use spoofing::Spoofing;

@@ -7,6 +7,7 @@
 use super::spf_history::{Authorized, authorized, is_spf};
 use super::summary::Summary;
 use super::{Action, ActionState, Change};
+use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::period::{date, number};
 use crate::analyze::{Foreign, Period, form};
 use crate::model::{ColumnSet, DnsChange, DnsHistory, Flags, RecordType, Rows, SourceAddress};
@@ -25,21 +26,6 @@ const COMPARED: i64 = 7;
 /// What proves a repair.
 const PROVING_REPORTERS: usize = 2;
 const PROVING_DAYS: usize = 3;
-
-/// A change in DNS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ExplainedBy {
-    /// The day the new state was first seen.
-    #[serde(serialize_with = "form::day")]
-    pub day: Date,
-    /// The name of the record.
-    pub name: Foreign,
-    /// The type of the record.
-    #[serde(rename = "type")]
-    pub record_type: &'static str,
-    /// `added`, `removed` or `changed`.
-    pub change: &'static str,
-}
 
 /// What happened after a change that removes the cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,11 +1,11 @@
 //! Sums that do not depend on sources: words, patterns and their sums, sums by domain and day, report heads. They are
 //! small, and shared by all threads.
 
-use super::adder::Scope;
 use super::classes::Classes;
 use super::facts::Pattern;
 use super::heads::Heads;
 use super::interner::{InternedColumn, Interner, Keyed, NONE, OTHER};
+use super::scope::Scope;
 use super::statistics::Sums;
 use crate::analyze::period::{self, DAYS};
 use crate::analyze::question::Question;

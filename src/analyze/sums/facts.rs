@@ -30,7 +30,7 @@ pub(crate) struct Pattern {
     pub(crate) mismatch: u32,
     /// The first override reason.
     pub(crate) reason: u32,
-    /// 0 is the oldest period of the history, the last one the requested period; or [`super::adder::OLDER`].
+    /// 0 is the oldest period of the history, the last one the requested period; or [`super::scope::OLDER`].
     pub(crate) window: u8,
     /// Whether the report's mail was a proven forgery.
     pub(crate) unproven: bool,

@@ -9,6 +9,7 @@ pub(crate) mod facts;
 pub(crate) mod heads;
 pub(crate) mod interner;
 mod messages;
+mod scope;
 pub(crate) mod shards;
 mod statistics;
 mod tail;

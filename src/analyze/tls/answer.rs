@@ -2,7 +2,7 @@
 
 use super::advice::TlsAdvice;
 use super::sums::{CauseSums, PolicyKey, PolicySums, SessionSums, TlsSums};
-use crate::analyze::answers::ExplainedBy;
+use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::period::date;
 use crate::analyze::thresholds::TLS_CHANCE_ONE_IN;
 use crate::analyze::{Foreign, form};

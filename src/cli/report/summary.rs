@@ -250,6 +250,9 @@ fn check_use(args: &SummaryArgs, of_customers: bool) -> anyhow::Result<()> {
     if args.rhythm.wants_mail() && args.mail_to.is_empty() && !args.mail {
         return Err(anyhow!("--quiet-if-well, --heartbeat: expected --mail-to or --mail beside it, found neither"));
     }
+    if args.resend && !args.mail {
+        return Err(anyhow!("--resend: expected --mail beside it, found none"));
+    }
     if args.mail && !of_customers {
         return Err(anyhow!("--mail: expected --each-customer or --customer NAME beside it, found neither")
             .hint("--mail-to ADDRESS sends the summary of all domains"));

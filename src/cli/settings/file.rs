@@ -52,10 +52,11 @@ impl Settings {
     /// defaults.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         if let Some(file) = file {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| file.display().to_string())
-                .context("settings")
-                .hint("write one with `dmarquet config init`")?;
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                let missing = error.kind() == io::ErrorKind::NotFound;
+                let error = anyhow!(error).context(file.display().to_string()).context("settings");
+                if missing { error.hint("write one with `dmarquet config init`") } else { error }
+            })?;
             return Self::parse(&text, file);
         }
         for file in usual_places() {

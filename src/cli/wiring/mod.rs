@@ -2,6 +2,7 @@
 
 pub(crate) mod asked;
 pub(crate) mod customers;
+mod dns_verifier;
 pub(crate) mod geoip;
 pub(crate) mod ingest_run;
 pub(crate) mod logo;

@@ -4,7 +4,7 @@
 //! The child is this program, started with a special first argument that is not in the help. It reads items from
 //! standard input, each preceded by its lengths, and answers each with one byte.
 
-use super::verifier;
+use super::dns_verifier;
 use crate::ingest::{self, IngestOptions, MailVerifier, StoreJob, StoredAlone, Survival, Trial, TrialItem};
 use crate::store::Writer;
 use jiff::Timestamp;
@@ -48,7 +48,7 @@ pub(crate) fn child() -> ExitCode {
     std::thread::spawn(work).join().unwrap_or_else(|_| ExitCode::from(PANICKED))
 }
 
-/// What a child is told beside that it is one.
+/// Additional arguments of a child.
 #[derive(Debug, Default, Clone)]
 struct ChildArgs {
     /// The store that it is to put items into.
@@ -86,7 +86,7 @@ impl ChildArgs {
     /// How the child works on items: as the run that waits does.
     fn options(&self) -> IngestOptions {
         let verifier: Option<Arc<dyn MailVerifier>> =
-            self.servers.clone().and_then(|servers| verifier::over_dns(servers).ok());
+            self.servers.clone().and_then(|servers| dns_verifier::over_dns(servers).ok());
         let (now, trust) = match &self.job {
             Some(job) => (Timestamp::from_millisecond(job.now).unwrap_or_default(), job.trust.clone()),
             None => Default::default(),

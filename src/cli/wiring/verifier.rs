@@ -2,15 +2,13 @@
 //!
 //! Without `--verify`, or `verify` in the settings, nothing here uses the network.
 
+use super::dns_verifier::DnsVerifier;
 use super::ingest_run::count;
 use super::trial::Trials;
 use crate::cli::terminal::output::Talk;
 use crate::dns::lookup::keyring::Keyring;
 use crate::dns::lookup::resolver::{self, ResolverError};
-use crate::dns::verify::proof;
-use crate::ingest::{IngestOptions, MailVerifier, Trial};
-use crate::model::{Proof, RawMail, ReportKind};
-use jiff::Timestamp;
+use crate::ingest::{IngestOptions, Trial};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -31,20 +29,6 @@ pub(crate) struct Verification {
     verifier: Option<Arc<DnsVerifier>>,
     /// DNS servers to ask; if empty, the system's.
     servers: Vec<SocketAddr>,
-}
-
-/// A verifier that looks up keys on these servers; without any, on the system's.
-pub(super) fn over_dns(servers: Vec<SocketAddr>) -> Result<Arc<dyn MailVerifier>, ResolverError> {
-    Ok(Arc::new(DnsVerifier(Keyring::new(servers)?)))
-}
-
-#[derive(Debug)]
-struct DnsVerifier(Keyring);
-
-impl MailVerifier for DnsVerifier {
-    fn proof(&self, mail: &RawMail, arrival: Timestamp, kind: ReportKind) -> Proof {
-        proof::proof(mail, arrival, kind, &self.0)
-    }
 }
 
 impl Verification {

@@ -1,27 +1,12 @@
-//! What changed, the most urgent first: a head in two words, and a sentence.
+//! What changed, most urgent first: a short heading and a sentence.
 
-use super::shared::{Mark, NAMED};
+use super::shared::{Mark, NAMED, News};
 use super::tls;
 use crate::analyze::{Changes, DomainSummary, PolicyChange, Role, SenderChange, SilentDomain, SilentReporter, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
 use jiff::ToSpan as _;
-use serde::Serialize;
-
-/// One change.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct News {
-    pub(crate) mark: Mark,
-    pub(crate) head: &'static str,
-    pub(crate) text: String,
-}
-
-impl News {
-    fn new(mark: Mark, head: &'static str, text: String) -> Self {
-        Self { mark, head, text }
-    }
-}
 
 /// All of them.
 pub(super) fn news(summary: &Summary) -> Vec<News> {
@@ -53,7 +38,7 @@ pub(super) fn news(summary: &Summary) -> Vec<News> {
         news.extend(first_of(&changes.silent_reporters, "silent reporters", silent_reporter));
     }
     news.extend(tls::news(summary));
-    // The worst first; within that as they are.
+    // The worst first; a stable sort.
     news.sort_by_key(|news| match news.mark {
         Mark::Spoof => 0,
         Mark::Fix => 1,
@@ -73,7 +58,7 @@ fn nothing(summary: &Summary) -> News {
     News::new(Mark::Good, "Unchanged", text.to_owned())
 }
 
-/// The first few of a kind, and how many more there are.
+/// The first few of a kind, and the number of others.
 fn first_of<T>(changes: &[T], what: &str, news: impl Fn(&T) -> News) -> Vec<News> {
     let mut told: Vec<News> = changes.iter().take(NAMED).map(news).collect();
     let more = changes.len().saturating_sub(NAMED) as u64;
@@ -84,7 +69,7 @@ fn first_of<T>(changes: &[T], what: &str, news: impl Fn(&T) -> News) -> Vec<News
     told
 }
 
-/// Whether there is no report of anybody on anything any more: one fault, not one for each domain and reporter.
+/// Whether all reports have stopped: one problem, not one per domain and reporter.
 fn is_silent(summary: &Summary) -> bool {
     let last = summary.changes.silent_domains.iter().map(|domain| domain.last_report).max();
     let empty = &summary.quality.empty_days;
@@ -92,7 +77,7 @@ fn is_silent(summary: &Summary) -> bool {
         || last.is_some_and(|last| (1..=3).all(|days| empty.contains(&last.saturating_add(days.days()))))
 }
 
-/// Nobody reports on anything any more.
+/// The change if all reports have stopped.
 fn silence(changes: &Changes, period: &str) -> Option<News> {
     let last = changes.silent_domains.iter().map(|domain| domain.last_report).max();
     let last = last.max(changes.silent_reporters.iter().map(|reporter| reporter.last_report).max())?;
@@ -162,7 +147,7 @@ fn rate(domain: &DomainSummary, weeks: bool) -> News {
         (comparison.pass_rate_usual, format!(", {median} {}", words::share(comparison.pass_rate_usual)))
     });
     let down = now.is_some_and(|now| now.share() < usual);
-    // Where it is not the reader's own mail that fails, there is nothing to fix.
+    // If the failing mail is not the user's, there is nothing to fix.
     let by = domain.trend.last().and_then(|point| point.failing).unwrap_or_default();
     let cause = match (by.spoofed, by.forwarded, by.yours + by.unclear) {
         (spoofed, forwarded, yours) if yours.saturating_mul(10) < spoofed && forwarded < spoofed => {

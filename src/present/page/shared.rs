@@ -1,13 +1,13 @@
-//! What all parts of the page need.
+//! Shared by all parts of the page.
 
 use crate::analyze::{Action, Rate, Summary};
 use crate::present::wording::numbers::percent;
 use serde::{Deserialize, Serialize};
 
-/// How many changes of a kind a page names.
+/// Maximum number of changes of a kind on a page.
 pub(crate) const NAMED: usize = 5;
 
-/// What a state means. Every rendering says it in words too.
+/// The meaning of a state. Every format also has it in words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Mark {
@@ -17,13 +17,13 @@ pub(crate) enum Mark {
     Fix,
     /// Spoofed, and not blocked.
     Spoof,
-    /// Nothing to act on.
+    /// Nothing to do.
     #[default]
     Calm,
 }
 
 impl Mark {
-    /// The symbol of a mark in text, the same everywhere.
+    /// The symbol of a mark in text.
     pub(crate) const fn symbol(self) -> &'static str {
         match self {
             Self::Good => "✓",
@@ -34,7 +34,7 @@ impl Mark {
     }
 }
 
-/// The actions that nobody has acknowledged, and those that have grown since.
+/// Actions that nobody has acknowledged, and those that have grown since.
 pub(crate) fn unfolded(summary: &Summary) -> impl Iterator<Item = &Action> {
     summary.actions.iter().filter(|action| !action.tracking.folded)
 }
@@ -42,4 +42,18 @@ pub(crate) fn unfolded(summary: &Summary) -> impl Iterator<Item = &Action> {
 /// A share of messages, for a table.
 pub(crate) fn share(part: u64, whole: u64) -> String {
     percent(Rate::of(part, whole))
+}
+
+/// One change.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct News {
+    pub(crate) mark: Mark,
+    pub(crate) head: &'static str,
+    pub(crate) text: String,
+}
+
+impl News {
+    pub(super) fn new(mark: Mark, head: &'static str, text: String) -> Self {
+        Self { mark, head, text }
+    }
 }

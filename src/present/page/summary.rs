@@ -1,12 +1,12 @@
-//! The summary put into words and tables, in reading order.
+//! The summary in words and tables, in reading order.
 
-use super::changes::{self, News};
+use super::changes;
 use super::domains::{self, DomainLine};
 use super::doubts::{self, Doubt};
 use super::reporting::{self, ReporterStrip};
 use super::results::{self, ResultBar, ResultColumns};
 use super::senders::{self, SenderList, SuspectFold};
-use super::shared::unfolded;
+use super::shared::{News, unfolded};
 use super::tiles::{self, Tile};
 use super::tls::{self, TlsSection};
 use super::{lead, quality};
@@ -17,41 +17,41 @@ use crate::present::wording::numbers::{count, counted};
 use crate::present::wording::words;
 use serde::Serialize;
 
-/// How many things to do a page tells at length.
+/// Maximum number of actions described on a page.
 const INSTRUCTIONS: usize = 10;
 
-/// All that is shown.
+/// The content.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Page {
-    /// What stands around it.
+    /// Title, logo and footer.
     pub(crate) brand: Brand,
     pub(crate) title: String,
-    /// The days, and how many reports speak of them.
+    /// The days, and the number of reports about them.
     pub(crate) days: String,
     pub(crate) reports: String,
     /// What happened, in a few sentences.
     pub(crate) lead: Vec<String>,
     pub(crate) tiles: Vec<Tile>,
     pub(crate) actions: Vec<Instruction>,
-    /// How many there are, and how many more than told.
+    /// Their number, and how many are omitted.
     pub(crate) actions_note: String,
     pub(crate) doubts: Vec<Doubt>,
-    /// Where the messages come from; `None` where there are none.
+    /// Where the messages come from; `None` without messages.
     pub(crate) results: Option<ResultBar>,
     /// The same over the last periods.
     pub(crate) history: Option<ResultColumns>,
     pub(crate) changes: Vec<News>,
     pub(crate) domains: Vec<DomainLine>,
-    /// So many domains that they have a table, and only those that stand out are told of at length.
+    /// Whether there are so many domains that only notable ones have details.
     pub(crate) tabled: bool,
-    /// How far the domains are, and where to find the rest; empty where there is nothing to say.
+    /// The readiness of the domains, and where to find the rest; may be empty.
     pub(crate) domains_note: String,
-    /// TLS between mail servers; `None` where no report speaks of it.
+    /// TLS between mail servers; `None` without TLS reports.
     pub(crate) tls: Option<TlsSection>,
-    /// Senders by what they are; those of the reader come first.
+    /// Senders by role; the user's own come first.
     pub(crate) senders: Vec<SenderList>,
     pub(crate) suspects: Option<SuspectFold>,
-    /// More than one domain: each sender says which.
+    /// Whether there is more than one domain, so that each sender shows its own.
     pub(crate) many_domains: bool,
     pub(crate) senders_note: Vec<String>,
     /// Who reported on which day.
@@ -61,7 +61,7 @@ pub(crate) struct Page {
     pub(crate) explain: String,
 }
 
-/// Put a summary into words.
+/// Describes a summary.
 pub(crate) fn page(summary: &Summary, branding: &Branding) -> Page {
     let domains = domains::domains(summary);
     let empty = summary.totals.sums.messages == 0;
@@ -97,7 +97,7 @@ fn title(summary: &Summary) -> String {
     summary.period.week.as_ref().map_or_else(|| "DMARC summary".to_owned(), |week| format!("DMARC summary, {week}"))
 }
 
-/// `Mon, Nov 16 to Sun, Nov 22 (UTC)`; with years where they are two.
+/// `Mon, Nov 16 to Sun, Nov 22 (UTC)`; with years if they differ.
 fn days(summary: &Summary) -> String {
     let Some((from, to)) = summary.period.from.zip(summary.period.to) else { return String::new() };
     let year = if from.year() == to.year() { String::new() } else { format!(", {}", from.year()) };
@@ -118,7 +118,7 @@ fn reports(summary: &Summary) -> String {
     )
 }
 
-/// How many actions there are, and what the page leaves out.
+/// The number of actions, and how many are omitted.
 fn actions_note(summary: &Summary) -> String {
     let told = unfolded(summary).count() as u64;
     let all = told.saturating_add(summary.more_actions);

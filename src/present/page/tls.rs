@@ -1,9 +1,8 @@
-//! TLS between mail servers, as TLS reports show it: a line for each domain and type of policy, then why sessions failed.
+//! TLS between mail servers from TLS reports: a line for each domain and policy type, then the causes of failures.
 //!
-//! Sessions are added up over domains for one cause, and never over types of policy.
+//! Sessions of one cause are added up over domains, but never over policy types.
 
-use super::changes::News;
-use super::shared::Mark;
+use super::shared::{Mark, News};
 use crate::analyze::{ExplainedBy, Foreign, Rate, Summary, TlsAdvice, TlsCause, TlsSummary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
@@ -15,23 +14,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Lines of the table.
 const LINES: usize = 30;
-/// Causes told of.
+/// Maximum number of causes.
 const CAUSES: usize = 15;
-/// Hosts and domains that a sentence names.
+/// Maximum number of hosts and domains in a sentence.
 const NAMED: usize = 3;
 
-/// All that is shown of it.
+/// The section about TLS.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TlsSection {
-    /// What stands above the table.
+    /// The text above the table.
     pub(crate) note: String,
     pub(crate) lines: Vec<TlsLine>,
     pub(crate) causes: Vec<TlsCauseLine>,
-    /// What is left out, and what the numbers cannot be trusted for.
+    /// Omissions and limitations.
     pub(crate) notes: Vec<String>,
 }
 
-/// A domain under one type of policy.
+/// A domain and policy type.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TlsLine {
     pub(crate) domain: String,
@@ -40,7 +39,7 @@ pub(crate) struct TlsLine {
     pub(crate) sessions: String,
     pub(crate) failed: String,
     pub(crate) rate: String,
-    /// The rate of the period before; empty where nothing is known of it.
+    /// The rate of the previous period; empty if unknown.
     pub(crate) before: String,
     pub(crate) reporters: String,
     pub(crate) mark: Mark,
@@ -57,7 +56,7 @@ pub(crate) struct TlsCauseLine {
     pub(crate) facts: String,
 }
 
-/// The section; `None` where no report speaks of TLS.
+/// The section; `None` without TLS reports.
 pub(super) fn section(summary: &Summary) -> Option<TlsSection> {
     let left_out = summary.quality.tls_left_out_reports;
     if summary.tls.is_empty() && left_out == 0 {
@@ -141,7 +140,7 @@ fn first_title(tls: &TlsSummary) -> String {
 }
 
 fn lower(text: &str) -> String {
-    // Acronyms stay.
+    // Acronyms are kept.
     if text.chars().nth(1).is_some_and(char::is_uppercase) {
         return text.to_owned();
     }
@@ -153,7 +152,7 @@ fn domain(tls: &TlsSummary) -> String {
     tls.policy_domain.as_ref().map_or_else(|| "no domain given".to_owned(), |domain| Clean::new(domain).to_string())
 }
 
-/// A type of policy as people call it.
+/// The common name of a policy type.
 fn kind(policy_type: Option<&Foreign>) -> String {
     match policy_type.map(Foreign::as_written) {
         Some("sts") => "MTA-STS".to_owned(),
@@ -182,7 +181,7 @@ fn listed(names: &[String]) -> String {
     words::list(names.to_vec())
 }
 
-/// One cause under one type of policy, over all domains that share the hosts.
+/// One cause for one policy type, over all domains that share the hosts.
 struct SharedCause<'a> {
     cause: &'a TlsCause,
     of: Vec<(&'a TlsSummary, &'a TlsCause)>,
@@ -192,7 +191,7 @@ struct SharedCause<'a> {
 fn causes<'a>(all: &[&'a TlsSummary]) -> Vec<SharedCause<'a>> {
     let mut shared: BTreeMap<_, SharedCause<'a>> = BTreeMap::new();
     for (tls, cause) in all.iter().flat_map(|tls| tls.causes.iter().map(move |cause| (*tls, cause))) {
-        // What is wrong with the policy itself is wrong with one domain.
+        // A problem of the policy itself concerns one domain only.
         let own = cause.mx.is_empty() || cause.advice().result_type.starts_with("sts-");
         let key = (&tls.policy_type, &cause.result_type, &cause.mx, own.then_some(&tls.policy_domain));
         shared.entry(key).or_insert_with(|| SharedCause { cause, of: Vec::new() }).of.push((tls, cause));
@@ -246,7 +245,7 @@ impl SharedCause<'_> {
         format!("{named} at {}", listed(&hosts))
     }
 
-    /// What becomes of the mail.
+    /// The effect on mail.
     fn consequence(&self) -> &'static str {
         let modes: BTreeSet<&str> =
             self.of.iter().filter_map(|(tls, _)| Some(tls.mode.as_ref()?.as_written())).collect();
@@ -292,7 +291,7 @@ impl SharedCause<'_> {
         text
     }
 
-    /// Since when, and whether that is news.
+    /// Since when, and whether it is new.
     fn since(&self, summary: &Summary) -> Option<String> {
         let first: Option<Date> = self.of.iter().filter_map(|(_, cause)| cause.first_seen).min();
         let before = self.of.iter().fold(0_u64, |sum, (_, cause)| sum.saturating_add(cause.failed_before));
@@ -307,7 +306,7 @@ impl SharedCause<'_> {
     }
 }
 
-/// The change in DNS after which it began.
+/// The DNS change after which it began.
 fn explained(change: &ExplainedBy) -> String {
     let what = match (change.record_type, change.change) {
         ("MTA-STS", _) => "the policy at".to_owned(),
@@ -321,7 +320,7 @@ fn explained(change: &ExplainedBy) -> String {
     format!("It began after {what} {} {became} on {}.", Clean::new(&change.name), words::weekday(change.day))
 }
 
-/// The sentence for the head of the page; `None` where nothing failed.
+/// The sentence for the top of the page; `None` if nothing failed.
 pub(super) fn lead(summary: &Summary) -> Option<String> {
     let failing = |tls: &&TlsSummary| tls.is_failing();
     let mut all: Vec<&TlsSummary> = summary.tls.iter().filter(failing).collect();
