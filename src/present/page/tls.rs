@@ -98,7 +98,8 @@ pub(super) fn section(summary: &Summary) -> Option<TlsSection> {
         note = format!("{note}, as reported by {}", listed(&names));
     }
     Some(TlsSection {
-        note: format!("{note}."),
+        // Names such as `Google Inc.` bring their own.
+        note: if note.ends_with('.') { note } else { format!("{note}.") },
         lines: all.iter().take(LINES).map(|tls| line(tls)).collect(),
         causes: causes.into_iter().take(CAUSES).map(|cause| cause.line(summary)).collect(),
         notes,

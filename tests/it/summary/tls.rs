@@ -78,7 +78,9 @@ fn each_result_type_is_told_with_its_host_its_first_day_and_what_to_do() {
 
     let before = work.run(["summary", "--week", "2026-W46"]).quiet();
     assert!(before.contains("no policy") || !before.contains("Certificate expired"), "{before}");
-    let mail = work.run(["summary", "--week", "2026-W47", "--mail-to", "a@example.com", "--dry-run"]);
+    work.write("config.toml", "[smtp]\nfrom = \"dmarc@example.com\"\nsendmail = \"/bin/false\"\n");
+    let week = ["--config", "config.toml", "summary", "--week", "2026-W47"];
+    let mail = work.run([&week[..], &["--mail-to", "a@example.com", "--dry-run"]].concat());
     assert!(mail.stdout.contains("Subject: DMARC 2026-W47: TLS sessions failed"), "{mail:?}");
     let metrics = work.run(["metrics", "--now", "2026-11-23T06:00:00Z"]).quiet();
     let sample = "dmarquet_week_tls_sessions{policy_domain=\"d2.example\",policy_type=\"sts\",result=\"failure\"} 12";
