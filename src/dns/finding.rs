@@ -332,7 +332,7 @@ codes! {
     MTA_STS_TYPE = "mta_sts.content_type" Fault "Senders may refuse a policy that does not come as text/plain.";
     MTA_STS_LARGE = "mta_sts.policy_too_large" Fault "Senders need not read a policy that is larger than 64 KB.";
     MTA_STS_LINE = "mta_sts.policy_syntax" Fault "Senders may refuse a policy that has a line without a key and a value.";
-    MTA_STS_VERSION = "mta_sts.policy_version" Fault "Senders use a policy only if it says version: STSv1.";
+    MTA_STS_VERSION = "mta_sts.policy_version" Fault "Senders use a policy only if it says `version: STSv1`.";
     MTA_STS_MODE = "mta_sts.policy_mode" Fault "Senders use a policy only if its mode is enforce, testing or none.";
     MTA_STS_MAX_AGE = "mta_sts.policy_max_age" Fault "Senders use a policy only if it says how many seconds it is valid, at most a year.";
     MTA_STS_MX = "mta_sts.policy_mx" Fault "Senders use a policy only if it names the hosts that mail may go to.";

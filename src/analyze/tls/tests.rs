@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::analyze::made::week;
-use crate::analyze::{Adder, Question, Summary};
+use crate::analyze::{Adder, Foreign, Question, Summary};
 use crate::model::{
     DnsHistory, DnsSpan, DnsValue, Domain, RecordType, ReportKey, SenderAuth, TlsFailure, TlsPolicy, TlsPolicyRow,
     WatchedName,
@@ -78,7 +78,7 @@ fn each_result_type_is_one_cause_with_words_of_its_own() {
         let [TlsCause { failed_sessions, mx, text, new, first_seen, reporters, .. }] = tls[0].causes.as_slice() else {
             panic!("{result}: {:#?}", tls[0].causes)
         };
-        let mx: Vec<&str> = mx.iter().map(|host| host.as_written()).collect();
+        let mx: Vec<&str> = mx.iter().map(Foreign::as_written).collect();
         assert_eq!((*failed_sessions, mx), (failed.unsigned_abs(), vec!["mx1.example.com", "mx2.example.com"]));
         assert_eq!((*new, first_seen.map(|day| day.to_string()), *reporters), (true, Some("2026-11-18".into()), 1));
         assert!(!text.contains("DOMAIN") && !text.contains("not define") && text.split(". ").count() >= 2, "{text}");

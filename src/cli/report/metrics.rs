@@ -37,7 +37,7 @@ const OTHER: &str = "other";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MetricsArgs {
-    /// Atomically replace this file, for the textfile collector of node_exporter [default: standard output]
+    /// Atomically replace this file, for the textfile collector of `node_exporter` [default: standard output]
     #[arg(long, value_name = "FILE", value_parser = local_path())]
     textfile: Option<PathBuf>,
     /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z

@@ -9,7 +9,7 @@ use crate::dns::hosts::mx::Delivery;
 use crate::dns::lookup::answer::{Answer, Data, DnsQuestion, Lookup, QueryType, Txt};
 use crate::dns::lookup::name;
 use crate::dns::spf::{Node, NodeState, is_spf};
-use crate::dns::transport::policy_host;
+use crate::dns::transport::{hexadecimal, policy_host};
 use crate::model::{DnsObservation, DnsValue, RecordType, WatchedName};
 use std::collections::BTreeSet;
 
@@ -125,7 +125,7 @@ fn values(name: &str, record_type: RecordType, records: Vec<Data>) -> Vec<DnsVal
             Some(DnsValue { meaning: host.to_ascii_lowercase(), text: host })
         }
         Data::Tlsa(tlsa) if record_type == RecordType::Tlsa => {
-            let digits: String = tlsa.data.iter().take(TEXT_LIMIT / 2).map(|byte| format!("{byte:02x}")).collect();
+            let digits = hexadecimal(&tlsa.data, TEXT_LIMIT / 2);
             let text = format!("{} {} {} {digits}", tlsa.usage, tlsa.selector, tlsa.matching);
             Some(DnsValue { meaning: text.clone(), text })
         }

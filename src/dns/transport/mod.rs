@@ -18,7 +18,7 @@ pub use tlsa::{HostTlsa, TlsaRecord};
 
 pub(super) use mta_sts::check as check_mta_sts;
 pub(super) use tls_rpt::check as check_tls_rpt;
-pub(super) use tlsa::check as check_tlsa;
+pub(super) use tlsa::{check as check_tlsa, hexadecimal};
 
 use crate::dns::hosts::mx::Delivery;
 

@@ -181,9 +181,10 @@ mod tests {
             (vec!["v=TLSRPTv1; rua=mailto:a@closed.example.com"], vec!["tls_rpt.target_host"], 0),
             (vec!["v=TLSRPTv1; rua=https://gone.example.com/"], vec!["tls_rpt.target_host"], 0),
         ] {
-            let lines: String = records.iter().map(|text| format!("_smtp._tls.example.com TXT {text}\n")).collect();
+            let lines: Vec<String> =
+                records.iter().map(|text| format!("_smtp._tls.example.com TXT {text}\n")).collect();
             let mut notes = Notes::default();
-            let found = check(&Zone::new(&format!("{base}{lines}")), "example.com", &mut notes);
+            let found = check(&Zone::new(&format!("{base}{}", lines.concat())), "example.com", &mut notes);
             let told: Vec<&str> = notes.findings.iter().map(|finding| finding.code.name).collect();
             assert_eq!((told, found.rua.len(), notes.unknown.len()), (codes, targets, 0), "{records:?}");
         }

@@ -7,6 +7,7 @@ use crate::dns::finding::{Notes, list};
 use crate::dns::hosts::mx::Delivery;
 use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType, Tlsa};
 use serde::Serialize;
+use std::fmt::Write;
 
 /// Hosts whose records are looked up.
 const HOSTS: usize = 20;
@@ -89,7 +90,7 @@ fn of_host(host: &str, name: &str, records: &[Tlsa], signed: Option<bool>, notes
         usage: record.usage,
         selector: record.selector,
         matching: record.matching,
-        data: hexadecimal(&record.data),
+        data: hexadecimal(&record.data, 64),
     };
     HostTlsa { host: host.to_owned(), records: records.iter().map(record).collect(), signed }
 }
@@ -110,12 +111,16 @@ fn wrong(record: &Tlsa) -> Option<String> {
 
 /// As in a zone file, with the beginning of the data.
 fn shown(record: &Tlsa) -> String {
-    let data: String = hexadecimal(&record.data).chars().take(16).collect();
+    let data = hexadecimal(&record.data, 8);
     format!("{} {} {} {data}…", record.usage, record.selector, record.matching)
 }
 
-fn hexadecimal(data: &[u8]) -> String {
-    data.iter().take(64).map(|byte| format!("{byte:02x}")).collect()
+/// The first bytes, as a zone file writes them.
+pub(in crate::dns) fn hexadecimal(data: &[u8], most: usize) -> String {
+    data.iter().take(most).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
