@@ -260,7 +260,7 @@ impl Writer {
         let published = intents::recover(&layout, &ledger)?;
         unfinished::clear(&layout, &ledger)?;
         survey::check_age(&layout, &ledger)?;
-        Ok(Self { published, notices, access, ..Self::of(layout, ledger, lock, now)? })
+        Ok(Self { access, published, notices, ..Self::of(layout, ledger, lock, now)? })
     }
 
     /// Releases the store, lets another process write it, and takes it again. Call it only between commits.
