@@ -195,7 +195,7 @@ fn what_an_earlier_version_rejected_is_read_by_a_rebuild() {
     let bytes: Vec<u8> = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     let hash = {
         use sha2::Digest as _;
-        sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
     };
     let store = work.path("store");
     let file = format!("rejected/{hash}.bin");
