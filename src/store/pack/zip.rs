@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
@@ -263,12 +264,55 @@ pub(crate) fn hash(bytes: &[u8]) -> Hash {
 
 /// Writes a pack from front to back.
 pub(crate) struct PackWriter<W: Write> {
-    zip: zip::ZipWriter<zip::write::StreamWriter<W>>,
+    /// Before `zip`, since fields are dropped in this order.
+    unfinished: Unfinished,
+    zip: zip::ZipWriter<zip::write::StreamWriter<PackOutput<W>>>,
+}
+
+/// Tells the output, when dropped, that nothing of the pack matters any more. The zip crate ends an archive that is
+/// dropped, and writes to standard error if that fails: on a full disk, beside the error that was already returned.
+struct Unfinished(Arc<AtomicBool>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The output of a pack. After an error, or once the pack is given up, it takes what comes and writes nothing.
+struct PackOutput<W> {
+    out: W,
+    given_up: Arc<AtomicBool>,
+}
+
+impl<W: Write> PackOutput<W> {
+    fn unless_given_up<T>(&mut self, otherwise: T, act: impl FnOnce(&mut W) -> io::Result<T>) -> io::Result<T> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Ok(otherwise);
+        }
+        let done = act(&mut self.out);
+        if done.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
+            self.given_up.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+}
+
+impl<W: Write> Write for PackOutput<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.unless_given_up(bytes.len(), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.unless_given_up((), W::flush)
+    }
 }
 
 impl<W: Write> PackWriter<W> {
     pub(crate) fn new(out: W) -> Self {
-        Self { zip: zip::ZipWriter::new_stream(out) }
+        let given_up = Arc::new(AtomicBool::new(false));
+        let output = PackOutput { out, given_up: Arc::clone(&given_up) };
+        Self { unfinished: Unfinished(given_up), zip: zip::ZipWriter::new_stream(output) }
     }
 
     /// Add an original: gzip as it is, XML deflated.
@@ -289,6 +333,9 @@ impl<W: Write> PackWriter<W> {
 
     /// Add the manifest, and end the pack.
     pub(crate) fn finish(mut self, manifest: &[u8]) -> io::Result<()> {
+        if self.unfinished.0.load(Ordering::Relaxed) {
+            return Err(io::Error::other("an earlier write failed"));
+        }
         self.add(MANIFEST, CompressionMethod::Deflated, manifest)?;
         self.zip.finish()?.into_inner().flush()
     }
@@ -427,6 +474,32 @@ fn damaged(path: &Path, expected: &str, found: &dyn std::fmt::Display) -> StoreE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A disk with room for so many bytes.
+    struct Disk(usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pack_whose_write_failed_is_never_finished() {
+        let original = Original::Gzip(vec![7; 500]);
+        let mut pack = PackWriter::new(Disk(400));
+        let error = pack.original("a.xml.gz", &original).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(pack.finish(b"").is_err());
+        let mut pack = PackWriter::new(Disk(600));
+        pack.original("a.xml.gz", &original).unwrap();
+        assert!(pack.finish(b"{}").is_err(), "no room for the end");
+    }
 
     fn pack(bytes: Vec<u8>) -> PackReader<io::Cursor<Vec<u8>>> {
         PackReader::new(io::Cursor::new(bytes), Path::new("pack.zip")).unwrap()

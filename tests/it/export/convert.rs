@@ -75,7 +75,8 @@ fn the_samples_in_frames_give_the_sums_of_ingest_and_a_line_for_each_item() {
     let counts = outcomes(&work);
     let count = |word: &str| counts.get(word).copied().unwrap_or_default();
     assert_eq!(counts.values().sum::<u64>(), tally["items"].as_u64().unwrap(), "{counts:?} {tally}");
-    assert_eq!(Some(count("stored")), tally["stored"]["reports"].as_u64());
+    let stored = ["reports", "tls_reports"].map(|kind| tally["stored"][kind].as_u64().unwrap());
+    assert_eq!(count("stored"), stored.iter().sum::<u64>());
     assert_eq!(Some(count("duplicate")), tally["duplicates"].as_u64());
     assert_eq!(count("set_aside"), aside);
     let Some(said) = as_pyarrow_reads(&work, &arrow) else { return };
