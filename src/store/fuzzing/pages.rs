@@ -222,7 +222,7 @@ fn records(bytes: &[u8]) -> Option<usize> {
 fn typed<T>(read: Result<T, StoreError>) -> Option<T> {
     match read {
         Ok(read) => Some(read),
-        Err(StoreError::Parquet { .. }) => None,
+        Err(StoreError::Parquet { .. } | StoreError::NewerFile { .. }) => None,
         Err(other) => panic!("expected an error of the file, found {other:?}"),
     }
 }
