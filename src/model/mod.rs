@@ -35,7 +35,7 @@ pub use rows::{
     signature_line, speaks_of_body,
 };
 pub use shared::SharedBytes;
-pub use tls_report::{AcceptedTls, TlsFailure, TlsPolicy, TlsPolicyRow, TlsReport};
+pub use tls_report::{AcceptedTls, TLS_RESULT_TYPES, TlsFailure, TlsPolicy, TlsPolicyRow, TlsReport};
 pub use verdict::{Cause, Mismatch, Verdict};
 pub use words::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope};
 

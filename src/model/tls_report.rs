@@ -5,6 +5,21 @@ use jiff::{Timestamp, civil::Date};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// The result types of RFC 8460 section 4.3.
+pub const TLS_RESULT_TYPES: [&str; 11] = [
+    "starttls-not-supported",
+    "certificate-host-mismatch",
+    "certificate-expired",
+    "certificate-not-trusted",
+    "validation-failure",
+    "tlsa-invalid",
+    "dnssec-invalid",
+    "dane-required",
+    "sts-policy-fetch-error",
+    "sts-policy-invalid",
+    "sts-webpki-invalid",
+];
+
 /// One TLS report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsReport {

@@ -7,7 +7,9 @@ use super::domain::{canonical_domain, of_address};
 use super::period::{TimeForm, period};
 use super::{Context, address, identity};
 use crate::limits::Limits;
-use crate::model::{Domain, Finding, FindingCode, Findings, Hash, Quoted, Text, TlsFailure, TlsPolicy, TlsReport};
+use crate::model::{
+    Domain, Finding, FindingCode, Findings, Hash, Quoted, TLS_RESULT_TYPES, Text, TlsFailure, TlsPolicy, TlsReport,
+};
 use crate::parse::{self, JsonScalar, RawTlsFailure, RawTlsPolicy, RawTlsReport, TlsDocument};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -260,24 +262,9 @@ fn count(value: &JsonScalar<'_>, what: &str, findings: &mut Findings) -> Option<
     count
 }
 
-/// The results of RFC 8460 section 4.3.
-const RESULTS: [&str; 11] = [
-    "starttls-not-supported",
-    "certificate-host-mismatch",
-    "certificate-expired",
-    "certificate-not-trusted",
-    "validation-failure",
-    "tlsa-invalid",
-    "dnssec-invalid",
-    "dane-required",
-    "sts-policy-fetch-error",
-    "sts-policy-invalid",
-    "sts-webpki-invalid",
-];
-
 fn failure(raw: &RawTlsFailure<'_>, free: &mut FreeText, findings: &mut Findings) -> TlsFailure {
     let result_type = scalar(&raw.result_type);
-    if let Some(word) = result_type.as_deref().filter(|word| !RESULTS.contains(word)) {
+    if let Some(word) = result_type.as_deref().filter(|word| !TLS_RESULT_TYPES.contains(word)) {
         findings.note(FindingCode::WORD_UNKNOWN, || {
             format!("result-type: expected one of RFC 8460, found {}", Quoted(word))
         });

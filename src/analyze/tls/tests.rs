@@ -4,24 +4,10 @@ use super::*;
 use crate::analyze::made::week;
 use crate::analyze::{Adder, Foreign, Question, Summary};
 use crate::model::{
-    DnsHistory, DnsSpan, DnsValue, Domain, RecordType, ReportKey, SenderAuth, TlsFailure, TlsPolicy, TlsPolicyRow,
-    WatchedName,
+    DnsHistory, DnsSpan, DnsValue, Domain, RecordType, ReportKey, SenderAuth, TLS_RESULT_TYPES, TlsFailure, TlsPolicy,
+    TlsPolicyRow, WatchedName,
 };
 use std::sync::Arc;
-
-const RESULTS: [&str; 11] = [
-    "starttls-not-supported",
-    "certificate-host-mismatch",
-    "certificate-expired",
-    "certificate-not-trusted",
-    "validation-failure",
-    "tlsa-invalid",
-    "dnssec-invalid",
-    "dane-required",
-    "sts-policy-fetch-error",
-    "sts-policy-invalid",
-    "sts-webpki-invalid",
-];
 
 /// One policy of one report.
 pub(crate) fn row(day: &str, reporter: &str, (kind, domain): (&str, &str), (ok, failed): (i64, i64)) -> TlsPolicyRow {
@@ -61,7 +47,7 @@ fn summary(rows: &[TlsPolicyRow], question: Question) -> Summary {
 
 #[test]
 fn each_result_type_is_one_cause_with_words_of_its_own() {
-    for (at, result) in RESULTS.into_iter().enumerate() {
+    for (at, result) in TLS_RESULT_TYPES.into_iter().enumerate() {
         let kind = if result.contains("dane") || result.contains("tlsa") || result.contains("dnssec") {
             "tlsa"
         } else {

@@ -23,10 +23,6 @@ use rusqlite::params;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::path::Path;
 
-fn hex(digit: u8) -> char {
-    char::from_digit(digit.into(), 16).unwrap_or('0')
-}
-
 /// Collects rows of `reports` for a file or stream.
 pub(crate) struct ReportTable(Vec<ColumnBuilder>);
 
@@ -76,7 +72,7 @@ impl ColumnBuilder {
     fn push(&mut self, value: ValueRef<'_>) {
         match (self, value) {
             (Self::Texts(texts), ValueRef::Blob(bytes)) => {
-                texts.push(Some(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex).collect()));
+                texts.push(Some(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(values::hex_digit).collect()));
             }
             (Self::Texts(texts), ValueRef::Text(text)) => texts.push(Some(String::from_utf8_lossy(text).into_owned())),
             (Self::Texts(texts), _) => texts.push(None),

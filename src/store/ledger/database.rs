@@ -10,6 +10,7 @@ use crate::store::disk::files::sync_folder;
 use crate::store::disk::layout::Layout;
 use crate::store::disk::lock::{Life, Lock, Owner};
 use crate::store::error::StoreError;
+use crate::store::tables::values::hex_digit;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
@@ -378,7 +379,7 @@ impl Ledger {
         for byte in self.path.to_str()?.bytes() {
             match byte {
                 b'/' | b'-' | b'_' | b'.' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => uri.push(char::from(byte)),
-                other => uri.extend(['%', hex(other >> 4), hex(other & 15)]),
+                other => uri.extend(['%', hex_digit(other >> 4), hex_digit(other & 15)]),
             }
         }
         uri.push_str("?immutable=1");
@@ -428,10 +429,6 @@ impl Ledger {
         let found = self.connection.query_row(sql, [], |_| Ok(())).optional();
         found.map(|found| found.is_some()).map_err(self.failed("reading the ledger"))
     }
-}
-
-fn hex(digit: u8) -> char {
-    char::from_digit(digit.into(), 16).unwrap_or('0')
 }
 
 /// Whether there is a ledger; an error if there are data without one.

@@ -17,6 +17,11 @@ pub(crate) fn days_since_epoch(day: jiff::civil::Date) -> i32 {
     epoch.until(day).map_or(0, |span| span.get_days())
 }
 
+/// The digit of half a byte.
+pub(crate) fn hex_digit(half: u8) -> char {
+    char::from_digit(half.into(), 16).unwrap_or('0')
+}
+
 /// A finding, as stored in the manifest and in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LineFinding {

@@ -3,6 +3,7 @@
 //! Needs strace. `DMARQUET_FAULTS=all` plays every call of every command with every fault (about an hour); otherwise one
 //! call of each kind is played.
 
+use crate::support::numbered_report;
 use crate::workdir::WorkDir;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,15 +39,7 @@ const COMMANDS: [(&[&str], &[&str]); 4] = [
 
 /// A report of one row, in one of three months, whose count is its number.
 fn report(number: u32) -> String {
-    let begin = 1_767_225_600 + u64::from(number % 3) * 31 * 86_400;
-    format!(
-        "<feedback><report_metadata><org_name>r{number}</org_name><email>d@example.net</email><report_id>{number}\
-         </report_id><date_range><begin>{begin}</begin><end>{}</end></date_range></report_metadata><policy_published>\
-         <domain>example.com</domain><p>none</p></policy_published><record><row><source_ip>192.0.2.1</source_ip>\
-         <count>{number}</count><policy_evaluated><disposition>none</disposition><dkim>pass</dkim><spf>pass</spf>\
-         </policy_evaluated></row><identifiers><header_from>example.com</header_from></identifiers></record></feedback>",
-        begin + 86_399
-    )
+    numbered_report(number, 1_767_225_600 + u64::from(number % 3) * 31 * 86_400)
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -22,3 +22,15 @@ pub(crate) fn python() -> Option<PathBuf> {
     eprintln!("skipped: no {} (tests/all makes it)", python.display());
     None
 }
+
+/// A report of one row whose count is its number, about the day that begins at this second.
+pub(crate) fn numbered_report(number: u32, begin: u64) -> String {
+    format!(
+        "<feedback><report_metadata><org_name>r{number}</org_name><email>d@example.net</email><report_id>{number}\
+         </report_id><date_range><begin>{begin}</begin><end>{}</end></date_range></report_metadata><policy_published>\
+         <domain>example.com</domain><p>none</p></policy_published><record><row><source_ip>192.0.2.1</source_ip>\
+         <count>{number}</count><policy_evaluated><disposition>none</disposition><dkim>pass</dkim><spf>pass</spf>\
+         </policy_evaluated></row><identifiers><header_from>example.com</header_from></identifiers></record></feedback>",
+        begin + 86_399
+    )
+}
