@@ -93,11 +93,16 @@ impl std::fmt::Display for Owner {
 }
 
 /// When a process started, in ticks since boot; `None` without such a process or without `/proc`.
+///
+/// A process that ended and that its parent did not wait for is none: in a container whose first process waits for no
+/// other, it is listed for as long as the container runs.
 fn started(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in parentheses, which may contain anything; the start is the 22nd.
     let (_, behind) = stat.rsplit_once(')')?;
-    behind.split_ascii_whitespace().nth(19).map(str::to_owned)
+    let mut fields = behind.split_ascii_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") { None } else { fields.nth(18).map(str::to_owned) }
 }
 
 /// The lock, released on drop.
@@ -210,6 +215,23 @@ mod tests {
         }
         assert_eq!(Owner { namespace: "pid:[2]".into(), ..alive }.life(&here), Life::Elsewhere);
         assert_eq!(Owner::parse(&here.text()), Some(here));
+    }
+
+    #[test]
+    fn a_writer_that_ended_is_dead_although_nobody_waited_for_it() {
+        let mut child = std::process::Command::new("/bin/sleep").arg("60").spawn().unwrap();
+        let writer = Owner { pid: child.id(), started: started(child.id()).unwrap_or_default(), ..owner() };
+        let running = writer.life(&owner());
+        child.kill().unwrap();
+        let stat = format!("/proc/{}/stat", child.id());
+        while std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z ")) {
+            std::thread::yield_now();
+        }
+        let ended = writer.life(&owner());
+        child.wait().unwrap();
+        if !writer.started.is_empty() {
+            assert_eq!((running, ended), (Life::Alive, Life::Dead));
+        }
     }
 
     #[test]
