@@ -32,7 +32,7 @@
 //! store     tables, disk | pack, parquet | ledger | read, write | upkeep, export
 //! analyze   period, thresholds, question | sums | senders | figures | answers, events
 //! dns       lookup | dkim, dmarc, spf, hosts | transport, proposals | posture, verify
-//! fetch     mailbox (account, secrets, TLS) | files, pop3, imap
+//! fetch     mailbox (account, secrets, TLS) | files, pop3, imap | poll
 //! present   wording | page | text, markup, structured, archive
 //! cli       terminal | settings | wiring | collect, report, setup, maintain
 //! ```

@@ -13,6 +13,7 @@
 //! | `pipe` | a named pipe, with a time limit |
 //! | `imap` | messages of a mailbox on a server |
 //! | `pop3` | the same where the server speaks POP3 |
+//! | `poll` | a mailbox of either protocol, as an iterator |
 
 pub mod files;
 #[cfg(any(test, fuzzing))]
@@ -22,7 +23,8 @@ pub mod imap;
 mod item;
 #[cfg(feature = "imap")]
 pub mod mailbox;
-
+#[cfg(feature = "imap")]
+pub mod poll;
 #[cfg(feature = "imap")]
 mod pop3;
 #[cfg(test)]

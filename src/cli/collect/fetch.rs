@@ -19,8 +19,9 @@ use crate::cli::wiring::period::Day;
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::verifier::{Verification, VerifyArgs};
 use crate::fetch::FetchError;
-use crate::fetch::imap::{self, Poller};
+use crate::fetch::imap;
 use crate::fetch::mailbox::{Mailbox, run};
+use crate::fetch::poll::Poller;
 use crate::ingest::{self, IngestOptions, Tally};
 use crate::store::{Store, StoreError, Writer};
 

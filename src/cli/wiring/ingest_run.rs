@@ -7,7 +7,7 @@ use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output::{self, Talk};
 use crate::fetch::FetchError;
-use crate::fetch::imap::Acknowledger;
+use crate::fetch::poll::Acknowledger;
 use crate::ingest::{IngestOptions, ItemOutcome, Observer, Tally, Trust};
 use crate::limits::Limits;
 use crate::model::{Fate, Message};

@@ -8,7 +8,7 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
 use crate::fetch::mailbox::{Mailbox, Survey, account, run};
-use crate::fetch::{FetchError, imap};
+use crate::fetch::{FetchError, poll};
 use crate::limits::Limits;
 use crate::store::Store;
 use jiff::Timestamp;
@@ -49,7 +49,7 @@ pub(crate) fn look_at(
     options: &run::PollOptions,
 ) -> anyhow::Result<Exit> {
     let progress = store.progress(&mailbox.name)?;
-    match imap::survey(mailbox, &progress, options) {
+    match poll::survey(mailbox, &progress, options) {
         Ok(survey) => {
             output::data(output::clean_lines(&told(mailbox, &survey)).as_bytes())?;
             survey.failures.iter().for_each(|failure| run.talk.fault(&FetchError::Mailbox(failure.clone())));

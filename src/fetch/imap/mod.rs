@@ -6,8 +6,8 @@
 //!            gate + wire beneath: bound, filter                after ◄─ (channel) ◄─ Acknowledger
 //! ```
 //!
-//! All async code runs on a separate thread, and no public signature uses tokio types. This module does not know the
-//! store: the caller says what is stored, and gets back what the ledger has to remember.
+//! No public signature uses tokio types. This module does not know the store: the caller says what is stored, and gets
+//! back what the ledger has to remember.
 
 mod after;
 pub(in crate::fetch) mod auth;
@@ -21,7 +21,6 @@ pub mod fuzzing;
 pub(crate) mod gate;
 mod list;
 
-pub(in crate::fetch) mod poller;
 mod ranges;
 
 mod run;
@@ -33,9 +32,8 @@ mod survey;
 mod watch;
 pub(in crate::fetch) mod wire;
 
-pub use poller::{Acknowledger, Poller};
-
-pub use survey::survey;
+pub(in crate::fetch) use run::ImapRun;
+pub(in crate::fetch) use survey::look;
 
 pub use watch::{IdleWatch, Wake};
 

@@ -22,11 +22,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_rustls::rustls::ClientConfig;
 
-/// How often a waiting connection is kept alive.
-const STILL_HERE: Duration = Duration::from_secs(100);
-
 /// A run.
-pub(super) struct ImapRun {
+pub(in crate::fetch) struct ImapRun {
     mailbox: Mailbox,
     options: PollOptions,
     trust: Arc<ClientConfig>,
@@ -37,9 +34,9 @@ pub(super) struct ImapRun {
     done_act: Plan,
     /// What to do with an unreadable one.
     unreadable_act: Plan,
-    orders: mpsc::UnboundedReceiver<Order>,
+    pub(in crate::fetch) orders: mpsc::UnboundedReceiver<Order>,
     /// The caller waits for the end.
-    finishing: bool,
+    pub(in crate::fetch) finishing: bool,
     retry: Retry,
     /// How many mails may still be returned.
     quota: u32,
@@ -61,7 +58,7 @@ enum Plan {
 
 impl ImapRun {
     /// A run that has not begun.
-    pub(super) fn new(
+    pub(in crate::fetch) fn new(
         mailbox: Mailbox,
         options: PollOptions,
         orders: mpsc::UnboundedReceiver<Order>,
@@ -90,7 +87,10 @@ impl ImapRun {
     /// Connects, logs in, finds the folders, and creates target folders.
     ///
     /// An error of one folder is recorded; the others are still read.
-    pub(super) async fn begin(&mut self, cursors: Vec<(String, Cursor)>) -> Result<Vec<MailboxError>, MailboxError> {
+    pub(in crate::fetch) async fn begin(
+        &mut self,
+        cursors: Vec<(String, Cursor)>,
+    ) -> Result<Vec<MailboxError>, MailboxError> {
         loop {
             match self.try_to_begin(&cursors).await {
                 Ok(()) => return Ok(self.failures.clone()),
@@ -140,7 +140,7 @@ impl ImapRun {
     }
 
     /// Reads all folders, and passes on their mails.
-    pub(super) async fn read(&mut self, mut sink: MailQueue) {
+    pub(in crate::fetch) async fn read(&mut self, mut sink: MailQueue) {
         for index in 0..self.folders.len() {
             match self.read_folder(index, &mut sink).await {
                 Ok(()) => {}
@@ -293,7 +293,7 @@ impl ImapRun {
         }
     }
 
-    fn take(&mut self, order: Order) {
+    pub(in crate::fetch) fn take(&mut self, order: Order) {
         match order {
             Order::Safe(messages) => {
                 for (message, fate) in messages {
@@ -369,25 +369,17 @@ impl ImapRun {
         }
     }
 
-    /// Waits until the caller is finished, keeping the connection alive.
-    pub(super) async fn wait_for_the_end(&mut self) {
-        while !self.finishing {
-            tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(order) => self.take(order),
-                    None => self.finishing = true,
-                },
-                () = tokio::time::sleep(STILL_HERE) => {
-                    if let Some(link) = &mut self.link && link.noop().await.is_err() {
-                        self.link = None;
-                    }
-                }
-            }
+    /// Says something to the server, so that it does not close an idle connection.
+    pub(in crate::fetch) async fn keep_alive(&mut self) {
+        if let Some(link) = &mut self.link
+            && link.noop().await.is_err()
+        {
+            self.link = None;
         }
     }
 
     /// Tells the server the rest, and logs out.
-    pub(super) async fn end(mut self) -> Finished {
+    pub(in crate::fetch) async fn end(mut self) -> Finished {
         self.take_orders();
         let stop = self.options.stop.clone();
         let told = tokio::select! {

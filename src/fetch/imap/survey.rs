@@ -4,39 +4,18 @@ use super::folder::FolderProgress;
 use super::folders::FolderTree;
 use super::list::Entry;
 use super::session::{ImapConnection, OpenMode};
-use crate::fetch::item::MailboxError;
 use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::tls;
-use crate::fetch::mailbox::{After, FolderSurvey, Mailbox, PollOptions, Protocol, Survey, TargetSurvey};
-use crate::fetch::pop3;
-use crate::model::MailboxProgress;
+use crate::fetch::mailbox::{After, FolderSurvey, Mailbox, PollOptions, Survey, TargetSurvey};
+use crate::model::Cursor;
 
-/// Surveys a mailbox. Blocks; changes nothing.
-///
-/// # Errors
-/// If the mailbox cannot be reached or opened.
-pub fn survey(mailbox: &Mailbox, progress: &MailboxProgress, options: &PollOptions) -> Result<Survey, MailboxError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| MailboxError {
-        mailbox: mailbox.name.clone(),
-        reason: format!("starting: {error}"),
-        hint: None,
-    })?;
-    let result = runtime.block_on(async {
-        tokio::select! {
-            result = look(mailbox, progress, options) => result,
-            () = options.stop.wait() => Err(ServerError::Stopped),
-        }
-    });
-    runtime.shutdown_background();
-    result.map_err(|fault| fault.into_error(mailbox))
-}
-
-async fn look(mailbox: &Mailbox, progress: &MailboxProgress, options: &PollOptions) -> Result<Survey, ServerError> {
-    let cursors = match mailbox.protocol {
-        Protocol::Imap => &progress.cursors,
-        Protocol::Pop3 => return pop3::look(mailbox, &progress.uidls, options).await,
-    };
+/// Surveys a mailbox; changes nothing.
+pub(in crate::fetch) async fn look(
+    mailbox: &Mailbox,
+    cursors: &[(String, Cursor)],
+    options: &PollOptions,
+) -> Result<Survey, ServerError> {
     let trust = tls::trusted(mailbox.ca_file.as_deref())?;
     let mut link = ImapConnection::open(mailbox, &trust, &mut TokenCache::default()).await?;
     let tree = FolderTree::ask(&mut link).await?;

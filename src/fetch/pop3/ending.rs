@@ -9,24 +9,13 @@ use crate::model::Cursor;
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// How often a waiting connection is kept alive.
-const STILL_HERE: Duration = Duration::from_secs(100);
-
 impl Pop3Run {
-    /// Waits until the caller is finished, keeping the connection alive.
-    pub(in crate::fetch) async fn wait_for_the_end(&mut self) {
-        while !self.finishing {
-            tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(order) => self.take(order),
-                    None => self.finishing = true,
-                },
-                () = tokio::time::sleep(STILL_HERE) => {
-                    if let Some(maildrop) = &mut self.maildrop && maildrop.noop().await.is_err() {
-                        self.maildrop = None;
-                    }
-                }
-            }
+    /// Says something to the server, so that it does not close an idle connection.
+    pub(in crate::fetch) async fn keep_alive(&mut self) {
+        if let Some(maildrop) = &mut self.maildrop
+            && maildrop.noop().await.is_err()
+        {
+            self.maildrop = None;
         }
     }
 

@@ -2,10 +2,10 @@
 //! stored.
 //!
 //! ```text
-//! connect (imap) ─► login ─► maildrop: listing, RETR, DELE, QUIT ─► run ─► (channel) ─► Poller
+//! mailbox ─► login ─► maildrop: listing, RETR, DELE, QUIT ─► run ─► (channel) ─► Poller
 //! ```
 //!
-//! Connection, TLS, secrets, tokens, pauses and the channel to the caller are the IMAP poller's. It does not know the
+//! Connection, TLS, secrets, tokens, pauses and the channel to the caller are those of `mailbox`. It does not know the
 //! store.
 
 mod ending;

@@ -78,9 +78,9 @@ pub(in crate::fetch) struct Pop3Run {
     pub(super) safe: Vec<Hash>,
     /// Stored, but the server did not confirm the deletion yet.
     pub(super) undeleted: HashSet<Hash>,
-    pub(super) orders: mpsc::UnboundedReceiver<Order>,
+    pub(in crate::fetch) orders: mpsc::UnboundedReceiver<Order>,
     /// The caller waits for the end.
-    pub(super) finishing: bool,
+    pub(in crate::fetch) finishing: bool,
     pub(super) retry: Retry,
     /// How many messages may still be returned.
     pub(super) quota: u32,
@@ -366,7 +366,7 @@ impl Pop3Run {
         Ok(())
     }
 
-    pub(super) fn take(&mut self, order: Order) {
+    pub(in crate::fetch) fn take(&mut self, order: Order) {
         let Order::Safe(messages) = order else {
             self.finishing = true;
             return;

@@ -1,11 +1,11 @@
 //! The POP3 poller against a scripted server: each test changes one of its answers.
 
 use super::stream::{Body, LineStream};
-use crate::fetch::imap::Poller;
 use crate::fetch::item::{FetchError, Fetched};
 use crate::fetch::mailbox::{
     After, Auth, Finished, Mailbox, Patience, PollOptions, Protocol, Redaction, Secret, Security, StopFlag,
 };
+use crate::fetch::poll::Poller;
 use crate::model::{Fate, KnownUidl, MailboxProgress, Message};
 use proptest::prelude::*;
 use std::collections::BTreeSet;

@@ -3,10 +3,10 @@
 use crate::imap_server::{Manner, Server};
 use crate::smtp::{SmtpServer, repeating_endpoint};
 use crate::workdir::{Done, WorkDir};
-use dmarquet::fetch::imap::Poller;
 use dmarquet::fetch::mailbox::{
     After, Auth, Mailbox, OAuth2, Patience, PollOptions, Protocol, Redaction, Secret, Security, StopFlag, TokenSource,
 };
+use dmarquet::fetch::poll::Poller;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;

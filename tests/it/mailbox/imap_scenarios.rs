@@ -6,10 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail like the tests")]
 
 use crate::imap_server::{Folder, Manner, Server, When, Wrong};
-use dmarquet::fetch::imap::Poller;
 use dmarquet::fetch::mailbox::{
     After, Auth, Finished, Mailbox, Patience, PollOptions, Protocol, Redaction, Secret, Security, StopFlag,
 };
+use dmarquet::fetch::poll::Poller;
 use dmarquet::ingest::{self, Observer, Tally};
 use dmarquet::limits::Limits;
 use dmarquet::model::{Fate, Message};
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Tells the poller what is safe.
-struct Tell(dmarquet::fetch::imap::Acknowledger);
+struct Tell(dmarquet::fetch::poll::Acknowledger);
 
 impl Observer for Tell {
     fn committed(&mut self, messages: &[(Message, Fate)]) {

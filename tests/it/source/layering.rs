@@ -49,7 +49,11 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
         &["cli"],
         "arguments and output live in cli",
     ),
-    (&["tokio::", "async fn"], &["fetch/mailbox", "fetch/imap", "fetch/pop3", "dns"], "outside them all is blocking"),
+    (
+        &["tokio::", "async fn"],
+        &["fetch/mailbox", "fetch/imap", "fetch/pop3", "fetch/poll", "dns"],
+        "outside them all is blocking",
+    ),
     (
         &["SystemTime::now", "Timestamp::now", "Zoned::now"],
         &["cli", "fetch/mailbox", "fetch/imap", "dns", "store", "send"],

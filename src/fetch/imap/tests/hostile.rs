@@ -1,8 +1,8 @@
 //! Servers that repeat secrets, and that send without end.
 
 use super::*;
-use crate::fetch::imap::poller::Poller;
 use crate::fetch::mailbox::{After, Auth, Mailbox, Patience, Secret, TokenSource};
+use crate::fetch::poll::Poller;
 use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},

@@ -10,12 +10,12 @@ mod scripted;
 #[path = "../../../../tests/it/support/imap_server.rs"]
 mod server;
 
-use super::poller::Poller;
 use super::*;
 use crate::fetch::item::{Fetched, Item};
 use crate::fetch::mailbox::{
     After, Auth, Finished, Mailbox, Patience, PollOptions, Protocol, Redaction, Secret, Security, StopFlag,
 };
+use crate::fetch::poll::{Poller, survey};
 use crate::model::{Cursor, Fate, Message};
 use secrecy::SecretString;
 use server::Server;

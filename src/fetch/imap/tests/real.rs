@@ -2,12 +2,12 @@
 
 use super::dovecot::Dovecot;
 use super::*;
-use crate::fetch::imap::poller::Poller;
 use crate::fetch::imap::watch::{IdleWatch, Wake};
 use crate::fetch::item::{Fetched, MailboxError};
 use crate::fetch::mailbox::{
     After, Auth, Mailbox, OAuth2, Patience, Protocol, Redaction, Secret, Security, StopFlag, TokenSource, oauth, tls,
 };
+use crate::fetch::poll::Poller;
 use crate::model::MailboxProgress;
 use std::{path::Path, time::Instant};
 

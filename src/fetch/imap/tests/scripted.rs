@@ -2,9 +2,9 @@
 
 use super::server::{Folder, Manner, Server, When, Wrong};
 use super::*;
-use crate::fetch::imap::poller::Poller;
 use crate::fetch::item::Fetched;
 use crate::fetch::mailbox::{After, Patience, PollOptions};
+use crate::fetch::poll::Poller;
 use crate::model::{Cursor, Fate, Message};
 use std::collections::BTreeMap;
 

@@ -1,18 +1,21 @@
 //! The poller's interface: a blocking iterator of mails, and a handle to acknowledge stored mails.
 
-use super::run::ImapRun;
+use crate::fetch::imap::ImapRun;
 use crate::fetch::item::{FetchError, Fetched, MailboxError};
 use crate::fetch::mailbox::run::Order;
 use crate::fetch::mailbox::sink::{self, MailQueue};
 use crate::fetch::mailbox::{Finished, Mailbox, Mails, PollOptions, Protocol, StopFlag};
 use crate::fetch::pop3::Pop3Run;
 use crate::model::{Fate, MailboxProgress, Message};
-
 use std::{
     sync::mpsc as blocking,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 use tokio::sync::mpsc;
+
+/// How often a waiting connection is kept alive.
+const STILL_HERE: Duration = Duration::from_secs(100);
 
 /// A mailbox being polled on a separate thread.
 ///
@@ -115,8 +118,14 @@ trait ProtocolRun: Sized {
     async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError>;
     /// Reads new mails and passes them on.
     async fn read(&mut self, sink: MailQueue);
-    /// Waits until the caller is finished.
-    async fn wait_for_the_end(&mut self);
+    /// What the caller said, in order; `None` once it is gone.
+    async fn order(&mut self) -> Option<Order>;
+    /// Notes what the caller said.
+    fn take(&mut self, order: Order);
+    /// Whether the caller waits for the end.
+    fn is_finishing(&self) -> bool;
+    /// Says something to the server, so that it does not close an idle connection. A lost one is forgotten.
+    async fn keep_alive(&mut self);
     /// Tells the server the rest, and logs out.
     async fn end(self) -> Finished;
 }
@@ -130,8 +139,20 @@ impl ProtocolRun for ImapRun {
         self.read(sink).await;
     }
 
-    async fn wait_for_the_end(&mut self) {
-        self.wait_for_the_end().await;
+    async fn order(&mut self) -> Option<Order> {
+        self.orders.recv().await
+    }
+
+    fn take(&mut self, order: Order) {
+        self.take(order);
+    }
+
+    fn is_finishing(&self) -> bool {
+        self.finishing
+    }
+
+    async fn keep_alive(&mut self) {
+        self.keep_alive().await;
     }
 
     async fn end(self) -> Finished {
@@ -148,12 +169,34 @@ impl ProtocolRun for Pop3Run {
         self.read(sink).await;
     }
 
-    async fn wait_for_the_end(&mut self) {
-        self.wait_for_the_end().await;
+    async fn order(&mut self) -> Option<Order> {
+        self.orders.recv().await
+    }
+
+    fn take(&mut self, order: Order) {
+        self.take(order);
+    }
+
+    fn is_finishing(&self) -> bool {
+        self.finishing
+    }
+
+    async fn keep_alive(&mut self) {
+        self.keep_alive().await;
     }
 
     async fn end(self) -> Finished {
         self.end().await
+    }
+}
+
+/// Waits until the caller is finished, keeping the connection alive.
+async fn wait_for_the_end(run: &mut impl ProtocolRun) {
+    while !run.is_finishing() {
+        tokio::select! {
+            order = run.order() => run.take(order.unwrap_or(Order::Finish)),
+            () = tokio::time::sleep(STILL_HERE) => run.keep_alive().await,
+        }
     }
 }
 
@@ -190,7 +233,7 @@ impl Start {
         };
         let _ = ready.send(Ok(warnings));
         run.read(sink).await;
-        run.wait_for_the_end().await;
+        wait_for_the_end(&mut run).await;
         run.end().await
     }
 }
