@@ -6,5 +6,12 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // A panic over a damaged file becomes an error that names the file, so it is not printed, too.
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !dmarquet::store::is_reading() {
+            print(panic);
+        }
+    }));
     dmarquet::cli::run()
 }

@@ -40,6 +40,7 @@ pub use ledger::origins::{AddressRange, KeptRanges};
 pub use ledger::outbox::{AlertMemory, AlertRun, MailboxRun, UnseenReport, Untold};
 pub use ledger::rejected::{ConflictEntry, RejectedEntry};
 pub use ledger::status::{FileTotals, FolderStatus, ReportTotals, ReporterTotals, Status};
+pub use parquet::checked_read::is_reading;
 #[cfg(feature = "query")]
 pub(crate) use parquet::{checked_read::survive_engine, encode::options as part_options};
 pub use read::domains::ReportedDomain;

@@ -1,7 +1,8 @@
 //! Reads Parquet files that may be damaged: a panic of the reader becomes an error of the file.
 //!
 //! The Parquet reader checks much and assumes the rest: a flipped bit, or a foreign file, can make it panic. Panics of
-//! any other work are passed on.
+//! any other work are passed on. A panic also calls the hook of the process, which belongs to the program: the hook may ask
+//! [`is_reading`] and keep quiet about what becomes an error.
 
 use crate::store::error::StoreError;
 use polars_error::{PolarsResult, polars_err};
@@ -15,7 +16,6 @@ use std::io::Cursor;
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 thread_local! {
@@ -35,24 +35,15 @@ pub(crate) fn read<T>(
     survive(work).map_err(StoreError::parquet(path, doing))
 }
 
-/// Panics are told, but for those of a reading.
-fn quiet_readings() {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let told = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if !READING.get() && QUERIES.load(Ordering::Relaxed) == 0 {
-                told(panic);
-            }
-        }));
-    });
+/// Whether a panic of this thread now becomes an error of a file or of a query, as the panic hook of a program may ask.
+pub fn is_reading() -> bool {
+    READING.get() || QUERIES.load(Ordering::Relaxed) > 0
 }
 
 /// Do the work of an engine that has threads of its own and panics where it does not know what to do: a panic of any thread
 /// meanwhile is an error of the work.
 #[cfg(feature = "query")]
 pub(crate) fn survive_engine<T>(work: impl FnOnce() -> T) -> PolarsResult<T> {
-    quiet_readings();
     QUERIES.fetch_add(1, Ordering::Relaxed);
     let done = catch_unwind(AssertUnwindSafe(work));
     QUERIES.fetch_sub(1, Ordering::Relaxed);
@@ -60,7 +51,6 @@ pub(crate) fn survive_engine<T>(work: impl FnOnce() -> T) -> PolarsResult<T> {
 }
 
 fn survive<T>(work: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
-    quiet_readings();
     let outer = READING.replace(true);
     // What was being read is discarded with the error.
     let done = catch_unwind(AssertUnwindSafe(work));
