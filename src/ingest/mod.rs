@@ -6,6 +6,7 @@
 
 mod again;
 mod convert;
+mod mailbox_domains;
 mod pipeline;
 mod reporters;
 mod save;

@@ -2,11 +2,14 @@
 //!
 //! 1. The report names an address (`email`), and the authenticated domain is of the same organization as its domain, or
 //!    both are domains that one known reporter mails from ([`KNOWN`]).
-//! 2. Where anybody can get a mailbox at a domain ([`MAILBOXES`]), the domain speaks for its users only. Its operator
+//! 2. Where anybody can get a mailbox at a domain ([`super::mailbox_domains`]), the domain speaks for its users only. Its operator
 //!    reports from a host or domain of its own, which stands in [`KNOWN`].
-//! 3. A report with a known reporter's name (`org_name`) must come from a domain of that reporter. A name alone proves
-//!    nothing, and the name of an unknown reporter is not compared: it often differs from the domain it sends from.
+//! 3. A report with a known reporter's name (`org_name`) must come from a domain of that reporter, and so must one whose
+//!    name looks the same: in letters of another script, or as a domain below another suffix, unless it comes from that
+//!    very domain. A name alone proves nothing, and the name of an unknown reporter is not compared: it often differs from
+//!    the domain it sends from.
 
+use super::mailbox_domains::{first_label, is_of_mailboxes};
 use crate::judge::{is_within, organizational};
 use crate::model::{Quoted, Report, TlsReport};
 use crate::normalize::{canonical_domain, reporter_domain};
@@ -33,7 +36,7 @@ const KNOWN: &[LargeReporter] = &[
     // dmarcreport@microsoft.com, "Outlook.com", "Enterprise Outlook", "Microsoft Corporation"; signed by
     // notification.microsoft.com.
     LargeReporter {
-        names: &["microsoft", "outlook", "hotmail"],
+        names: &["microsoft", "outlook", "hotmail", "office365", "office 365"],
         called: &["microsoft.com", "outlook.com", "hotmail.com", "live.com", "office365.com"],
         mails_from: &["microsoft.com"],
     },
@@ -50,7 +53,7 @@ const KNOWN: &[LargeReporter] = &[
         mails_from: &["amazonses.com", "amazon.com"],
     },
     // dmarc_support@corp.mail.ru, "Mail.Ru".
-    LargeReporter { names: &["mailru"], called: &["mail.ru"], mails_from: &["corp.mail.ru"] },
+    LargeReporter { names: &["mailru", "mail ru"], called: &["mail.ru"], mails_from: &["corp.mail.ru"] },
     // noreply-dmarc@sicher.gmx.net, "GMX", and noreply-dmarc@sicher.web.de, "WEB.DE": one operator.
     LargeReporter {
         names: &["gmx", "web de"],
@@ -77,82 +80,6 @@ const KNOWN: &[LargeReporter] = &[
     },
     // dmarcreports@secureserver.net, "GoDaddy.com".
     LargeReporter { names: &["godaddy"], called: &["godaddy.com"], mails_from: &["secureserver.net", "godaddy.com"] },
-];
-
-/// Domains where anybody can get a mailbox, by organization.
-const MAILBOXES: &[&str] = &[
-    "126.com",
-    "163.com",
-    "aim.com",
-    "aol.com",
-    "bk.ru",
-    "bluewin.ch",
-    "centrum.cz",
-    "comcast.net",
-    "email.cz",
-    "fastmail.com",
-    "fastmail.fm",
-    "foxmail.com",
-    "free.fr",
-    "freenet.de",
-    "gmail.com",
-    "gmx.at",
-    "gmx.ch",
-    "gmx.com",
-    "gmx.de",
-    "gmx.net",
-    "googlemail.com",
-    "hey.com",
-    "hotmail.com",
-    "icloud.com",
-    "inbox.ru",
-    "interia.pl",
-    "laposte.net",
-    "libero.it",
-    "list.ru",
-    "live.com",
-    "mac.com",
-    "mail.com",
-    "mail.ru",
-    "mailbox.org",
-    "me.com",
-    "msn.com",
-    "naver.com",
-    "o2.pl",
-    "onet.pl",
-    "orange.fr",
-    "outlook.com",
-    "posteo.de",
-    "proton.me",
-    "protonmail.com",
-    "protonmail.ch",
-    "pm.me",
-    "qq.com",
-    "rambler.ru",
-    "rediffmail.com",
-    "rocketmail.com",
-    "seznam.cz",
-    "sina.com",
-    "t-online.de",
-    "tuta.com",
-    "tutanota.com",
-    "ukr.net",
-    "verizon.net",
-    "virgilio.it",
-    "web.de",
-    "wp.pl",
-    "ya.ru",
-    "yahoo.com",
-    "yahoo.co.jp",
-    "yahoo.co.uk",
-    "yahoo.de",
-    "yahoo.fr",
-    "yandex.com",
-    "yandex.ru",
-    "yeah.net",
-    "ymail.com",
-    "zoho.com",
-    "zohomail.com",
 ];
 
 /// Domains below which a hosting provider gives each customer a name, so that each name is a separate organization; the
@@ -206,11 +133,11 @@ pub(super) fn speaks_for(domain: &str, reporter: NamedReporter<'_>) -> Result<()
         return Err(format!("expected {} ({}), found {domain}", Quoted(org_name), Quoted(email.unwrap_or_default())));
     }
     for at in [domain, email_domain] {
-        if MAILBOXES.contains(&organization(at)) && !KNOWN.iter().any(|reporter| reporter.mails_as(at)) {
+        if is_of_mailboxes(organization(at)) && !KNOWN.iter().any(|reporter| reporter.mails_as(at)) {
             return Err(format!("anybody can get a mailbox at {at}: it speaks for no reporter"));
         }
     }
-    let bears = |reporter: &&LargeReporter| reporter.is_named(org_name) && !reporter.mails_as(domain);
+    let bears = |reporter: &&LargeReporter| reporter.is_named(org_name, domain) && !reporter.mails_as(domain);
     if let Some(reporter) = KNOWN.iter().find(bears) {
         let own = reporter.mails_from.join(" or ");
         return Err(format!("expected {own} of a report by {}, found {domain}", Quoted(org_name)));
@@ -224,21 +151,60 @@ impl LargeReporter {
         self.mails_from.iter().any(|own| is_within(domain, own))
     }
 
-    /// Whether a report with this name claims to be from this reporter.
-    fn is_named(&self, org_name: &str) -> bool {
-        if let Some(domain) = canonical_domain(org_name).filter(|domain| domain.as_str().contains('.')) {
-            return self.called.iter().chain(self.mails_from).any(|own| is_within(domain.as_str(), own));
+    /// Whether a report with this name, from this domain, claims to be from this reporter.
+    fn is_named(&self, org_name: &str, domain: &str) -> bool {
+        let shown = as_seen(org_name);
+        if let Some(name) = canonical_domain(&shown).filter(|name| name.as_str().contains('.')) {
+            let own = organization(name.as_str());
+            return self.called.iter().chain(self.mails_from).any(|called| is_within(name.as_str(), called))
+                || (self.names.contains(&first_label(own)) && own != organization(domain));
         }
-        let words = words(org_name);
+        let words = words(&shown);
         self.names.iter().any(|name| words.contains(&format!(" {name} ")))
     }
 }
 
-/// The words of a name, in lower case, each between two spaces. Invisible characters do not separate words.
-fn words(name: &str) -> String {
+/// A name in lower case and in the letters that a reader takes it to be written in, without invisible characters.
+fn as_seen(name: &str) -> String {
     let unseen = |c: &char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+    let seen = name.chars().filter(|c| !unseen(c)).flat_map(char::to_lowercase).map(latin);
+    seen.collect()
+}
+
+/// The Latin letter that a letter of another script or a digit looks like.
+fn latin(c: char) -> char {
+    match c {
+        'а' | 'α' | 'ɑ' => 'a',
+        'с' | 'ϲ' => 'c',
+        'ԁ' => 'd',
+        'е' | 'ё' | 'є' => 'e',
+        'ɡ' | 'ց' => 'g',
+        'һ' => 'h',
+        'і' | 'ı' | 'ι' | 'ї' => 'i',
+        'ј' => 'j',
+        'к' | 'κ' => 'k',
+        'ӏ' | '1' => 'l',
+        'м' => 'm',
+        'ո' => 'n',
+        'о' | 'ο' | 'օ' | 'σ' | '0' => 'o',
+        'р' | 'ρ' => 'p',
+        'ѕ' => 's',
+        'т' | 'τ' => 't',
+        'υ' | 'ս' => 'u',
+        'ν' | 'ѵ' => 'v',
+        'ԝ' | 'ω' => 'w',
+        'х' | 'χ' => 'x',
+        'у' | 'γ' => 'y',
+        // The forms of Latin letters that East Asian type has.
+        '\u{ff01}'..='\u{ff5e}' => u8::try_from(u32::from(c) - 0xfee0).map_or(c, char::from).to_ascii_lowercase(),
+        _ => c,
+    }
+}
+
+/// The words of a name, each between two spaces.
+fn words(name: &str) -> String {
     let mut words = String::from(" ");
-    for c in name.chars().filter(|c| !unseen(c)).flat_map(char::to_lowercase) {
+    for c in name.chars() {
         if c.is_alphanumeric() {
             words.push(c);
         } else if !words.ends_with(' ') {
@@ -296,6 +262,11 @@ mod tests {
             "mail.google.com",
             "google.com (DMARC)",
             "gmail.com",
+            "google.co",
+            "g00gle.com",
+            "G\u{43e}\u{43e}gle",
+            "g\u{43e}\u{43e}gle.com",
+            "\u{ff27}\u{ff4f}\u{ff4f}\u{ff47}\u{ff4c}\u{ff45}",
         ] {
             assert!(!speaks("evil.example", name, "dmarc@evil.example"), "{name}");
             assert!(speaks("google.com", name, "noreply-dmarc-support@google.com"), "{name}");
@@ -305,6 +276,8 @@ mod tests {
             assert!(!speaks("google.com", name, "dmarc@google.com"), "another known reporter is another, {name}");
         }
         assert!(speaks("evil.example", "Googol", "dmarc@evil.example"));
+        assert!(speaks("mx.google.example", "google.example", "dmarc@google.example"), "the domain that it names");
+        assert!(!speaks("evil.example", "Mail.Ru Group", "dmarc@evil.example"));
         assert!(speaks("dmarc.yahoo.com", "Yahoo", "dmarchelp@yahooinc.com"), "two domains of one reporter");
         assert!(!speaks("dmarc.yahoo.com", "Yahoo", "dmarc@receiver.example"));
     }
@@ -317,6 +290,8 @@ mod tests {
             ("yahoo.com", "Yahoo"),
             ("gmx.net", "GMX"),
             ("mail.ru", "Mail.Ru"),
+            ("hotmail.co.uk", "x"),
+            ("mx.btinternet.com", "BT"),
         ] {
             assert!(!speaks(domain, name, &format!("dmarc@{domain}")), "{domain}");
         }
