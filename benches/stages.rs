@@ -182,8 +182,8 @@ fn render(bencher: Bencher<'_, '_>, form: &str) {
         let summary = black_box(&summary);
         match form {
             "text" => present::text(summary, &Branding::default(), &Style::default()),
-            "markdown" => present::markdown(summary, &Branding::default(), &Style::default()),
-            "html" => present::html(summary, &Branding::default(), &Style::default()),
+            "markdown" => present::markdown(summary, &Branding::default()),
+            "html" => present::html(summary, &Branding::default()),
             "json" => present::json(summary),
             _ => present::csv(summary),
         }

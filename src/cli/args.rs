@@ -8,7 +8,8 @@ use super::report::{ack, alert, check, export, metrics, query, simulate, site, s
 use super::setup::{completions, config, man};
 use super::wiring::run::GlobalArgs;
 use clap::builder::FalseyValueParser;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -87,7 +88,14 @@ pub(crate) fn command() -> clap::Command {
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Root, clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(words)?;
-    Root::from_arg_matches(&matches)
+    let root = Root::from_arg_matches(&matches)?;
+    if let (Command::Summary(args), Some((_, given))) = (&root.command, matches.subcommand()) {
+        let typed = |id: &str| given.value_source(id) == Some(ValueSource::CommandLine);
+        if let Some(ignored) = args.ignored_option(typed) {
+            return Err(command.error(ErrorKind::ArgumentConflict, ignored));
+        }
+    }
+    Ok(root)
 }
 
 /// Gives every option its environment variable, in one place so that none is forgotten.
@@ -130,6 +138,36 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn the_text_after_the_options_is_wrapped_once_by_clap() {
+        fn walk(command: &clap::Command) {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for (line, next) in text.lines().zip(text.lines().skip(1)) {
+                let is_wrapped = !line.is_empty() && !line.starts_with(' ') && !line.ends_with(':');
+                assert!(!is_wrapped || next.is_empty(), "{}: {line}", command.get_name());
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&command());
+    }
+
+    #[test]
+    fn a_form_of_the_summary_refuses_an_option_that_it_would_ignore() {
+        for (line, expected) in [
+            ("dmarquet summary --format json --width 90", "--width: expected with --format text, found --format json"),
+            ("dmarquet summary --format html --ascii", "--ascii: expected with --format text, found --format html"),
+            ("dmarquet summary --width 90 --overview --format csv", "found --format csv"),
+            ("dmarquet summary --ascii --mail-to a@example.com", "--ascii: expected without --mail-to"),
+            ("dmarquet summary --width 90 --customer x --mail", "--width: expected without --mail"),
+        ] {
+            let error = parsed(line).unwrap_err().to_string();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+        for line in ["dmarquet summary --width 90 --ascii", "dmarquet summary --explain 192.0.2.1 --width 90"] {
+            assert!(parsed(line).is_ok(), "{line}");
+        }
     }
 
     #[test]

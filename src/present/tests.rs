@@ -48,8 +48,8 @@ fn hostile_text_is_inert_in_every_rendering() {
     let (summary, style) = (hostile(), Style::default());
     let renderings = [
         text(&summary, &Branding::default(), &style),
-        markdown(&summary, &Branding::default(), &style),
-        html(&summary, &Branding::default(), &style),
+        markdown(&summary, &Branding::default()),
+        html(&summary, &Branding::default()),
         json(&summary),
         csv(&summary),
     ];
@@ -68,7 +68,7 @@ fn hostile_text_is_inert_in_every_rendering() {
 
 #[test]
 fn the_page_asks_for_nothing_from_elsewhere() {
-    let html = html(&hostile(), &Branding::default(), &Style::default());
+    let html = html(&hostile(), &Branding::default());
     for reach in ["src=", "@import", "<script", "<link", "<img", "<iframe", " onload"] {
         assert!(!html.contains(reach), "{reach}");
     }
@@ -82,8 +82,7 @@ fn the_page_asks_for_nothing_from_elsewhere() {
 fn no_data_is_no_data_in_every_rendering() {
     let summary = crate::analyze::Adder::new(&crate::analyze::Question::default()).finish();
     let (style, brand) = (Style::default(), Branding::default());
-    let renderings =
-        [text(&summary, &brand, &style), markdown(&summary, &brand, &style), html(&summary, &brand, &style)];
+    let renderings = [text(&summary, &brand, &style), markdown(&summary, &brand), html(&summary, &brand)];
     for rendering in renderings {
         assert!(rendering.contains("No data"), "{rendering}");
         assert!(!rendering.contains(" 0%") && !rendering.contains(">0%"), "{rendering}");

@@ -55,7 +55,7 @@ pub(crate) struct EnrichArgs {
     /// DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
     server: Vec<SocketAddr>,
-    /// Network database whose answer for each source is stored too: an .mmdb file, or a table of <https://iptoasn.com>;
+    /// Network database whose answer for each source is stored too: an .mmdb file, or a table from iptoasn.com;
     /// may be repeated. Without FILE: one that is installed, which is also the default
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "", value_parser = path())]
     geoip: Vec<PathBuf>,

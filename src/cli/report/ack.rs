@@ -24,8 +24,7 @@ use std::path::Path;
 const WEEKS: u8 = 4;
 
 const EXAMPLES: &str = "\
-The summary's text omits an acknowledged action until three times as many messages fail. `dmarquet
-ack list` and `dmarquet summary --format json` show the IDs; an action has the same ID every week.
+The summary's text omits an acknowledged action until three times as many messages fail. `dmarquet ack list` and `dmarquet summary --format json` show the IDs; an action has the same ID every week.
 
 Examples:
   dmarquet ack list

@@ -20,9 +20,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 const EXAMPLES: &str = "\
-Reports each event once: on standard output, and through every channel in [alert] of the settings.
-The first run in a store ignores what began more than seven days before. docs/alerts.md describes
-the kinds of events, the JSON and the channels.
+Reports each event once: on standard output, and through every channel in [alert] of the settings. The first run in a store ignores what began more than seven days before. docs/alerts.md describes the kinds of events, the JSON and the channels.
 
 In a crontab:
   10 * * * *  dmarquet fetch --if-idle --alert
@@ -34,8 +32,7 @@ Examples:
   dmarquet ack 3f2a91c07be4 --note 'ticket 4711'
   dmarquet alert --nagios              for a monitoring system
 
-Exit codes: 0 done; 1 with --exit-code, something new was reported; 2 could not run, or a channel
-failed. With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
+Exit codes: 0 done; 1 with --exit-code, something new was reported; 2 could not run, or a channel failed. With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
 
 /// Report what changed since the last run: a broken key, a wave of spoofing, a silent reporter
 #[derive(Debug, clap::Args)]

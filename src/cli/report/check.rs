@@ -23,6 +23,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
+A record under \"Publish\" replaces the records of its type at that name. Each proposal was checked: it has no fault, keeps what was right, and lists every source in the reports that would fail under it.
+
 Examples:
   dmarquet check example.com            check DNS against the reports in the store
   dmarquet check example.com --selector s1 --ip 192.0.2.1
@@ -30,8 +32,6 @@ Examples:
   dmarquet check --all                  check every domain and remember what DNS says (for cron)
   dmarquet check --diff 7d              what changed in DNS this week
   dmarquet check --consents             missing consents to receive reports
-
-A record under \"Publish\" replaces the records of its type at that name. Each proposal was checked: it has no fault, keeps what was right, and lists every source in the reports that would fail under it.
 
 Exit codes: 0 no faults; 1 faults found; 2 something could not be looked up.";
 

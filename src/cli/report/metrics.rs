@@ -21,8 +21,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-Messages are counted over the seven days up to yesterday. docs/alerts.md lists all metrics;
-packaging/ has a Grafana dashboard and alert rules for them. No label contains an address.
+Messages are counted over the seven days up to yesterday. docs/alerts.md lists all metrics; packaging/ has a Grafana dashboard and alert rules for them. No label contains an address.
 
 Examples:
   dmarquet metrics

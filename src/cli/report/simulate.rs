@@ -26,9 +26,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-Judges the mail of the last complete weeks twice: by the current record, as the newest reports show
-it, and by the proposed one. An option changes only what it names. --policy applies to all mail: it
-removes pct and t, and changes sp too if it equals p. Nothing is published.
+Judges the mail of the last complete weeks twice: by the current record, as the newest reports show it, and by the proposed one. An option changes only what it names. --policy applies to all mail: it removes pct and t, and changes sp too if it equals p. Nothing is published.
 
 Examples:
   dmarquet simulate example.com --policy quarantine
@@ -37,8 +35,7 @@ Examples:
   dmarquet simulate example.com --spf 'v=spf1 ip4:192.0.2.0/26 -all'
   dmarquet simulate example.com --from-zone example.com.zone      a CI gate for DNS as code
 
-Exit codes: 0 at most --tolerate messages would be lost; 1 more would be; 2 could not run, or the
-result depends on a failed lookup.";
+Exit codes: 0 at most --tolerate messages would be lost; 1 more would be; 2 could not run, or the result depends on a failed lookup.";
 
 /// Days of history used to classify senders.
 const JUDGED_DAYS: i32 = 56;

@@ -24,9 +24,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-The pages need no scripts: serve the folder with any web server, or open it in a browser. A run after
-`fetch` writes only what changed. Anyone who can read the pages sees all reports; docs/site.md shows
-how to protect them.
+The pages need no scripts: serve the folder with any web server, or open it in a browser. A run after `fetch` writes only what changed. Anyone who can read the pages sees all reports; docs/site.md shows how to protect them.
 
 Examples:
   dmarquet site --out /srv/dmarc                      all domains, all weeks

@@ -25,8 +25,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-Without a period: the last complete week (Monday to Sunday) of the store, or everything in the given
-files. All days are UTC.
+Without a period: the last complete week (Monday to Sunday) of the store, or everything in the given files. All days are UTC.
 
 Examples:
   dmarquet summary                                     last week, of the store
@@ -56,8 +55,8 @@ pub(crate) struct SummaryArgs {
     /// Output format: text, markdown, html, json or csv
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: SummaryForm,
-    /// Width of the text in columns [default: the terminal's, else 80]
-    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=400))]
+    /// Width of the text, 80 to 200 columns [default: the terminal's, else 80]
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(80..=200))]
     width: Option<u16>,
     /// Leave out reports whose mail was proven to be forged; they still count under data quality
     #[arg(long)]
@@ -93,6 +92,21 @@ pub(crate) struct SummaryArgs {
     /// With --each-customer: folder to write to, with one folder per customer in it
     #[arg(long, value_name = "DIR", value_parser = local_path::local_path(), help_heading = "Customers", requires = "each_customer", conflicts_with = "explain")]
     out: Option<PathBuf>,
+}
+
+impl SummaryArgs {
+    /// The error for an option on the command line that this form of the summary would ignore. In the environment, an
+    /// option is meant for the forms that have it.
+    pub(crate) fn ignored_option(&self, is_typed: impl Fn(&str) -> bool) -> Option<String> {
+        let option = ["width", "ascii"].into_iter().find(|id| is_typed(id)).map(|id| format!("--{id}"))?;
+        if self.mail || !self.mail_to.is_empty() {
+            let mail = if self.mail { "--mail" } else { "--mail-to" };
+            return Some(format!("{option}: expected without {mail}, found with it; a mail has a layout of its own"));
+        }
+        let form = self.format.to_possible_value()?;
+        let expected = format!("{option}: expected with --format text, found --format {}", form.get_name());
+        (self.format != SummaryForm::Text).then_some(expected)
+    }
 }
 
 /// Formats of a summary.
@@ -306,8 +320,8 @@ pub(crate) fn rendered(
 ) -> anyhow::Result<Vec<u8>> {
     Ok(match form {
         SummaryForm::Text => present::text(summary, branding, style).into_bytes(),
-        SummaryForm::Markdown => present::markdown(summary, branding, style).into_bytes(),
-        SummaryForm::Html => present::html(summary, branding, style).into_bytes(),
+        SummaryForm::Markdown => present::markdown(summary, branding).into_bytes(),
+        SummaryForm::Html => present::html(summary, branding).into_bytes(),
         SummaryForm::Json => {
             let mut bytes = Vec::new();
             present::write_json(summary, &mut bytes)?;

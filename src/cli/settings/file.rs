@@ -52,21 +52,35 @@ impl Settings {
     /// defaults.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         if let Some(file) = file {
-            let text = std::fs::read_to_string(file).map_err(|error| {
+            return Self::read(file)?.map_err(|error| {
                 let missing = error.kind() == io::ErrorKind::NotFound;
-                let error = anyhow!(error).context(file.display().to_string()).context("settings");
+                let error = unreadable(file, error);
                 if missing { error.hint("write one with `dmarquet config init`") } else { error }
-            })?;
-            return Self::parse(&text, file);
+            });
         }
         for file in usual_places() {
-            match std::fs::read_to_string(&file) {
-                Ok(text) => return Self::parse(&text, &file),
+            match Self::read(&file)? {
+                Ok(settings) => return Ok(settings),
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-                Err(error) => return Err(anyhow!(error).context(file.display().to_string()).context("settings")),
+                Err(error) => return Err(unreadable(&file, error)),
             }
         }
         Ok(Self::default())
+    }
+
+    /// Reads a file: the outer error is about its contents, the inner one about reading it.
+    fn read(file: &Path) -> anyhow::Result<io::Result<Self>> {
+        let bytes = match std::fs::read(file) {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error)),
+        };
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            anyhow!("{} line {line}: expected UTF-8 text, found other bytes", file.display())
+                .hint("save the file in UTF-8")
+        })?;
+        Self::parse(&text, file).map(Ok)
     }
 
     /// Who may read the data folder.
@@ -167,6 +181,11 @@ impl Settings {
         }
         settings
     }
+}
+
+/// The error for a file that cannot be read.
+fn unreadable(file: &Path, error: io::Error) -> anyhow::Error {
+    anyhow!(error).context(file.display().to_string()).context("settings")
 }
 
 /// The default paths of the settings file, in order.

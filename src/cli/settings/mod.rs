@@ -17,6 +17,7 @@ mod reader;
 mod secret;
 mod senders;
 mod smtp;
+mod syntax;
 
 pub(crate) use alert::{CommandSettings, WebhookFormat, WebhookSettings};
 pub(crate) use confirmed::network_of;

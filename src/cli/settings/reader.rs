@@ -4,6 +4,7 @@
 
 use super::local_path::{NOT_A_URL, is_url};
 use super::near::distance;
+use super::syntax;
 use anyhow::anyhow;
 use jiff::civil::Date;
 use std::cell::RefCell;
@@ -29,23 +30,22 @@ impl File<'_> {
     }
 }
 
-/// Reads a whole file with `of`; errors are in the order of their lines.
+/// Reads a whole file with `read_root`; errors are in the order of their lines.
 pub(super) fn read<T: Default>(
     text: &str,
     name: &str,
-    of: impl FnOnce(&mut Section<'_>) -> T,
+    read_root: impl FnOnce(&mut Section<'_>) -> T,
 ) -> (T, Vec<anyhow::Error>) {
     let file = File { name, text, faults: RefCell::default() };
     let (root, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        let place = error.span().map_or(0, |span| span.start);
-        file.fault(place, &format!("expected TOML, found: {}", error.message()), None);
+    for fault in syntax::explained(text, &errors) {
+        file.fault(fault.place, &fault.what, fault.hint);
     }
     // After a syntax error, errors about values would be misleading.
     let value = if file.faults.borrow().is_empty() {
         let mut section =
             Section { file: &file, label: String::new(), place: 0, table: root.get_ref(), known: Vec::new() };
-        let value = of(&mut section);
+        let value = read_root(&mut section);
         section.finish();
         value
     } else {
@@ -270,7 +270,7 @@ impl<'a> Section<'a> {
             } else {
                 format!("the keys here are {}", self.known.join(", "))
             };
-            self.fault_with(key, "expected a known key, found this", Some(hint));
+            self.fault_with(key, "unknown key", Some(hint));
         }
     }
 }

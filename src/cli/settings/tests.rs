@@ -77,7 +77,7 @@ fn the_default_port_follows_the_security() {
 fn an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() {
     assert_eq!(
         faults(&format!("{MAILBOX}folder = [\"INBOX\"]\n")),
-        ["c.toml line 5: mailbox 1: folder: expected a known key, found this | did you mean folders?"]
+        ["c.toml line 5: mailbox 1: folder: unknown key | did you mean folders?"]
     );
     assert!(faults("color = 1")[0].ends_with(
         "| the keys here are store, group, domains, trusted_authserv_id, verify, senders, geoip, mailbox, confirmed, alert, customer, site, smtp"
@@ -90,7 +90,7 @@ fn a_secret_in_the_settings_is_refused_with_the_way_to_do_it() {
     let faults = faults(&text);
     assert_eq!(
         faults[1],
-        "c.toml line 4: mailbox 1: password: expected a known key, found this | secrets do not stand in the settings: \
+        "c.toml line 4: mailbox 1: password: unknown key | secrets do not stand in the settings: \
          use password_command, password_file or password_env"
     );
     assert!(!faults.concat().contains("hunter2"));
@@ -149,7 +149,10 @@ fn all_faults_are_told_at_once_in_the_order_of_their_lines() {
 fn a_file_that_is_no_toml_says_the_line_and_shows_no_value() {
     let faults = faults("store = \"x\"\npassword = hunter2\n");
     assert_eq!(faults.len(), 1, "{faults:?}");
-    assert!(faults[0].starts_with("c.toml line 2: expected TOML, found: "), "{faults:?}");
+    assert!(
+        faults[0].starts_with("c.toml line 2: password: expected the value in quotes, found it without"),
+        "{faults:?}"
+    );
     assert!(!faults[0].contains("hunter2"));
 }
 

@@ -5,7 +5,7 @@ use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output;
 use anyhow::Context as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,19 +24,68 @@ pub(crate) struct ManArgs {
 /// Runs the command.
 pub(crate) fn run(args: &ManArgs, command: clap::Command) -> anyhow::Result<Exit> {
     let Some(folder) = &args.out else {
-        output::data(&page(command)?)?;
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).render(&mut page).context("manual page")?;
+        output::data(readable(&String::from_utf8_lossy(&page)).as_bytes())?;
         return Ok(Exit::Handled);
     };
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    clap_mangen::generate_to(command, folder).with_context(|| folder.display().to_string())?;
+    pages(command, folder).with_context(|| folder.display().to_string())?;
     let settings = folder.join("dmarquet.toml.5");
     std::fs::write(&settings, settings_page::page()).with_context(|| settings.display().to_string())?;
     Ok(Exit::Handled)
 }
 
-/// Renders a page.
-fn page(command: clap::Command) -> anyhow::Result<Vec<u8>> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page).context("manual page")?;
-    Ok(page)
+/// Writes a page for each command.
+fn pages(command: clap::Command, folder: &Path) -> std::io::Result<()> {
+    clap_mangen::generate_to(command, folder)?;
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "1") {
+            let page = std::fs::read_to_string(&path)?;
+            std::fs::write(&path, readable(&page))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives what `--help` says after the options the sections of a manual page, and keeps each example on its line, so that
+/// it can be copied.
+fn readable(page: &str) -> String {
+    let mut out = String::new();
+    let mut as_is = false;
+    for line in page.lines() {
+        let is_example = line.starts_with("  ");
+        if is_example != as_is {
+            out.push_str(if is_example { ".nf\n" } else { ".fi\n" });
+            as_is = is_example;
+        }
+        if line == ".SH EXTRA" {
+            out.push_str(".SH NOTES\n");
+        } else if line == "Examples:" {
+            out.truncate(out.strip_suffix(".SH NOTES\n").unwrap_or(&out).len());
+            out.push_str(".SH EXAMPLES\n");
+        } else if let Some(codes) = line.strip_prefix("Exit codes: ") {
+            out.push_str(&format!(".SH \"EXIT STATUS\"\n{codes}\n"));
+        } else {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn examples_keep_their_lines_and_notes_are_in_sections() {
+        assert_eq!(
+            readable(".SH EXTRA\nWords.\n\nExamples:\n  one | two\n  three\n\nExit codes: 0 done.\n.SH VERSION\n"),
+            ".SH NOTES\nWords.\n\n.SH EXAMPLES\n.nf\n  one | two\n  three\n.fi\n\n\
+             .SH \"EXIT STATUS\"\n0 done.\n.SH VERSION\n"
+        );
+        assert_eq!(readable(".SH EXTRA\nExamples:\n  one\n"), ".SH EXAMPLES\n.nf\n  one\n");
+    }
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 /// `--customer` and `--each-customer`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct CustomerChoice {
-    /// Only this customer of the settings; no other customer's data reach the output
+    /// Only this customer of the settings; the output has nothing of any other customer
     #[arg(long, value_name = "NAME", help_heading = "Customers", conflicts_with = "each_customer")]
     pub(crate) customer: Option<String>,
     /// Run once for each customer of the settings, each into its own folder below --out

@@ -18,7 +18,7 @@ pub(crate) struct VerifyArgs {
     /// Verify the DKIM signatures of report mails in DNS, and store whether each mail was authentic
     #[arg(long)]
     verify: bool,
-    /// With --verify, --enrich or --check: DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
+    /// DNS server for these lookups instead of the system's, such as 127.0.0.1:5353; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
     pub(crate) server: Vec<SocketAddr>,
 }

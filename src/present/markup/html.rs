@@ -5,7 +5,6 @@ use crate::analyze::Summary;
 use crate::present::page::summary::page;
 use crate::present::wording::branding::Branding;
 use crate::present::wording::numbers::{count, counted};
-use crate::present::wording::style::Style;
 use crate::present::wording::words::MONTHS;
 use minijinja::{
     AutoEscape, Environment, Output, State, Value, context, escape_formatter, syntax::SyntaxConfig, value::Serde,
@@ -16,7 +15,7 @@ use std::sync::LazyLock;
 ///
 /// # Panics
 /// Never: the template is part of the program, and tested.
-pub fn html(summary: &Summary, branding: &Branding, _style: &Style) -> String {
+pub fn html(summary: &Summary, branding: &Branding) -> String {
     let page = page(summary, branding);
     rendered("page.html", context! { page => Serde(&page), style => Serde(Sheet::default()) })
 }
@@ -186,7 +185,7 @@ mod tests {
             let domain = format!("the-long-name-of-a-customer-{number:03}.example");
             world.add(-14..7, |day| Line::new(day, "192.0.2.10", 30).domain(&domain));
         }
-        let size = html(&world.summary(), &Branding::default(), &Style::default()).len();
+        let size = html(&world.summary(), &Branding::default()).len();
         assert!(size < 300_000, "{size} bytes");
     }
 }

@@ -5,14 +5,13 @@ use super::html::block_lines;
 use crate::analyze::Summary;
 use crate::present::page::summary::page;
 use crate::present::wording::branding::Branding;
-use crate::present::wording::style::Style;
 use minijinja::{AutoEscape, Environment, Output, State, Value, context, escape_formatter, value::Serde};
 
 /// The Markdown form (`CommonMark` with tables).
 ///
 /// # Panics
 /// Never: the template is part of the program, and tested.
-pub fn markdown(summary: &Summary, branding: &Branding, _style: &Style) -> String {
+pub fn markdown(summary: &Summary, branding: &Branding) -> String {
     let mut environment = Environment::new();
     environment.set_syntax(block_lines());
     environment.set_auto_escape_callback(|_| AutoEscape::Custom("markdown".into()));

@@ -33,6 +33,7 @@ pub(crate) struct TextLayout {
 
 impl TextLayout {
     pub(crate) fn new(style: Style) -> Self {
+        // `--width` is within these bounds; a terminal may not be.
         Self { style, width: style.width.clamp(80, 200), lines: Vec::new() }
     }
 

@@ -1,7 +1,7 @@
 //! The command line as a person meets it: help, usage errors, settings, completions, manual pages.
 
 use crate::workdir::{Done, WorkDir};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 #[track_caller]
 fn fails_with(done: &Done, stderr: &str) {
@@ -54,7 +54,7 @@ fn settings_that_are_wrong_stop_the_run_with_file_line_and_expectation() {
     fails_with(
         &done,
         "error: c.toml line 2: mailbox 1: expected password_command, password_file or password_env, found none\n\
-         error: c.toml line 5: mailbox 1: password: expected a known key, found this\n\
+         error: c.toml line 5: mailbox 1: password: unknown key\n\
          hint: secrets do not stand in the settings: use password_command, password_file or password_env\n",
     );
     std::fs::remove_file(file).unwrap();
@@ -63,6 +63,26 @@ fn settings_that_are_wrong_stop_the_run_with_file_line_and_expectation() {
         &done,
         "error: settings: c.toml: No such file or directory (os error 2)\nhint: write one with `dmarquet config init`\n",
     );
+}
+
+#[test]
+fn settings_that_cannot_be_read_or_parsed_are_told_in_words_and_never_answered_with_config_init() {
+    let work = WorkDir::new();
+    work.write("c.toml", "store = \"s\"\nverify = yes\n");
+    fails_with(
+        &work.run(["status", "--config", "c.toml"]),
+        "error: c.toml line 2: verify: expected true, false or a text in quotes, found a word without quotes\n\
+         hint: write verify = true or verify = false\n",
+    );
+    std::fs::write(work.path("c.toml"), b"# \xe4\n\xe4").unwrap();
+    fails_with(
+        &work.run(["status", "--config", "c.toml"]),
+        "error: c.toml line 1: expected UTF-8 text, found other bytes\nhint: save the file in UTF-8\n",
+    );
+    std::fs::create_dir(work.path("folder.toml")).unwrap();
+    for line in [["status", "--config", "folder.toml"], ["config", "check", "--config=folder.toml"]] {
+        fails_with(&work.run(line), "error: settings: folder.toml: Is a directory (os error 21)\n");
+    }
 }
 
 #[test]
@@ -111,10 +131,36 @@ fn completions_and_manual_pages_know_every_command() {
         assert!(work.run(["completions", shell]).quiet().contains("rejected"), "{shell}");
     }
     assert!(work.run(["man"]).quiet().contains("dmarquet\\-fetch"));
+    assert!(work.run(["man"]).quiet().contains(".SH EXAMPLES\n.nf\n  dmarquet config init "));
     assert_eq!(work.run(["man", "--out", "pages"]).quiet(), "");
-    for page in ["dmarquet.1", "dmarquet-fetch.1", "dmarquet-rejected-list.1"] {
+    for page in ["dmarquet.1", "dmarquet-fetch.1", "dmarquet-rejected-list.1", "dmarquet.toml.5"] {
         assert!(work.path("pages").join(page).exists(), "{page}");
     }
+    let ingest = std::fs::read_to_string(work.path("pages/dmarquet-ingest.1")).unwrap();
+    assert!(ingest.contains(".SH EXAMPLES\n.nf\n  dmarquet ingest "), "{ingest}");
+}
+
+#[test]
+fn bash_completes_paths_where_a_command_takes_them_and_words_elsewhere() {
+    let work = WorkDir::new();
+    work.write("d.bash", &work.run(["completions", "bash"]).quiet());
+    let completed = |words: &str, current: &str, previous: &str| {
+        let script = format!(
+            "source ./d.bash; COMP_WORDS=(dmarquet {words} '{current}'); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _dmarquet dmarquet '{current}' '{previous}'; echo \"${{COMPREPLY[*]}}\""
+        );
+        let done = Command::new("bash").args(["-c", &script]).current_dir(work.path("")).output().unwrap();
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    };
+    for command in ["ingest", "summary", "convert", "export", "backup"] {
+        // No reply: bash then completes file names, as `complete -o default` says.
+        assert_eq!(completed(command, "", command), "", "{command}");
+        assert!(completed(command, "--", command).contains("--store"), "{command}");
+    }
+    assert_eq!(completed("summary --format", "h", "--format"), "html");
+    assert!(completed("rejected", "", "rejected").contains("retry"));
+    let script = std::fs::read_to_string(work.path("d.bash")).unwrap();
+    assert!(script.contains("complete -F _dmarquet -o nosort -o bashdefault -o default dmarquet"));
 }
 
 #[test]

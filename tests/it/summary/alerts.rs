@@ -352,7 +352,7 @@ fn a_way_out_that_cannot_be_used_is_said_by_the_settings() {
             "[[alert.webhook]]\nname = \"a\"\nurl_env = \"U\"\nformat = \"template\"\ntemplate = \"{{ x\"\n",
             "expected a template",
         ),
-        ("[[alert.webhook]]\nname = \"a\"\nurl = \"https://x.example\"\nurl_env = \"U\"\n", "expected a known key"),
+        ("[[alert.webhook]]\nname = \"a\"\nurl = \"https://x.example\"\nurl_env = \"U\"\n", "unknown key"),
         ("[[alert.command]]\nname = \"a\"\n", "program: expected"),
         ("[alert]\nignore = [\"nothing\"]\n", "expected kinds of events"),
     ] {
