@@ -1,6 +1,6 @@
-//! Each stage of the journey by itself, one core: `cargo bench --bench stages`. The figures are records a second.
+//! Each stage of the pipeline alone, on one core: `cargo bench --bench stages`. The figures are records per second.
 //!
-//! Reports are made here, of as many records as the case says, with addresses and results that vary as real ones do.
+//! The reports are generated here, with addresses and results that vary as in real ones.
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -97,7 +97,7 @@ fn unpack_gzip(bencher: Bencher<'_, '_>, records: u32) {
     });
 }
 
-/// Takes records and keeps nothing.
+/// Takes records and discards them.
 struct Nothing;
 
 impl<'x> Visitor<'x> for Nothing {
@@ -128,7 +128,7 @@ fn judge_rows(bencher: Bencher<'_, '_>, records: u32) {
     bencher.counter(ItemsCount::new(records)).bench_local(|| judge::judge(black_box(&report)));
 }
 
-/// Files in memory to a store on disk, synced, on all cores.
+/// From files in memory to a synced store on disk, on all cores.
 #[divan::bench(args = [(2_000, 3), (4, 10_000)], sample_count = 10)]
 fn ingest_to_store(bencher: Bencher<'_, '_>, (files, records): (u32, u32)) {
     let bytes: Vec<Vec<u8>> = (0..files).map(|number| gzip(&xml(records, number))).collect();

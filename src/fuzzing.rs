@@ -60,8 +60,8 @@ pub fn core(bytes: &[u8]) {
 #[cfg(feature = "cli")]
 pub fn pages(bytes: &[u8]) {
     use crate::model::{Accepted, Original, Provenance};
-    use crate::store::fuzzing::Sound;
-    static SOUND: std::sync::OnceLock<Sound> = std::sync::OnceLock::new();
+    use crate::store::fuzzing::ValidFiles;
+    static SOUND: std::sync::OnceLock<ValidFiles> = std::sync::OnceLock::new();
     let make = || {
         let xml = include_bytes!("fuzzing/reports.xml");
         let accepted = normalize::fuzzing::report(xml, &Limits::default()).into_iter().map(|report| {
@@ -75,7 +75,7 @@ pub fn pages(bytes: &[u8]) {
             };
             Accepted { report, verdicts, findings, original, provenance }
         });
-        Sound::new(&accepted.collect::<Vec<_>>())
+        ValidFiles::new(&accepted.collect::<Vec<_>>())
     };
     crate::store::fuzzing::pages(SOUND.get_or_init(make), bytes);
 }

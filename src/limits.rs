@@ -57,8 +57,8 @@ impl Growth {
     /// Smaller items are not reported.
     pub const STEP: u64 = 1 << 20;
 
-    /// Tell this function.
-    pub fn told(to: impl Fn(Grown) + Send + Sync + 'static) -> Self {
+    /// Reports to this function.
+    pub fn reported_to(to: impl Fn(Grown) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(to)))
     }
 

@@ -71,7 +71,7 @@ pub fn look(store: &Store, now: Timestamp, rules: &AlertRules) -> Result<AlertLo
     let memory = store.alert_memory()?;
     let stored: Vec<StoredEvent> = store.events()?.into_iter().filter(|event| !event.is_action()).collect();
     let known: Vec<KnownEvent> = stored.iter().filter_map(known).collect();
-    let heard = Heard::new(store, &memory, today)?;
+    let heard = LastHeard::new(store, &memory, today)?;
     let mut changes =
         if heard.is_news || memory.first_run || !known.iter().all(|known| known.ended) || heard.is_silence(today) {
             of_reports(store, today, &memory, &heard, (&known, rules), heard.is_news || memory.first_run)?
@@ -100,7 +100,7 @@ pub fn look(store: &Store, now: Timestamp, rules: &AlertRules) -> Result<AlertLo
 }
 
 /// When runs heard from each reporter and about each domain, including this run.
-struct Heard {
+struct LastHeard {
     newest: i64,
     is_news: bool,
     reporters: Rhythm,
@@ -108,7 +108,7 @@ struct Heard {
     record: Vec<(&'static str, String, i32)>,
 }
 
-impl Heard {
+impl LastHeard {
     fn new(store: &Store, memory: &AlertMemory, today: Date) -> Result<Self, StoreError> {
         let unseen = store.unseen_reports(memory.reports)?;
         let today = number(today);
@@ -156,7 +156,7 @@ fn of_reports(
     store: &Store,
     today: Date,
     memory: &AlertMemory,
-    heard: &Heard,
+    heard: &LastHeard,
     (known, rules): (&[KnownEvent], &AlertRules),
     is_news: bool,
 ) -> Result<EventChanges, StoreError> {
@@ -200,7 +200,7 @@ impl AlertLook {
         for incident in &changes.begun {
             let mut event = AlertEvent::begun(incident);
             let domain = incident.policy_domain.as_ref();
-            let owner = domain.and_then(|domain| rules.owners.of(domain.as_written()));
+            let owner = domain.and_then(|domain| rules.owners.owner_of(domain.as_written()));
             event.customer = owner.and_then(|owner| rules.customers.get(owner)).cloned();
             let old = first_run && number(incident.since) < number(today) - FIRST_RUN_DAYS;
             let unwanted = rules.ignored.contains(&incident.kind) || incident.severity < rules.least;
@@ -262,18 +262,18 @@ impl AlertLook {
             else {
                 continue;
             };
-            let told = body.ended(known, end);
+            let ending = body.ended(known, end);
             // An event that was never reported needs no report of its end.
-            let was_told = event.state == "new";
+            let was_reported = event.state == "new";
             self.run.events.push(StoredEvent {
                 state: "resolved".to_owned(),
                 seen: Some(event.seen.unwrap_or(0).max(number(end.day) - 1)),
                 ended: Some(now),
-                body: serde_json::to_string(&told).ok(),
+                body: serde_json::to_string(&ending).ok(),
                 ..event.clone()
             });
-            if was_told {
-                self.events.push(told);
+            if was_reported {
+                self.events.push(ending);
             }
         }
     }

@@ -3,12 +3,12 @@
 //!
 //! It reads no settings and no clock, and sends nothing itself: the caller passes the channels in.
 
+mod delivery;
 mod look;
 mod message;
 mod operations;
-mod tell;
 
+pub use delivery::{AlertDelivery, DeliveryFailure, PRINT, deliver};
 pub use look::{AlertLook, AlertRules, look};
 pub use message::{AlertEvent, AlertMessage, SCHEMA, open_events};
 pub use operations::Operations;
-pub use tell::{AlertDelivery, PRINT, TellFailure, tell};

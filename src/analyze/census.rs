@@ -108,14 +108,14 @@ pub struct CensusTaker {
     newest: Option<Date>,
     reporters: HashMap<Text, ReporterTally>,
     more_reports: u64,
-    asked: BTreeSet<Text>,
+    current: BTreeSet<Text>,
     methods: BTreeMap<(Text, &'static str, Text), Tally>,
 }
 
 impl CensusTaker {
     /// A census that also says who reports on these domains, and how each finds their policy.
-    pub fn new(asked: impl IntoIterator<Item = Text>) -> Self {
-        Self { asked: asked.into_iter().collect(), ..Self::default() }
+    pub fn new(current: impl IntoIterator<Item = Text>) -> Self {
+        Self { current: current.into_iter().collect(), ..Self::default() }
     }
 
     /// Add a report.
@@ -140,7 +140,7 @@ impl CensusTaker {
         notes.generator.iter().for_each(|generator| count(of_generators, generator, notes.day));
         errors.into_iter().for_each(|error| count(of_errors, error, notes.day));
         defects.into_iter().for_each(|code| count(of_defects, code, notes.day));
-        if self.asked.contains(&notes.policy_domain) {
+        if self.current.contains(&notes.policy_domain) {
             let key = (notes.policy_domain.clone(), method, notes.org_name.clone());
             self.methods.entry(key).or_insert(Tally::NONE).add(notes.day);
         }
@@ -227,8 +227,8 @@ mod tests {
         }
     }
 
-    fn taken(asked: &[&str], reports: &[ReportNotes]) -> Census {
-        let mut taker = CensusTaker::new(asked.iter().map(|domain| Text::from(*domain)));
+    fn taken(current: &[&str], reports: &[ReportNotes]) -> Census {
+        let mut taker = CensusTaker::new(current.iter().map(|domain| Text::from(*domain)));
         reports.iter().for_each(|notes| taker.add(notes));
         taker.finish()
     }

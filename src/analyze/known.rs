@@ -53,24 +53,24 @@ impl Services {
     /// The service that a signature, a return path or a confirmed host name belongs to, by the strongest of them.
     pub(crate) fn name(&self, signs_as: &str, returns_to: &str, host: Option<&HostName>) -> Option<Foreign> {
         let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
-        self.signed(signs_as, returns_to).or_else(|| self.of(ServiceProof::Ptr, host)).map(Foreign::from)
+        self.signed(signs_as, returns_to).or_else(|| self.service_by(ServiceProof::Ptr, host)).map(Foreign::from)
     }
 
     /// The service that a signature or a return path belongs to.
     pub(crate) fn signed(&self, signs_as: &str, returns_to: &str) -> Option<&str> {
-        self.of(ServiceProof::Dkim, signs_as).or_else(|| self.of(ServiceProof::Bounce, returns_to))
+        self.service_by(ServiceProof::Dkim, signs_as).or_else(|| self.service_by(ServiceProof::Bounce, returns_to))
     }
 
     /// The service that a domain belongs to, seen in a signature, a return path or a host name.
     pub fn of_domain(&self, domain: &str) -> Option<&str> {
         [ServiceProof::Dkim, ServiceProof::Bounce, ServiceProof::Ptr]
             .into_iter()
-            .find_map(|proof| self.of(proof, domain))
+            .find_map(|proof| self.service_by(proof, domain))
     }
 
     /// The service that a customer's DNS leads to, by the target of an alias or MX, or an included SPF record.
     pub fn of_target(&self, target: &str) -> Option<&str> {
-        [ServiceProof::Alias, ServiceProof::Ptr].into_iter().find_map(|proof| self.of(proof, target))
+        [ServiceProof::Alias, ServiceProof::Ptr].into_iter().find_map(|proof| self.service_by(proof, target))
     }
 
     /// Services and the SPF records that their customers include; those of the user come first.
@@ -97,7 +97,7 @@ impl Services {
             let mut ranges = BUILT_IN.ranges.iter();
             ranges.find(|(network, bits, _)| is_in_network(address, *network, *bits)).map(|(.., name)| name.as_str())
         };
-        let name = self.of(ServiceProof::Ptr, host).or_else(in_range)?;
+        let name = self.service_by(ServiceProof::Ptr, host).or_else(in_range)?;
         Some(SharedService { name: name.into(), include: Self::include_of(name) })
     }
 
@@ -107,12 +107,12 @@ impl Services {
         service.spf.first().map(Text::as_str)
     }
 
-    fn of(&self, proof: ServiceProof, domain: &str) -> Option<&str> {
+    fn service_by(&self, proof: ServiceProof, domain: &str) -> Option<&str> {
         if domain.is_empty() {
             return None;
         }
         let own = self.own.iter().find(|service| proof.domains(service).any(|known| proof.fits(domain, known)));
-        own.map(|service| service.name.as_str()).or_else(|| BUILT_IN.of(proof, domain))
+        own.map(|service| service.name.as_str()).or_else(|| BUILT_IN.service_by(proof, domain))
     }
 }
 
@@ -194,7 +194,7 @@ static BUILT_IN: LazyLock<ServiceTable> = LazyLock::new(|| {
 });
 
 impl ServiceTable {
-    fn of(&self, proof: ServiceProof, domain: &str) -> Option<&str> {
+    fn service_by(&self, proof: ServiceProof, domain: &str) -> Option<&str> {
         let exact = || self.exact.get(&(proof, domain.into()));
         let mut above = std::iter::successors(Some(domain), |domain| domain.split_once('.').map(|(_, above)| above));
         let place = above.find_map(|domain| self.below.get(&(proof, domain.into()))).or_else(exact)?;

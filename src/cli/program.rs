@@ -7,7 +7,7 @@ use super::report::{ack, alert, check, export, metrics, query, simulate, site, s
 use super::setup::{completions, config, man};
 use super::terminal::exit::Exit;
 use super::terminal::fault::StdoutClosed;
-use super::terminal::output::Talk;
+use super::terminal::output::Console;
 use super::wiring::run::CommandContext;
 use super::wiring::trial;
 use jiff::Timestamp;
@@ -20,17 +20,17 @@ pub fn run() -> ExitCode {
     }
     let root = match args::parse(std::env::args_os()) {
         Ok(root) => root,
-        Err(usage) => return told(&usage).into(),
+        Err(usage) => return print_usage(&usage).into(),
     };
-    let talk = Talk::new(root.common.verbose, root.common.quiet, root.common.color);
-    talk.start_log();
+    let console = Console::new(root.common.verbose, root.common.quiet, root.common.color);
+    console.start_log();
     let now = root.command.now().unwrap_or_else(Timestamp::now);
-    let run = CommandContext { common: root.common, talk, now };
+    let run = CommandContext { common: root.common, console, now };
     let exit = dispatch(&run, root.command).unwrap_or_else(|error| {
         if error.is::<StdoutClosed>() {
             return Exit::Handled;
         }
-        run.talk.error(&error);
+        run.console.error(&error);
         Exit::Failed
     });
     exit.into()
@@ -66,7 +66,7 @@ fn dispatch(run: &CommandContext, command: Command) -> anyhow::Result<Exit> {
 }
 
 /// Prints a clap error. Help and version are successes, all others are usage errors.
-fn told(usage: &clap::Error) -> Exit {
+fn print_usage(usage: &clap::Error) -> Exit {
     // If the stream is closed, there is nowhere to report it.
     let _ = usage.print();
     if let Some(variable) = args::variable_behind(usage, std::env::args_os()) {

@@ -14,7 +14,7 @@ use std::io::{Cursor, Read};
 pub fn frames(bytes: &[u8]) {
     let limits = Limits { item_bytes: 1000, ..Limits::default() };
     let (read, ended) = framed(bytes, &limits);
-    assert_eq!(framed(Sips(bytes), &limits), (read.clone(), ended), "however it is read");
+    assert_eq!(framed(OneByteReader(bytes), &limits), (read.clone(), ended), "however it is read");
     let mut again = Vec::new();
     let mut carried = 0;
     for (name, body) in &read {
@@ -73,9 +73,9 @@ pub fn compressed_mailbox(bytes: &[u8]) {
 }
 
 /// A reader that returns one byte at a time.
-struct Sips<'b>(&'b [u8]);
+struct OneByteReader<'b>(&'b [u8]);
 
-impl Read for Sips<'_> {
+impl Read for OneByteReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = 1.min(buffer.len());
         self.0.read(&mut buffer[..count])

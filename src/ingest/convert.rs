@@ -116,9 +116,9 @@ pub trait ReportSink {
 }
 
 /// A sink of reports alone.
-pub(super) struct Each<'a>(pub(super) &'a mut dyn FnMut(Accepted));
+pub(super) struct ReportsOnly<'a>(pub(super) &'a mut dyn FnMut(Accepted));
 
-impl ReportSink for Each<'_> {
+impl ReportSink for ReportsOnly<'_> {
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError> {
         (self.0)(accepted);
         Ok(())

@@ -135,7 +135,7 @@ pub fn read(
     observer: &mut dyn Observer,
     each: &mut dyn FnMut(Accepted),
 ) -> Result<Tally, IngestError> {
-    convert(source, |_| false, options, observer, &mut convert::Each(each))
+    convert(source, |_| false, options, observer, &mut convert::ReportsOnly(each))
 }
 
 fn interrupted(options: &IngestOptions) -> bool {
@@ -164,7 +164,7 @@ impl<'a> RunMemory<'a> {
     fn worker(&self, options: &IngestOptions, budget: &Arc<pipeline::Budget>) -> Result<Worker<'a>, StoreError> {
         let reservation = Arc::new(pipeline::Reservation::new(budget));
         let told = reservation.clone();
-        let growth = Growth::told(move |grown| told.grow(grown));
+        let growth = Growth::reported_to(move |grown| told.grow(grown));
         Ok(Worker {
             options: IngestOptions { limits: Limits { growth, ..options.limits.clone() }, ..options.clone() },
             reservation,

@@ -38,7 +38,7 @@ struct Count {
 }
 
 impl Count {
-    fn report(&mut self, tally: &mut Tally, added: Added, accepted: &Told) {
+    fn report(&mut self, tally: &mut Tally, added: Added, accepted: &ReportOutcome) {
         self.seen.reports += 1;
         tally.items += 1;
         match added {
@@ -156,7 +156,7 @@ impl Count {
 }
 
 /// What is reported about a report after it was passed on.
-struct Told {
+struct ReportOutcome {
     origin: String,
     findings: Vec<Finding>,
     records: u64,
@@ -164,7 +164,7 @@ struct Told {
     dmarc_pass: i64,
 }
 
-impl Told {
+impl ReportOutcome {
     fn of(accepted: &Accepted) -> Self {
         let (messages, dmarc_pass) = crate::store::sums(accepted);
         Self {
@@ -268,7 +268,7 @@ impl<'a> Saver<'a> {
     fn place(&mut self, piece: Piece, count: &mut Count) -> Result<(), IngestError> {
         match piece {
             Piece::Report(accepted) => {
-                let told = Told::of(&accepted);
+                let told = ReportOutcome::of(&accepted);
                 let added = self.writer.add(*accepted)?;
                 count.report(&mut self.tally, added, &told);
             }
@@ -366,7 +366,7 @@ impl<'a> Deduplicator<'a> {
     fn place(&mut self, item: &str, piece: Piece, count: &mut Count) -> Result<(), IngestError> {
         match piece {
             Piece::Report(accepted) => {
-                let told = Told::of(&accepted);
+                let told = ReportOutcome::of(&accepted);
                 let key = accepted.report.key;
                 let added = self.added(key, accepted.report.content);
                 let (place, key) = (Destination::from(added), Some(key));

@@ -492,9 +492,9 @@ fn check_drill(dir: &Path, complete: bool) {
 
 /// Gives the same proof for every mail, and counts them; panics if it has none.
 #[derive(Debug)]
-struct Says(Option<Proof>, std::sync::atomic::AtomicU32);
+struct FixedProof(Option<Proof>, std::sync::atomic::AtomicU32);
 
-impl MailVerifier for Says {
+impl MailVerifier for FixedProof {
     fn proof(&self, mail: &RawMail, arrival: Timestamp, _: ReportKind) -> Proof {
         assert!(mail.bytes.starts_with(b"From: ") && arrival == now());
         self.1.fetch_add(1, Ordering::Relaxed);
@@ -508,7 +508,7 @@ fn only_mails_with_a_report_are_verified_and_a_fault_of_it_loses_none() {
         (Some(Proof::Signed { from: "receiver.example".into(), signer: "receiver.example".into() }), SenderAuth::Pass),
         (None, SenderAuth::Unknown),
     ] {
-        let verifier = Arc::new(Says(says, 0.into()));
+        let verifier = Arc::new(FixedProof(says, 0.into()));
         let options = IngestOptions { verifier: Some(verifier.clone()), ..options() };
         let items =
             [message(1, &xml(1, 5)), message(2, b"lunch?"), item("bare.xml", xml(2, 5)), message(3, &xml(3, 5))];

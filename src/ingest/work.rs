@@ -132,14 +132,14 @@ pub(super) struct KnownItems<'a> {
 }
 
 /// Takes what is handed on of a large item.
-pub(super) type HandOn<'h> = &'h mut dyn FnMut(ItemPart);
+pub(super) type PartSink<'h> = &'h mut dyn FnMut(ItemPart);
 
 /// Take an item through the pure stages.
 pub(super) fn work(
     hashed: Hashed,
     options: &IngestOptions,
     known: &KnownItems<'_>,
-    hand_on: HandOn<'_>,
+    hand_on: PartSink<'_>,
 ) -> Result<Done, StoreError> {
     let Hashed { fetched, hash } = hashed;
     Ok(Done::Whole(match fetched {
@@ -177,7 +177,7 @@ fn work_item(
     hash: Hash,
     options: &IngestOptions,
     known: &KnownItems<'_>,
-    hand_on: HandOn<'_>,
+    hand_on: PartSink<'_>,
 ) -> Result<Done, StoreError> {
     if let Some(seen) = known.memory.map_or(Ok(None), |memory| memory.seen(hash))? {
         known.underway.iter().for_each(|underway| underway.is_known(hash));
@@ -231,7 +231,7 @@ struct Found<'f> {
     origin: &'f str,
     pieces: Vec<Piece>,
     weight: usize,
-    hand_on: HandOn<'f>,
+    hand_on: PartSink<'f>,
 }
 
 impl Found<'_> {
@@ -278,7 +278,7 @@ fn pieces(
         let mut steps = vec![origin.to_owned()];
         steps.extend(unit.path.iter().cloned());
         let origin = steps.join(" > ");
-        unit_pieces(unit, Around { origin, mail, arrival }, &mut proofs, found);
+        unit_pieces(unit, ItemContext { origin, mail, arrival }, &mut proofs, found);
     }
 }
 
@@ -290,7 +290,7 @@ struct Proofs<'o> {
 }
 
 impl Proofs<'_> {
-    fn of(&mut self, mail: Option<&Arc<RawMail>>, kind: ReportKind) -> Proof {
+    fn proof(&mut self, mail: Option<&Arc<RawMail>>, kind: ReportKind) -> Proof {
         let (Some(verifier), Some(mail)) = (&self.options.verifier, mail) else { return Proof::Open };
         let is_it = |(known, of, _): &&(Arc<RawMail>, ReportKind, Proof)| Arc::ptr_eq(known, mail) && *of == kind;
         if let Some((.., proof)) = self.known.iter().find(is_it) {
@@ -304,30 +304,30 @@ impl Proofs<'_> {
 }
 
 /// What a part inherits from its item.
-struct Around {
+struct ItemContext {
     origin: String,
     mail: Option<MailFacts>,
     arrival: Timestamp,
 }
 
-fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, found: &mut Found<'_>) {
+fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>, found: &mut Found<'_>) {
     let UnpackedItem { attachment, mut findings, raw_mail, content, .. } = unit;
     let options = proofs.options;
     let (xml, original) = match content {
         Content::Report { xml, original } => (xml, original),
         Content::TlsReport { json, original } => {
-            let way = Way { attachment, findings, raw_mail };
+            let way = UnitContext { attachment, findings, raw_mail };
             return found.push(tls_piece((json, original), way, around, proofs));
         }
         Content::SetAside(kind) => return found.push(Piece::SetAside(kind)),
         Content::Rejected { reason, bytes, extension } => {
-            let Around { origin, arrival, .. } = around;
+            let ItemContext { origin, arrival, .. } = around;
             let bytes = Some(bytes.into());
             let reject = Reject { origin, attachment, reason, bytes, extension, arrival };
             return found.push(Piece::Rejected(reject, findings));
         }
     };
-    let Around { origin, mail, arrival } = around;
+    let ItemContext { origin, mail, arrival } = around;
     let context = Context { attachment: attachment.as_deref(), arrival };
     // Where the bytes are the XML itself, what is made of it shares them while it is read.
     let (xml, original) = match original {
@@ -348,7 +348,7 @@ fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, foun
                 let sender = mail.as_mut().and_then(|mail| {
                     let (auth, finding) = options
                         .trust
-                        .judge(mail, (&report).into(), || proofs.of(raw_mail.as_ref(), ReportKind::Aggregate));
+                        .judge(mail, (&report).into(), || proofs.proof(raw_mail.as_ref(), ReportKind::Aggregate));
                     mail.sender_auth = auth;
                     finding
                 });
@@ -382,7 +382,7 @@ fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, foun
 }
 
 /// What was learned on the way down to a unit.
-struct Way {
+struct UnitContext {
     attachment: Option<String>,
     findings: Vec<Finding>,
     raw_mail: Option<Arc<RawMail>>,
@@ -390,19 +390,19 @@ struct Way {
 
 fn tls_piece(
     (json, original): (Vec<u8>, Option<Original>),
-    way: Way,
-    around: Around,
+    way: UnitContext,
+    around: ItemContext,
     proofs: &mut Proofs<'_>,
 ) -> Piece {
-    let Way { attachment, mut findings, raw_mail } = way;
-    let Around { origin, mut mail, arrival } = around;
+    let UnitContext { attachment, mut findings, raw_mail } = way;
+    let ItemContext { origin, mut mail, arrival } = around;
     let options = proofs.options;
     let read = tls_report(&json, &Context { attachment: attachment.as_deref(), arrival }, &options.limits);
     let original = Arc::new(original.unwrap_or(Original::Plain(json)));
     match read {
         ReadTls::Report { report, findings: more } => {
             if let Some(mail) = &mut mail {
-                let proof = || proofs.of(raw_mail.as_ref(), ReportKind::Tls);
+                let proof = || proofs.proof(raw_mail.as_ref(), ReportKind::Tls);
                 let (auth, finding) = options.trust.judge(mail, (&report).into(), proof);
                 mail.sender_auth = auth;
                 findings.extend(finding);

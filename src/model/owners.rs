@@ -21,11 +21,11 @@ impl Owners {
     ///
     /// ```
     /// let owners = dmarquet::model::Owners::new([("example.com", 0), ("shop.example.com", 1)]);
-    /// assert_eq!(owners.of("mail.example.com"), Some(0));
-    /// assert_eq!(owners.of("a.shop.example.com"), Some(1));
-    /// assert_eq!(owners.of("badexample.com"), None);
+    /// assert_eq!(owners.owner_of("mail.example.com"), Some(0));
+    /// assert_eq!(owners.owner_of("a.shop.example.com"), Some(1));
+    /// assert_eq!(owners.owner_of("badexample.com"), None);
     /// ```
-    pub fn of(&self, domain: &str) -> Option<usize> {
+    pub fn owner_of(&self, domain: &str) -> Option<usize> {
         if self.by_domain.is_empty() {
             return None;
         }
@@ -41,7 +41,7 @@ impl Owners {
     /// The rows of each wanted customer, by number. Rows of others are left out, and so is every word that occurs in
     /// none of the customer's rows: nothing reaches another customer.
     pub fn divide(&self, rows: &Rows, wanted: impl Fn(usize) -> bool) -> Vec<(usize, Rows)> {
-        let owner_of = |domain: &Text| self.of(domain).filter(|owner| wanted(*owner));
+        let owner_of = |domain: &Text| self.owner_of(domain).filter(|owner| wanted(*owner));
         let by_code: Vec<Option<usize>> = rows.policy_domain.dictionary.iter().map(owner_of).collect();
         let mut order: Vec<(usize, usize)> = Vec::new();
         for (row, code) in rows.policy_domain.codes.iter().enumerate() {

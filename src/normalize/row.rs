@@ -34,7 +34,7 @@ pub(super) struct RecordReader<'l> {
     free: FreeText,
     growth: &'l Growth,
     /// Bytes of the rows since growth was last reported.
-    untold: usize,
+    unreported: usize,
 }
 
 impl<'l> RecordReader<'l> {
@@ -45,7 +45,7 @@ impl<'l> RecordReader<'l> {
             total: 0,
             free: FreeText::default(),
             growth: &limits.growth,
-            untold: 0,
+            unreported: 0,
         }
     }
 
@@ -58,10 +58,10 @@ impl<'l> RecordReader<'l> {
     }
 
     fn grow(&mut self, record: &Record) {
-        self.untold += ROW + size_of_val(&*record.dkim) + size_of_val(&*record.spf) + size_of_val(&*record.reasons);
-        if self.untold as u64 >= Growth::STEP {
-            self.growth.tell(Grown::Rows(self.untold as u64));
-            self.untold = 0;
+        self.unreported += ROW + size_of_val(&*record.dkim) + size_of_val(&*record.spf) + size_of_val(&*record.reasons);
+        if self.unreported as u64 >= Growth::STEP {
+            self.growth.tell(Grown::Rows(self.unreported as u64));
+            self.unreported = 0;
         }
     }
 }

@@ -54,6 +54,7 @@ use crate::limits::Limits;
 use crate::model::{FindingCode, Findings, Quoted};
 use layout::{DocumentLayout, STRAYS, Span};
 use plain::Plain;
+use tokens::{UNEXPECTED_END, too_deep};
 use tolerant::Tolerant;
 
 /// What one document turned out to be.
@@ -79,9 +80,6 @@ pub enum Document<'x, V> {
     /// XML without a `feedback`.
     NotReport,
 }
-
-/// The reason for a cut document.
-pub(crate) const UNEXPECTED_END: &str = "unexpected end of document";
 
 /// Reads all documents of a text. Each report gets its own visitor; the result is never empty.
 pub fn documents<'x, V: Visitor<'x>>(
@@ -197,11 +195,6 @@ fn document<'x, V: Visitor<'x>>(
         Ok(report) => Document::Report { report, visitor, content, findings },
         Err(halt) => Document::Rejected { reason: halt.reason(limits) },
     }
-}
-
-/// The reason for elements that nest too deep.
-fn too_deep(limits: &Limits) -> String {
-    format!("more than {} elements within each other, which is the limit", limits.element_depth)
 }
 
 #[cfg(test)]

@@ -6,6 +6,14 @@ use crate::limits::Limits;
 use crate::model::{FindingCode, Findings, Quoted};
 use std::borrow::Cow;
 
+/// The reason for a cut document.
+pub(super) const UNEXPECTED_END: &str = "unexpected end of document";
+
+/// The reason for elements that nest too deep.
+pub(super) fn too_deep(limits: &Limits) -> String {
+    format!("more than {} elements within each other, which is the limit", limits.element_depth)
+}
+
 /// The next thing inside the open element.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum XmlToken<'x> {
@@ -35,8 +43,8 @@ impl Halt {
     pub(super) fn reason(self, limits: &Limits) -> String {
         match self {
             // The tolerant parser never gives up.
-            Self::Unusual | Self::Cut => super::UNEXPECTED_END.into(),
-            Self::TooDeep => super::too_deep(limits),
+            Self::Unusual | Self::Cut => UNEXPECTED_END.into(),
+            Self::TooDeep => too_deep(limits),
             Self::TooManyRecords => format!("more than {} records, which is the limit", limits.records),
         }
     }

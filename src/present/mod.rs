@@ -18,7 +18,7 @@ pub use archive::record::WeekRecord;
 pub use archive::sender::{archive_senders, sender_page};
 pub use archive::week::week_page;
 pub use markup::alert_forms::{
-    ToldEvent, alert_html, alert_plain, alert_slack, alert_template_fault, alert_templated, alert_title,
+    EventText, alert_html, alert_plain, alert_slack, alert_template_fault, alert_templated, alert_title,
 };
 pub use markup::html::html;
 pub use markup::mail::{SummaryMail, mail, subject as mail_subject};

@@ -59,7 +59,7 @@ struct LastStage<'a> {
 
 impl LastStage<'_> {
     /// An expression of the last stage; `None` if it contains a column that is not grouped.
-    fn of(&mut self, expression: &Expr, known: &[String]) -> Option<Expr> {
+    fn rewritten(&mut self, expression: &Expr, known: &[String]) -> Option<Expr> {
         let mut made = expression.clone();
         let _ = made.visit(self);
         let left = visit_expressions(&made, |part| match part {
@@ -179,12 +179,12 @@ pub(super) fn grouped(
     }
     let mut last = LastStage { groups: &groups, first: &mut first };
     let projection = items.iter().zip(names).map(|((expression, _), name)| {
-        let made = last.of(expression, &[])?;
+        let made = last.rewritten(expression, &[])?;
         Some(format!("{made} AS {}", quoted(name)))
     });
     let projection = projection.collect::<Option<Vec<_>>>()?.join(", ");
     let having = match &select.having {
-        Some(condition) => format!(" HAVING {}", last.of(condition, &[])?),
+        Some(condition) => format!(" HAVING {}", last.rewritten(condition, &[])?),
         None => String::new(),
     };
     let mut tail = String::new();
@@ -198,7 +198,7 @@ pub(super) fn grouped(
                 // The name of an output column.
                 Expr::Identifier(name) if aliases.contains(&name.value) => by.expr,
                 other if number(other).is_some() => by.expr,
-                other => last.of(&unqualified_expression(other, select), &aliases)?,
+                other => last.rewritten(&unqualified_expression(other, select), &aliases)?,
             };
             made.push(by.to_string());
         }

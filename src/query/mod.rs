@@ -22,6 +22,7 @@
 //! ```
 
 mod calls;
+mod error;
 mod groups;
 mod memory;
 mod named;
@@ -32,51 +33,8 @@ mod statement;
 mod tables;
 mod whole_numbers;
 
+pub use error::QueryError;
 pub use named::{DefaultPeriod, NAMED_QUERIES, NamedQuery};
 pub use output::{AnswerFormat, AnswerWriter, cells};
 pub use statement::SelectQuery;
 pub use tables::QueryTables;
-
-use crate::store::StoreError;
-use polars_error::PolarsError;
-
-/// Why a query failed, on one line.
-#[derive(Debug, thiserror::Error)]
-#[error("query: {0}")]
-pub struct QueryError(String);
-
-impl QueryError {
-    fn new(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl From<PolarsError> for QueryError {
-    fn from(error: PolarsError) -> Self {
-        let text = match &error {
-            PolarsError::ColumnNotFound(text) => {
-                format!("expected a column of the tables, found {}", statement::words(text))
-            }
-            PolarsError::SQLInterface(text)
-            | PolarsError::SQLSyntax(text)
-            | PolarsError::ComputeError(text)
-            | PolarsError::InvalidOperation(text)
-            | PolarsError::SchemaMismatch(text)
-            | PolarsError::Duplicate(text) => statement::words(text),
-            other => statement::words(&other.to_string()),
-        };
-        Self(text)
-    }
-}
-
-impl From<StoreError> for QueryError {
-    fn from(error: StoreError) -> Self {
-        Self(statement::words(&error.to_string()))
-    }
-}
-
-impl From<std::io::Error> for QueryError {
-    fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
-    }
-}

@@ -69,10 +69,10 @@ impl TableScan {
         predicate: Option<&Expr>,
     ) -> PolarsResult<Vec<DataFrame>> {
         let Some(first) = units.first() else { return Ok(Vec::new()) };
-        let reader = self.files.reader(first.file).map_err(told)?;
+        let reader = self.files.reader(first.file).map_err(compute_error)?;
         let read = |unit: &ScanUnit| -> PolarsResult<DataFrame> {
             let column = |name: &PlSmallStr| -> PolarsResult<Column> {
-                let array = reader.column(unit.group, name).map_err(told)?;
+                let array = reader.column(unit.group, name).map_err(compute_error)?;
                 Ok(Series::try_from((name.clone(), array))?.into())
             };
             let frame = |names: &mut dyn Iterator<Item = &PlSmallStr>| -> PolarsResult<DataFrame> {
@@ -163,7 +163,7 @@ impl AnonymousScan for TableScan {
     }
 }
 
-fn told(error: StoreError) -> polars_error::PolarsError {
+fn compute_error(error: StoreError) -> polars_error::PolarsError {
     polars_err!(ComputeError: "{}", error)
 }
 

@@ -1,6 +1,6 @@
 //! Parses a statement: one SELECT over our tables, and nothing else.
 
-use super::QueryError;
+use super::error::{QueryError, words};
 use crate::store::tables::table::TABLES;
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByKind, Query,
@@ -69,12 +69,6 @@ pub(super) fn widened(query: &Query) -> String {
     let mut query = query.clone();
     let _ = VisitMut::visit(&mut query, &mut WideSums);
     query.to_string()
-}
-
-/// An error message on one line.
-pub(super) fn words(text: &str) -> String {
-    let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
-    text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
 /// Which tables a query names and defines.

@@ -6,12 +6,14 @@
 pub(crate) mod mail;
 mod program;
 mod sendmail;
+mod server;
 mod smtp;
 mod webhook;
 
 pub use mail::{
-    ComposedMail, InlinePicture, Login, LoginKind, Outbox, OutgoingMail, PATIENCE, PROGRAM_PATIENCE, RefusedRecipient,
-    Route, SendError, Server, SmtpSecurity, is_address,
+    ComposedMail, InlinePicture, Outbox, OutgoingMail, PATIENCE, PROGRAM_PATIENCE, RefusedRecipient, Route, SendError,
+    is_address,
 };
 pub use program::feed;
+pub use server::{Login, LoginKind, Server, SmtpSecurity};
 pub use webhook::{WEB_PATIENCE, WebFailure, WebMessage, Webhook};

@@ -3,7 +3,7 @@
 //! The server is not trusted with time or memory: lines and answers are limited, and each must be complete in time,
 //! however slowly its bytes arrive. Its answers may contain the password it was sent; the caller removes that.
 
-use super::mail::{Login, LoginKind, Server, SmtpSecurity};
+use super::server::{Login, LoginKind, Server, SmtpSecurity};
 use crate::fetch::mailbox::sasl;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::address::Envelope;

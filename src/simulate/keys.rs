@@ -56,7 +56,7 @@ impl KeyFates {
             for (domain, _) in
                 used.iter().filter(|(domain, selector)| name::is_within(domain, base) && selector.is_empty())
             {
-                let others: Vec<&KeyFate> = fates.of(domain).collect();
+                let others: Vec<&KeyFate> = fates.of_domain(domain).collect();
                 let touched = zone.covers(domain) || !others.is_empty();
                 if touched && (others.is_empty() || others.iter().any(|fate| **fate != KeyFate::Kept)) {
                     fates.fates.insert((domain.clone(), Text::default()), KeyFate::Unknown(Obstacle::Unsaid));
@@ -85,7 +85,7 @@ impl KeyFates {
     }
 
     /// The named keys of a domain.
-    fn of(&self, domain: &Text) -> impl Iterator<Item = &KeyFate> {
+    fn of_domain(&self, domain: &Text) -> impl Iterator<Item = &KeyFate> {
         self.fates.iter().filter(move |((of, selector), _)| of == domain && !selector.is_empty()).map(|(_, fate)| fate)
     }
 }

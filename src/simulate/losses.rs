@@ -61,7 +61,8 @@ impl<'a> Losses<'a> {
         let mut lost = LostMail::default();
         for (sender, addresses) in self.by_sender {
             let at = by_address(addresses, LostAtAddress::merge);
-            lost.senders.extend(at.into_iter().map(|(address, number, at)| told(mail, sender, (address, number), at)));
+            lost.senders
+                .extend(at.into_iter().map(|(address, number, at)| lost_sender(mail, sender, (address, number), at)));
         }
         lost.senders
             .sort_by(|a, b| (Reverse(a.messages), &a.sender.address).cmp(&(Reverse(b.messages), &b.sender.address)));
@@ -74,7 +75,7 @@ impl<'a> Losses<'a> {
     }
 }
 
-fn told(
+fn lost_sender(
     mail: &AttributedMail,
     sender: u32,
     (address, addresses): (Option<String>, u64),

@@ -358,7 +358,7 @@ impl Tolerance {
     /// The number of messages that may be lost out of `judged`.
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u64 fits")]
-    pub fn of(self, judged: u64) -> u64 {
+    pub fn allowed(self, judged: u64) -> u64 {
         match self {
             Self::Messages(messages) => messages,
             // Slightly more, so that 0.1% of 1,000 is 1 despite binary fractions.
@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn a_tolerance_is_a_number_or_a_share() {
         for (text, of_1000) in [("0", 0), ("20", 20), ("0.1%", 1), ("50%", 500), ("100%", 1000), ("0.05 %", 0)] {
-            assert_eq!(text.parse::<Tolerance>().map(|tolerance| tolerance.of(1000)), Ok(of_1000), "{text}");
+            assert_eq!(text.parse::<Tolerance>().map(|tolerance| tolerance.allowed(1000)), Ok(of_1000), "{text}");
         }
         for text in ["", "-1", "x", "101%", "-1%", "%", "NaN%", "inf%", "1.5"] {
             assert!(text.parse::<Tolerance>().is_err(), "{text}");

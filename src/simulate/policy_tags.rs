@@ -147,9 +147,16 @@ impl PolicyTags {
 
 /// Whether it requests a policy and only has faults that receivers ignore.
 fn is_usable(record: &DmarcRecord) -> bool {
-    use crate::dns::dmarc::Slip;
-    let ignored = |slip: &Slip| {
-        matches!(slip, Slip::Unknown(_) | Slip::Typo(..) | Slip::Removed(..) | Slip::Target(..) | Slip::Empty(_))
+    use crate::dns::dmarc::SyntaxMistake;
+    let ignored = |slip: &SyntaxMistake| {
+        matches!(
+            slip,
+            SyntaxMistake::Unknown(_)
+                | SyntaxMistake::Typo(..)
+                | SyntaxMistake::Removed(..)
+                | SyntaxMistake::Target(..)
+                | SyntaxMistake::Empty(_)
+        )
     };
     record.has_policy() && record.slips.iter().all(ignored)
 }

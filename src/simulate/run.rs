@@ -300,7 +300,7 @@ impl<'a> SimulationSums<'a> {
             undecidable: UndecidableMail { messages, reasons },
             test_mode: self.test_mode.finish(),
             tree_walk: self.walking.map(|_| self.walk),
-            tolerated: MailCount { messages: tolerance.of(self.judged) },
+            tolerated: MailCount { messages: tolerance.allowed(self.judged) },
         }
     }
 }

@@ -106,11 +106,11 @@ fn sums(request: &SimulationRequest, mail: &AttributedMail, lookup: &dyn Lookup)
 }
 
 /// Messages of each reporter and day.
-const fn of(days: u64, count: u64) -> u64 {
+const fn messages_of(days: u64, count: u64) -> u64 {
     days * 3 * count
 }
 
-const STRANGERS: u64 = of(56, 1);
+const STRANGERS: u64 = messages_of(56, 1);
 
 #[test]
 fn a_stricter_policy_loses_the_mail_of_a_vendor_and_of_nobody_else() {
@@ -118,12 +118,12 @@ fn a_stricter_policy_loses_the_mail_of_a_vendor_and_of_nobody_else() {
     lines.extend(daily(0..56, 2, vendor));
     let mail = attributed(&lines, |_| {});
     let answer = run(&policy(Policy::Quarantine), &mail, &NotAsked);
-    assert_eq!(answer.judged.messages, of(56, 19 + 5 + 1 + 1 + 2));
+    assert_eq!(answer.judged.messages, messages_of(56, 19 + 5 + 1 + 1 + 2));
     assert_eq!(
         (answer.changes.all.messages, answer.changes.all.stricter),
-        (STRANGERS + of(56, 2), STRANGERS + of(56, 2))
+        (STRANGERS + messages_of(56, 2), STRANGERS + messages_of(56, 2))
     );
-    assert_eq!((answer.lost.legitimate, answer.lost.unclear, answer.exit_code()), (of(56, 2), 0, 1));
+    assert_eq!((answer.lost.legitimate, answer.lost.unclear, answer.exit_code()), (messages_of(56, 2), 0, 1));
     let sender = &answer.lost.senders[0];
     assert_eq!(
         (sender.sender.address.as_deref(), sender.sender.role, sender.cause),
@@ -133,7 +133,7 @@ fn a_stricter_policy_loses_the_mail_of_a_vendor_and_of_nobody_else() {
     assert_eq!(answer.tree_walk, None, "nobody was asked");
     assert_eq!(sums(&policy(Policy::None), &mail, &NotAsked), (0, 0, 0));
     let tolerant =
-        simulate(&policy(Policy::Reject), &mail, &NotAsked, (Tolerance::Messages(of(56, 2)), false)).unwrap();
+        simulate(&policy(Policy::Reject), &mail, &NotAsked, (Tolerance::Messages(messages_of(56, 2)), false)).unwrap();
     assert_eq!(tolerant.exit_code(), 0);
 }
 
@@ -150,7 +150,7 @@ fn the_record_of_the_last_day_is_in_force_and_what_one_reporter_leaves_out_other
     });
     let answer = run(&policy(Policy::Quarantine), &mail, &NotAsked);
     assert_eq!(answer.in_force.dmarc, "p=quarantine; t=y");
-    assert_eq!(answer.changes.all.messages, STRANGERS + of(56, 2));
+    assert_eq!(answer.changes.all.messages, STRANGERS + messages_of(56, 2));
     assert_eq!(
         run(&policy(Policy::None), &mail, &NotAsked).changes.all.messages,
         0,
@@ -166,8 +166,11 @@ fn what_is_sampled_out_is_one_step_milder_until_the_policy_is_for_all() {
         head.policy.p = Some("quarantine".into());
         head.policy.pct = Some(20);
     });
-    assert_eq!(sums(&policy(Policy::Quarantine), &mail, &NotAsked), (of(56, 2), of(56, 2), 0));
-    assert_eq!(sums(&policy(Policy::Reject), &mail, &NotAsked), (of(56, 2) + STRANGERS, of(56, 2), 0));
+    assert_eq!(sums(&policy(Policy::Quarantine), &mail, &NotAsked), (messages_of(56, 2), messages_of(56, 2), 0));
+    assert_eq!(
+        sums(&policy(Policy::Reject), &mail, &NotAsked),
+        (messages_of(56, 2) + STRANGERS, messages_of(56, 2), 0)
+    );
     let adkim =
         SimulationRequest { tags: TagChanges { adkim_strict: Some(true), ..TagChanges::default() }, ..request() };
     assert_eq!(sums(&adkim, &mail, &NotAsked), (0, 0, 0), "another option leaves pct as it is");
@@ -179,14 +182,18 @@ fn subdomains_follow_sp() {
     lines.extend(daily(0..56, 2, |day| Line { header_from: "shop.example.com".into(), ..vendor(day) }));
     let mail = attributed(&lines, |head| head.policy.sp = Some("none".into()));
     let sp = |p, sp| SimulationRequest { tags: TagChanges { p, sp, ..TagChanges::default() }, ..request() };
-    assert_eq!(sums(&sp(None, Some(Policy::Reject)), &mail, &NotAsked), (of(56, 2), of(56, 2), 0));
+    assert_eq!(sums(&sp(None, Some(Policy::Reject)), &mail, &NotAsked), (messages_of(56, 2), messages_of(56, 2), 0));
     assert_eq!(sums(&sp(Some(Policy::Reject), Some(Policy::None)), &mail, &NotAsked), (STRANGERS, 0, 0));
-    assert_eq!(sums(&policy(Policy::Reject), &mail, &NotAsked), (STRANGERS + of(56, 2), of(56, 2), 0), "sp goes along");
+    assert_eq!(
+        sums(&policy(Policy::Reject), &mail, &NotAsked),
+        (STRANGERS + messages_of(56, 2), messages_of(56, 2), 0),
+        "sp goes along"
+    );
     let np = SimulationRequest { tags: TagChanges { np: Some(Policy::Reject), ..TagChanges::default() }, ..request() };
     assert_eq!(sums(&np, &mail, &Zone::new("shop.example.com A 192.0.2.1")), (0, 0, 0));
-    assert_eq!(sums(&np, &mail, &Zone::new("example.com A 192.0.2.1")), (of(56, 2), of(56, 2), 0));
+    assert_eq!(sums(&np, &mail, &Zone::new("example.com A 192.0.2.1")), (messages_of(56, 2), messages_of(56, 2), 0));
     let failed = run(&np, &mail, &Zone::new("shop.example.com SERVFAIL"));
-    assert_eq!((failed.undecidable.messages, failed.exit_code()), (of(56, 2), 2));
+    assert_eq!((failed.undecidable.messages, failed.exit_code()), (messages_of(56, 2), 2));
 }
 
 #[test]
@@ -214,14 +221,17 @@ fn a_key_that_goes_takes_along_what_nothing_else_lets_pass() {
         removed_selectors: selectors.iter().map(ToString::to_string).collect(),
         ..request()
     };
-    assert_eq!(sums(&without(&["CRM"]), &mail, &NotAsked), (of(56, 2), of(56, 2), of(56, 1)));
+    assert_eq!(
+        sums(&without(&["CRM"]), &mail, &NotAsked),
+        (messages_of(56, 2), messages_of(56, 2), messages_of(56, 1))
+    );
     let answer = run(&without(&["crm", "s1"]), &mail, &NotAsked);
     assert_eq!(
         answer.changes.all.messages,
-        of(56, 2 + 1) + of(56, 1),
+        messages_of(56, 2 + 1) + messages_of(56, 1),
         "the forwarder changes, and the server passes by SPF"
     );
-    assert_eq!((answer.lost.messages, answer.lost.senders[0].cause), (of(56, 3), LossCause::Dkim));
+    assert_eq!((answer.lost.messages, answer.lost.senders[0].cause), (messages_of(56, 3), LossCause::Dkim));
     assert_eq!(answer.undecidable.reasons[0].reason, ObstacleKind::ReportIncomplete);
     assert_eq!(answer.undecidable.failed_lookups(), 0);
     assert_eq!(run(&without(&["s9"]), &mail, &NotAsked).changes.all.messages, 0);
@@ -249,7 +259,7 @@ fn an_spf_record_is_evaluated_for_each_address_and_bounce_names_keep_their_resul
         dropped_includes: names.iter().map(ToString::to_string).collect(),
         ..request()
     };
-    let (other, unknown) = (of(56, 5), of(56, 1));
+    let (other, unknown) = (messages_of(56, 5), messages_of(56, 1));
     for (request, expected) in [
         (spf("v=spf1 ip4:192.0.2.0/24 -all"), (0, 0, unknown)),
         (spf("v=spf1 ip4:192.0.2.0/26 -all"), (other, other, unknown)),
@@ -292,7 +302,7 @@ fn a_zone_file_is_all_there_is_where_it_has_an_soa_record() {
     ));
     let soa = "@ SOA a b 1 2 3 4 5\n@ TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\n";
     let policy = "_dmarc TXT \"v=DMARC1; p=reject\"\n";
-    let forwarded = of(56, 1);
+    let forwarded = messages_of(56, 1);
     for (text, expected) in [
         (format!("{soa}_dmarc TXT \"v=DMARC1; p=none\"\n{}", key("s1._domainkey", good)), (0, 0, 0)),
         (format!("{soa}_dmarc TXT \"v=DMARC1; p=none\"\ns1._domainkey CNAME keys.example.net.\n"), (0, 0, 0)),
@@ -301,13 +311,13 @@ fn a_zone_file_is_all_there_is_where_it_has_an_soa_record() {
         (format!("{soa}{policy}s1._domainkey CNAME broken.example.net.\n"), (STRANGERS, 0, forwarded)),
         (
             format!("{}{policy}{}", soa.replace("/24", "/26"), key("s1._domainkey", good)),
-            (STRANGERS + of(56, 5), of(56, 5), 0),
+            (STRANGERS + messages_of(56, 5), messages_of(56, 5), 0),
         ),
         (soa.to_owned() + &key("s1._domainkey", good), (0, 0, 0)),
         (policy.to_owned(), (STRANGERS, 0, 0)),
         (policy.to_owned() + &key("s1._domainkey", ""), (STRANGERS + forwarded, 0, 0)),
         (format!("{policy}@ TXT verification=1\n"), (STRANGERS, 0, 0)),
-        (format!("{policy}@ TXT \"v=spf1 -all\"\n"), (STRANGERS + of(56, 5), of(56, 5), 0)),
+        (format!("{policy}@ TXT \"v=spf1 -all\"\n"), (STRANGERS + messages_of(56, 5), messages_of(56, 5), 0)),
     ] {
         let zone = Some(ZoneFile::parse(text.as_bytes(), "example.com").unwrap());
         let request = SimulationRequest { zone, ..request() };
@@ -332,7 +342,10 @@ fn a_record_of_a_subdomain_in_the_zone_file_holds_for_it() {
     let mail = attributed(&lines, |_| {});
     let zone = ZoneFile::parse(b"_dmarc.shop TXT \"v=DMARC1; p=reject\"\n", "example.com").unwrap();
     let request = SimulationRequest { zone: Some(zone), ..request() };
-    assert_eq!(sums(&request, &mail, &Zone::new("example.com A 192.0.2.1")), (of(56, 2), of(56, 2), 0));
+    assert_eq!(
+        sums(&request, &mail, &Zone::new("example.com A 192.0.2.1")),
+        (messages_of(56, 2), messages_of(56, 2), 0)
+    );
 }
 
 #[test]
@@ -360,10 +373,10 @@ fn what_is_repaired_by_now_or_not_the_senders_doing_is_no_loss() {
         line.reason("forwarded").verdict(0, Cause::ForwardedDeclared)
     }));
     let mail = attributed(&lines, |_| {});
-    let failing = of(10, 4) + of(6, 2) + of(6, 1) + STRANGERS;
+    let failing = messages_of(10, 4) + messages_of(6, 2) + messages_of(6, 1) + STRANGERS;
     assert_eq!(sums(&policy(Policy::Reject), &mail, &NotAsked), (failing, 0, 0));
     let key = SimulationRequest { removed_selectors: vec!["bill".into()], ..policy(Policy::Reject) };
-    assert_eq!(sums(&key, &mail, &NotAsked).1, of(46, 4), "what passes since is lost with the key");
+    assert_eq!(sums(&key, &mail, &NotAsked).1, messages_of(46, 4), "what passes since is lost with the key");
 }
 
 #[test]
@@ -397,7 +410,7 @@ fn what_a_single_reporter_sees_is_no_loss_and_a_repeated_report_counts_once() {
     adder.heads(&once);
     adder.heads(&once.iter().filter(|head| head.org_name == "Yahoo").cloned().collect::<Vec<_>>());
     let answer = run(&policy(Policy::Reject), &adder.attribute(), &NotAsked);
-    assert_eq!((answer.judged.messages, answer.changes.all.messages), (of(56, 26), STRANGERS));
+    assert_eq!((answer.judged.messages, answer.changes.all.messages), (messages_of(56, 26), STRANGERS));
 }
 
 #[test]
@@ -412,10 +425,10 @@ fn the_reporters_word_counts_where_its_results_do_not_show_why() {
     }));
     let mail = attributed(&lines, |_| {});
     let answer = run(&policy(Policy::Reject), &mail, &NotAsked);
-    assert_eq!((answer.changes.all.messages, answer.undecidable.messages), (STRANGERS + of(56, 3), 0));
+    assert_eq!((answer.changes.all.messages, answer.undecidable.messages), (STRANGERS + messages_of(56, 3), 0));
     let strict =
         SimulationRequest { tags: TagChanges { adkim_strict: Some(true), ..TagChanges::default() }, ..request() };
-    assert_eq!(sums(&strict, &mail, &NotAsked), (0, 0, of(56, 2)), "which signature it was is not said");
+    assert_eq!(sums(&strict, &mail, &NotAsked), (0, 0, messages_of(56, 2)), "which signature it was is not said");
     let relaxed =
         SimulationRequest { tags: TagChanges { aspf_strict: Some(false), ..TagChanges::default() }, ..request() };
     assert_eq!(sums(&relaxed, &mail, &NotAsked), (0, 0, 0));
@@ -431,7 +444,11 @@ fn test_mode_in_the_reports_checks_the_simulation() {
         head.policy.testing = Some("y".into());
     });
     let check = run(&policy(Policy::Reject), &mail, &NotAsked).test_mode;
-    assert_eq!((check.messages, check.agree), (of(56, 3), of(56, 2)), "mail that passes is not to be quarantined");
+    assert_eq!(
+        (check.messages, check.agree),
+        (messages_of(56, 3), messages_of(56, 2)),
+        "mail that passes is not to be quarantined"
+    );
 }
 
 #[test]
@@ -448,7 +465,7 @@ fn the_tree_walk_is_told_where_it_differs() {
     let own =
         Zone::new("_dmarc.example.com TXT v=DMARC1; p=none\n_dmarc.dept.example.com TXT v=DMARC1; p=reject; psd=n");
     let walk = run(&policy(Policy::Reject), &mail, &own).tree_walk.unwrap();
-    assert_eq!((walk.messages, walk.stricter, walk.header_from.len()), (of(56, 2), of(56, 2), 1));
+    assert_eq!((walk.messages, walk.stricter, walk.header_from.len()), (messages_of(56, 2), messages_of(56, 2), 1));
     assert_eq!(run(&policy(Policy::Reject), &mail, &Zone::new("example.com A 192.0.2.1")).tree_walk, None);
 }
 

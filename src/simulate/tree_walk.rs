@@ -38,7 +38,7 @@ impl Organizations {
 
 /// The result of tree walks for the names in the mail: their organizations, and records of From domains that differ
 /// from that of `domain`.
-pub(super) struct Walked {
+pub(super) struct TreeWalkResult {
     pub(super) organizations: Organizations,
     pub(super) records: BTreeMap<Text, PolicyTags>,
 }
@@ -48,7 +48,7 @@ pub(super) fn walk(
     dns: &ProposedDns<'_>,
     domain: &str,
     (senders, names): (&BTreeSet<&Text>, &BTreeSet<&Text>),
-) -> Option<Walked> {
+) -> Option<TreeWalkResult> {
     let related: BTreeSet<&Text> = names.union(senders).copied().filter(|name| is_related(name, domain)).collect();
     if related.len() > WALKED || !matches!(dmarc::record_at(dns, domain), Answer::Found(_)) {
         return None;
@@ -72,7 +72,7 @@ pub(super) fn walk(
             None => drop(records.insert(name.clone(), PolicyTags::default())),
         }
     }
-    Some(Walked { organizations: Organizations::TreeWalk(organizations), records })
+    Some(TreeWalkResult { organizations: Organizations::TreeWalk(organizations), records })
 }
 
 /// Whether two names share more than the top label, so that their walks may meet.

@@ -23,7 +23,7 @@ pub struct Archive {
     pages: Pages,
     /// What all pages depend on: the program, the settings.
     key: String,
-    known: BTreeMap<String, MadeOf>,
+    known: BTreeMap<String, WeekInputs>,
     branding: Branding,
     /// Where it is published.
     site: Option<String>,
@@ -33,7 +33,7 @@ pub struct Archive {
 
 /// What a week was built from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct MadeOf {
+struct WeekInputs {
     /// A key of the program and the settings.
     key: String,
     /// A key of the reports of these days.
@@ -44,7 +44,7 @@ struct MadeOf {
 
 /// What the pages were built from.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Built {
+struct SiteInputs {
     digest: String,
     files: Vec<String>,
 }
@@ -89,7 +89,7 @@ impl Archive {
         self.pages.put(&html, week_page(summary, &self.branding).as_bytes())?;
         self.pages.put(&json, present::json(summary).as_bytes())?;
         self.pages.put(&state, text(&record).as_bytes())?;
-        let made_of = MadeOf { key: self.key.clone(), reports, from: from.to_string(), to: to.to_string() };
+        let made_of = WeekInputs { key: self.key.clone(), reports, from: from.to_string(), to: to.to_string() };
         self.known.insert(record.week.clone(), made_of);
         self.pages.put(KNOWN, text(&self.known).as_bytes())
     }
@@ -103,7 +103,8 @@ impl Archive {
         self.known.retain(|week, _| self.weeks.contains(week));
         self.pages.put(KNOWN, text(&self.known).as_bytes())?;
         let digest = self.digest(latest);
-        let built: Built = self.pages.read(BUILT).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let built: SiteInputs =
+            self.pages.read(BUILT).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         if built.digest == digest && built.files.iter().all(|name| self.pages.has(name)) {
             built.files.iter().for_each(|name| self.pages.keep(name));
             return self.pages.finish();
@@ -133,7 +134,7 @@ impl Archive {
         let feed = feed(&weeks[..weeks.len().min(place + 1)], &branding, self.site.as_deref());
         self.pages.put("feed.xml", feed.as_bytes())?;
         self.pages.keep(BUILT);
-        let built = Built { digest, files: self.pages.names() };
+        let built = SiteInputs { digest, files: self.pages.names() };
         self.pages.put(BUILT, text(&built).as_bytes())?;
         self.pages.finish()
     }

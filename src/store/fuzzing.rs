@@ -9,4 +9,4 @@ mod ledger;
 mod pages;
 
 pub use ledger::ledger;
-pub use pages::{Sound, pages};
+pub use pages::{ValidFiles, pages};

@@ -37,7 +37,7 @@ pub use ledger::events::{Acknowledgment, StoredEvent};
 pub use ledger::lookups::{LookedUp, StoredName};
 pub use ledger::networks::StoredNetwork;
 pub use ledger::origins::{AddressRange, KeptRanges};
-pub use ledger::outbox::{AlertMemory, AlertRun, MailboxRun, UnseenReport, Untold};
+pub use ledger::outbox::{AlertMemory, AlertRun, MailboxRun, Undelivered, UnseenReport};
 pub use ledger::rejected::{ConflictEntry, RejectedEntry};
 pub use ledger::status::{FileTotals, FolderStatus, ReportTotals, ReporterTotals, Status};
 pub use parquet::checked_read::is_reading;

@@ -397,7 +397,7 @@ fn an_id_of_pop3_is_known_with_its_batch_and_forgotten_with_its_message() {
     let of =
         |all: &[(&str, bool)]| all.iter().map(|(uidl, pending)| ((*uidl).to_owned(), *pending)).collect::<Vec<_>>();
     assert_eq!(known(&writer), of(&[("a", true), ("b", false), ("c", false)]));
-    writer.told(&[message("a")]).unwrap();
+    writer.clear_pending(&[message("a")]).unwrap();
     writer.keep_uidls("reports", &["a".to_owned(), "c".to_owned(), "new".to_owned()]).unwrap();
     assert_eq!(known(&writer), of(&[("a", false), ("c", false)]));
     assert!(writer.progress("other").unwrap().uidls.is_empty());
@@ -414,7 +414,7 @@ fn a_cursor_follows_its_batch_and_messages_wait_until_told() {
     writer.message(message(13), Fate::Unreadable);
     assert_eq!(writer.cursors("reports").unwrap(), vec![], "nothing moves before the commit");
     assert_eq!(writer.commit().unwrap().len(), 3);
-    writer.told(&[message(11)]).unwrap();
+    writer.clear_pending(&[message(11)]).unwrap();
     let cursor = Cursor { uid_validity: 7, last_uid: 0, pending: vec![(13, Fate::Unreadable)], done: vec![(11, 13)] };
     let expected = vec![("INBOX".to_owned(), cursor)];
     assert_eq!(writer.cursors("reports").unwrap(), expected);
@@ -694,9 +694,9 @@ fn a_store_of_a_newer_program_is_refused_in_a_sentence() {
     for error in
         [Writer::open(dir.path(), now()).map(drop).unwrap_err(), Store::open(dir.path()).map(drop).unwrap_err()]
     {
-        let told = error.to_string();
+        let message = error.to_string();
         let expected = format!("expected version {VERSION} or older, found version {newer}");
-        assert!(told.ends_with(&format!("a newer dmarquet wrote this data folder: {expected}")), "{told}");
+        assert!(message.ends_with(&format!("a newer dmarquet wrote this data folder: {expected}")), "{message}");
     }
 }
 
@@ -762,7 +762,7 @@ fn a_writer_that_another_one_followed_is_refused_and_the_other_goes_on() {
     second.add(accepted(2, 1)).unwrap();
     assert!(matches!(first.commit(), Err(StoreError::LockLost { .. })));
     assert!(matches!(
-        first.told(&[Message::Imap { mailbox: "m".into(), folder: "f".into(), uid_validity: 1, uid: 1 }]),
+        first.clear_pending(&[Message::Imap { mailbox: "m".into(), folder: "f".into(), uid_validity: 1, uid: 1 }]),
         Err(StoreError::Superseded { .. })
     ));
     second.commit().unwrap();

@@ -131,8 +131,9 @@ pub fn mailbox(bytes: &[u8]) {
     let messages: Vec<&[u8]> =
         pieces.iter().map(|(_, message)| *message).filter(|message| !message.is_empty()).collect();
     for limit in [0, 100, u64::MAX] {
-        let read: Vec<MboxMessage> =
-            MboxMessages::new(Sips(bytes), limit).map(|message| message.expect("memory can be read")).collect();
+        let read: Vec<MboxMessage> = MboxMessages::new(FewBytesReader(bytes), limit)
+            .map(|message| message.expect("memory can be read"))
+            .collect();
         assert_eq!(read.len(), messages.len(), "limit {limit}");
         for (message, piece) in read.iter().zip(&messages) {
             match message {
@@ -157,9 +158,9 @@ fn in_order(whole: &[u8], pieces: &[&[u8]]) {
 }
 
 /// A reader that returns few bytes at a time.
-struct Sips<'b>(&'b [u8]);
+struct FewBytesReader<'b>(&'b [u8]);
 
-impl std::io::Read for Sips<'_> {
+impl std::io::Read for FewBytesReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = 7.min(self.0.len()).min(buffer.len());
         buffer[..count].copy_from_slice(&self.0[..count]);

@@ -1,4 +1,4 @@
-//! The program tested as a program, in one binary: each further integration test would link polars again.
+//! The integration tests, in one binary: every further one would link the crate and its dependencies again.
 
 #![allow(
     clippy::unwrap_used,

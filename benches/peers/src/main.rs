@@ -1,7 +1,7 @@
-//! gz bytes in memory to a model, one core: dmarquet beside mail-auth 0.13.3's `parse_xml` and a bare quick-xml event
+//! From gzip bytes in memory to a model on one core: dmarquet, mail-auth 0.13.3's `parse_xml`, and a bare quick-xml event
 //! scan, in one run.
 //!
-//! usage: peers ROUNDS DIR...    every .gz file below each folder; medians over the rounds, taken in turn
+//! usage: peers ROUNDS DIR...    every .gz file below each folder; medians over the rounds, alternating
 //! PEERS_ONLY=dmarquet leaves the others out, for a profiler: README.md says how instructions are counted.
 
 use dmarquet::limits::Limits;

@@ -181,7 +181,7 @@ pub(super) fn actions(
     let more = (steps.len().saturating_sub(MOST) as u64).saturating_add(findings.folded.spf.more());
     steps.truncate(MOST);
     for action in &mut steps {
-        action.service = service_help::of(action, &findings.view.added.question);
+        action.service = service_help::for_action(action, &findings.view.added.question);
     }
     track(&mut steps, &findings.view.added.question, period);
     explain(&mut steps, &findings.view.added.question.dns, period);

@@ -11,7 +11,7 @@ use crate::analyze::figures::totals::{self, Subdomain};
 use crate::analyze::figures::trend::{self, Windows};
 use crate::analyze::figures::{policies, quality};
 use crate::analyze::period::{date, number};
-use crate::analyze::senders::{DomainFold, Folded, Governs, History, Horizon, Role, View, Weights, fold};
+use crate::analyze::senders::{DomainFold, Folded, History, Horizon, PolicyScope, Role, View, Weights, fold};
 use crate::analyze::sums::adder::{Adder, CollectedSums};
 use crate::analyze::sums::heads::DomainReports;
 use crate::analyze::sums::interner::{IdMap, OTHER};
@@ -42,7 +42,7 @@ pub(crate) fn summary(added: &CollectedSums) -> Summary {
         by_domain.iter().map(|(domain, totals)| (*domain, totals.sums.messages)).collect();
     let policies: BTreeMap<u32, Option<PolicySeen>> =
         by_domain.keys().map(|domain| (*domain, policies::now(&view, *domain))).collect();
-    let nothing = Governs { itself: false, subdomains: false };
+    let nothing = PolicyScope { itself: false, subdomains: false };
     let governs = policies
         .iter()
         .map(|(domain, policy)| (*domain, EnforcementStep::after(policy.as_ref()).map_or(nothing, |step| step.governs)))

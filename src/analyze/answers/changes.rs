@@ -55,10 +55,10 @@ pub struct SenderChanges {
 }
 
 /// Whether a sender is big enough to be listed as new, gone or changed, and may be one of them.
-pub(super) fn may_have_changed(group: &SenderGroup, asked: u8) -> bool {
-    let new = group.sums.messages >= NOT_SMALL && group.windows_seen(asked) == 0;
-    let gone = group.sums.messages == 0 && group.past(asked).any(|(messages, _)| messages >= NOT_SMALL);
-    new || gone || has_moved(group, asked)
+pub(super) fn may_have_changed(group: &SenderGroup, current: u8) -> bool {
+    let new = group.sums.messages >= NOT_SMALL && group.windows_seen(current) == 0;
+    let gone = group.sums.messages == 0 && group.past(current).any(|(messages, _)| messages >= NOT_SMALL);
+    new || gone || has_moved(group, current)
 }
 
 /// What the comparison has to know besides the sender.
@@ -73,7 +73,7 @@ pub(super) struct Surroundings<'a> {
 
 /// Compare every sender with its history.
 pub(super) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_>) -> SenderChanges {
-    let asked = view.added.scope.asked;
+    let current = view.added.scope.current;
     let mut changes = SenderChanges::default();
     // Earlier periods with data, by domain.
     let mut with_data: BTreeMap<u32, usize> = BTreeMap::new();
@@ -90,11 +90,11 @@ pub(super) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_
         let volume = around.volumes.get(&group.domain).copied().unwrap_or(0);
         let suspects = folded.domains.get(&group.domain).map_or(0, |domain| domain.suspects);
         let notable = group.role != Role::Suspect || stands_out(group.sums.messages, volume, suspects);
-        if notable && is_new(group, &pool, asked) {
+        if notable && is_new(group, &pool, current) {
             changes.new.push(change(view, group));
-        } else if around.complete && has_vanished(group, &pool, around.silent, asked) {
+        } else if around.complete && has_vanished(group, &pool, around.silent, current) {
             changes.vanished.push(change(view, group));
-        } else if has_moved(group, asked) {
+        } else if has_moved(group, current) {
             changes.moved.push(change(view, group));
         }
     }
@@ -112,19 +112,19 @@ fn order(change: &SenderChange) -> impl Ord + use<> {
 }
 
 /// Never seen before, nor its pool, and not small.
-fn is_new(group: &SenderGroup, pool: &[u64; WINDOWS], asked: u8) -> bool {
+fn is_new(group: &SenderGroup, pool: &[u64; WINDOWS], current: u8) -> bool {
     let proves_nothing = group.signer.is_none() && group.returns_to.is_none();
-    let pool_is_old = pool[..usize::from(asked)].iter().any(|messages| *messages > 0);
+    let pool_is_old = pool[..usize::from(current)].iter().any(|messages| *messages > 0);
     group.sums.messages >= NOT_SMALL
-        && group.windows_seen(asked) == 0
+        && group.windows_seen(current) == 0
         && if proves_nothing { !group.seen_before } else { !pool_is_old }
 }
 
 /// Not small in at least three of the last four periods, absent in this one although a reporter that saw it still
 /// reports, and not replaced by another address of its pool.
-fn has_vanished(group: &SenderGroup, pool: &[u64; WINDOWS], silent: &BTreeSet<u32>, asked: u8) -> bool {
-    let last_four: Vec<u64> = group.past(asked).take(4).map(|(messages, _)| messages).collect();
-    let pool_four: Vec<u64> = pool[..usize::from(asked)].iter().rev().take(4).copied().collect();
+fn has_vanished(group: &SenderGroup, pool: &[u64; WINDOWS], silent: &BTreeSet<u32>, current: u8) -> bool {
+    let last_four: Vec<u64> = group.past(current).take(4).map(|(messages, _)| messages).collect();
+    let pool_four: Vec<u64> = pool[..usize::from(current)].iter().rev().take(4).copied().collect();
     let times = last_four.iter().filter(|messages| **messages >= NOT_SMALL).count();
     let (usual, pool_usual) = (median(last_four).unwrap_or(0), median(pool_four).unwrap_or(0));
     group.sums.messages == 0
@@ -132,15 +132,15 @@ fn has_vanished(group: &SenderGroup, pool: &[u64; WINDOWS], silent: &BTreeSet<u3
         && times >= 3
         && usual >= NOT_SMALL
         && group.past_reporters.ids().any(|reporter| !silent.contains(&reporter))
-        && pool[usize::from(asked)] <= pool_usual.saturating_sub(usual / 2)
+        && pool[usize::from(current)] <= pool_usual.saturating_sub(usual / 2)
 }
 
 /// Its pass rate changed by ten points or more.
-fn has_moved(group: &SenderGroup, asked: u8) -> bool {
+fn has_moved(group: &SenderGroup, current: u8) -> bool {
     if group.sums.messages < NOT_SMALL {
         return false;
     }
-    let past: Vec<Sums> = group.past(asked).map(sums).collect();
+    let past: Vec<Sums> = group.past(current).map(sums).collect();
     rate_moved(&group.sums, &past.iter().collect::<Vec<_>>(), 0.1)
 }
 
@@ -149,15 +149,15 @@ fn sums((messages, dmarc_pass): (u64, u64)) -> Sums {
 }
 
 fn change(view: &View<'_>, group: &SenderGroup) -> SenderChange {
-    let asked = view.added.scope.asked;
+    let current = view.added.scope.current;
     let mut past = Sums::default();
-    group.past(asked).for_each(|window| past.merge(&sums(window)));
+    group.past(current).for_each(|window| past.merge(&sums(window)));
     SenderChange {
         who: name(view, &group.profile()),
         cause: (group.sums.records > 0).then(|| group.cause()),
         messages: group.sums.messages,
         pass_rate: group.sums.pass_rate(),
-        messages_usual: median(group.past(asked).take(4).map(|(messages, _)| messages).collect()).unwrap_or(0),
+        messages_usual: median(group.past(current).take(4).map(|(messages, _)| messages).collect()).unwrap_or(0),
         pass_rate_usual: past.pass_rate(),
         first_seen: date(group.span.first().unwrap_or_default()),
         last_seen: date(group.span.last().unwrap_or_default()),

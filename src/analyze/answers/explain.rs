@@ -135,7 +135,7 @@ impl Explainer {
         self.adder.rows(rows);
         for row in (0..rows.len).filter(|row| self.watched.holds(rows.source[*row])) {
             let day = rows.day[row].clamp(DAYS.0, DAYS.1);
-            if self.adder.scope.window(day) == Some(self.adder.scope.asked) && self.wants(rows, row) {
+            if self.adder.scope.window(day) == Some(self.adder.scope.current) && self.wants(rows, row) {
                 let mut known = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
                 known.add(explained(rows, row), u64::try_from(rows.count[row]).unwrap_or(0));
             }

@@ -4,7 +4,7 @@
 use super::senders::{SenderName, name};
 use super::step::EnforcementStep;
 use crate::analyze::period::date;
-use crate::analyze::senders::{DomainFold, Holder, NAMED, OfTimes, Role, Top, View, holder_order};
+use crate::analyze::senders::{DomainFold, Holder, NAMED, PeriodMessages, Role, Top, View, holder_order};
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{
     ENOUGH_DAYS, ENOUGH_MESSAGES, ENOUGH_REPORTERS, NO_CHANCE, NOTICED_ONE_IN, VISIBLE_ONE_IN,
@@ -130,7 +130,7 @@ fn is_visible(part: Messages, legitimate: Messages) -> bool {
 }
 
 /// The same over the eight weeks, or over the period alone: a recent break must not drown in history.
-fn is_visible_in(part: OfTimes, legitimate: OfTimes) -> bool {
+fn is_visible_in(part: PeriodMessages, legitimate: PeriodMessages) -> bool {
     is_visible(part.weeks, legitimate.weeks) || is_visible(part.period, legitimate.period)
 }
 

@@ -202,7 +202,7 @@ fn fails_only_at(view: &View<'_>, group: &SenderGroup) -> Option<Foreign> {
 }
 
 fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
-    let (signs, asked) = (&group.signs, view.added.scope.asked);
+    let (signs, current) = (&group.signs, view.added.scope.current);
     let mut evidence = Vec::new();
     let mut push = |messages: u64, found: Evidence| {
         if messages > 0 {
@@ -247,10 +247,10 @@ fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
         push(signs.unaligned.0, Evidence::AuthenticatesAs { domain, messages: signs.unaligned.0 });
     }
     push(u64::from(group.neighbor), Evidence::Neighbor);
-    let periods = group.windows_seen(asked);
+    let periods = group.windows_seen(current);
     if group.role == Role::Vendor || group.role == Role::Unclear && periods + 1 >= STAYING_WEEKS {
         let reporters = group.reporters.len() as u64;
-        push(1, Evidence::Steady { days: group.asked.days(), periods: periods as u64, reporters });
+        push(1, Evidence::Steady { days: group.current.days(), periods: periods as u64, reporters });
     }
     evidence
 }

@@ -20,7 +20,7 @@ pub struct ServiceHelp {
 }
 
 /// The service of an action that changes how a sender authenticates.
-pub(super) fn of(action: &Action, question: &Question) -> Option<ServiceHelp> {
+pub(super) fn for_action(action: &Action, question: &Question) -> Option<ServiceHelp> {
     let services = &question.services;
     let (name, rung) = match &action.change {
         Change::AlignSender { organization, .. } => {

@@ -36,9 +36,9 @@ pub struct Spoofing {
 impl Spoofing {
     /// For one domain, whose `listed` suspects stand out. `reported` says for each window whether there were reports.
     pub(super) fn of(view: &View<'_>, fold: &DomainFold, listed: Option<&Vec<&Sender>>, reported: &[bool]) -> Self {
-        let (all, asked) = (&fold.spoofing, usize::from(view.added.scope.asked));
-        let messages = all.windows[asked].0;
-        let past = all.windows[..asked].iter().zip(reported).rev().take(USUAL);
+        let (all, current) = (&fold.spoofing, usize::from(view.added.scope.current));
+        let messages = all.windows[current].0;
+        let past = all.windows[..current].iter().zip(reported).rev().take(USUAL);
         let past: Vec<u64> = past.filter(|(_, reported)| **reported).map(|(messages, _)| messages.0).collect();
         let (blocked, compared) = (all.blocked.0.min(messages), !past.is_empty());
         let usual = median(past).unwrap_or(0);

@@ -1,6 +1,6 @@
 //! The next step of a policy, and which mail it is about.
 
-use crate::analyze::senders::Governs;
+use crate::analyze::senders::PolicyScope;
 use crate::analyze::{Foreign, PolicySeen};
 
 /// A change of one tag, or of the tags that limit a policy to part of the mail.
@@ -13,12 +13,12 @@ pub(crate) struct EnforcementStep {
     /// The policy is the same, for all mail instead of a part of it.
     pub(crate) for_all: bool,
     /// Which mail it is about.
-    pub(crate) governs: Governs,
+    pub(crate) governs: PolicyScope,
 }
 
-const ITSELF: Governs = Governs { itself: true, subdomains: false };
-const SUBDOMAINS: Governs = Governs { itself: false, subdomains: true };
-const BOTH: Governs = Governs { itself: true, subdomains: true };
+const ITSELF: PolicyScope = PolicyScope { itself: true, subdomains: false };
+const SUBDOMAINS: PolicyScope = PolicyScope { itself: false, subdomains: true };
+const BOTH: PolicyScope = PolicyScope { itself: true, subdomains: true };
 const STRICTNESS: [&str; 3] = ["none", "quarantine", "reject"];
 
 impl EnforcementStep {
@@ -53,7 +53,7 @@ impl EnforcementStep {
         Self::plain("p", 2, BOTH)
     }
 
-    fn plain(tag: &'static str, strictness: usize, governs: Governs) -> Self {
+    fn plain(tag: &'static str, strictness: usize, governs: PolicyScope) -> Self {
         Self { tag, to: STRICTNESS[strictness.min(2)], for_all: false, governs }
     }
 
@@ -72,7 +72,7 @@ impl EnforcementStep {
 mod tests {
     use super::*;
 
-    fn after(p: &str, sp: &str, pct: Option<i32>, t: &str) -> Option<(String, Governs)> {
+    fn after(p: &str, sp: &str, pct: Option<i32>, t: &str) -> Option<(String, PolicyScope)> {
         let tag = |word: &str| (!word.is_empty()).then(|| Foreign::from(word));
         let policy = PolicySeen { p: tag(p), sp: tag(sp), pct, testing: tag(t), ..PolicySeen::default() };
         EnforcementStep::after(Some(&policy)).map(|step| (step.words(), step.governs))

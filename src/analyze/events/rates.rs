@@ -15,7 +15,7 @@ const BEFORE: usize = 10;
 
 /// A pass rate that fell.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Fallen {
+pub(crate) struct RateDrop {
     pub(crate) since: i32,
     pub(crate) seen: i32,
     pub(crate) failing: u64,
@@ -64,7 +64,7 @@ pub(crate) fn fallen(
     mail: &BySource<MailFact>,
     today: i32,
     leave_out: &dyn Fn(SourceAddress) -> bool,
-) -> Option<Fallen> {
+) -> Option<RateDrop> {
     let days = days(mail, leave_out);
     let last = *days.last_key_value()?.0;
     let start = last - LENGTH + 1;
@@ -100,7 +100,7 @@ pub(crate) fn fallen(
     }
     largest.sort_unstable();
     let sources = largest.into_iter().map(|(_, source)| source).collect();
-    let found = Fallen { since, seen: last, failing, messages, rates: (now, lowest), reporters, sources };
+    let found = RateDrop { since, seen: last, failing, messages, rates: (now, lowest), reporters, sources };
     (found.reporters.len() > 1).then_some(found)
 }
 

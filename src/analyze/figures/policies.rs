@@ -86,7 +86,7 @@ where
 /// The policy at the period's end.
 pub(crate) fn now(view: &View<'_>, domain: u32) -> Option<PolicySeen> {
     let days = days(view, domain);
-    let last = last_two(days.iter().filter(|(day, _)| view.is_asked(**day)));
+    let last = last_two(days.iter().filter(|(day, _)| view.is_current(**day)));
     (!last.is_empty()).then(|| seen(&last))
 }
 
@@ -128,8 +128,8 @@ pub(crate) fn by_period(
 /// What changed in the period, in the order of the tags.
 pub(crate) fn changes(view: &View<'_>, domain: u32) -> Vec<PolicyChange> {
     let days = days(view, domain);
-    let asked: Vec<i32> = days.keys().copied().filter(|day| view.is_asked(*day)).collect();
-    let (Some(first), Some(last)) = (asked.first(), asked.last()) else { return Vec::new() };
+    let current: Vec<i32> = days.keys().copied().filter(|day| view.is_current(*day)).collect();
+    let (Some(first), Some(last)) = (current.first(), current.last()) else { return Vec::new() };
     let mut before = last_two(days.range(..*first));
     if before.is_empty() {
         before = days.get(first).into_iter().collect();

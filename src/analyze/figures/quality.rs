@@ -50,7 +50,7 @@ pub(crate) fn quality(
         quality.unproven_reports += reports.number;
         quality.unproven_messages = quality.unproven_messages.saturating_add(reports.messages);
     }
-    for (row, of) in view.asked() {
+    for (row, of) in view.current() {
         let sum = match view.word(row.pattern.mismatch) {
             word if word == Mismatch::NotEvaluated.as_str() => &mut quality.not_evaluated,
             word if word == Mismatch::PassWithoutEvidence.as_str() => &mut quality.pass_without_evidence,
@@ -64,8 +64,8 @@ pub(crate) fn quality(
 
 /// Reporters of the period that see what nobody else sees, by name.
 fn lone_reporters(view: &View<'_>, weights: &Weights) -> Vec<LoneReporter> {
-    let asked = |window: u8| window == view.added.scope.asked;
-    let lone = weights.lone.iter().filter(|((.., window), _)| asked(*window));
+    let current = |window: u8| window == view.added.scope.current;
+    let lone = weights.lone.iter().filter(|((.., window), _)| current(*window));
     let mut lone: Vec<LoneReporter> = lone
         .filter_map(|((domain, reporter, _), (passing, failing))| {
             Some(LoneReporter {
@@ -83,7 +83,7 @@ fn lone_reporters(view: &View<'_>, weights: &Weights) -> Vec<LoneReporter> {
 /// Reports of the period that arrived more than once, by reporter and domain.
 fn repeated_reports(view: &View<'_>, weights: &Weights) -> Vec<RepeatedReports> {
     let mut repeated: BTreeMap<(Foreign, Foreign), RepeatedReports> = BTreeMap::new();
-    for (key, copies) in weights.copies.iter().filter(|((.., day), _)| view.is_asked(*day)) {
+    for (key, copies) in weights.copies.iter().filter(|((.., day), _)| view.is_current(*day)) {
         let (domain, reporter, day) = *key;
         let (Some(org_name), policy_domain) = (view.reporter(reporter), view.foreign(domain)) else { continue };
         let messages = view.added.common.heads.reports.get(key).map_or(0, |reports| reports.all.messages);
@@ -107,7 +107,7 @@ fn repeated_reports(view: &View<'_>, weights: &Weights) -> Vec<RepeatedReports> 
 /// The user's domains without a report in the period, by name, except those whose reports stopped.
 fn unreported_domains(view: &View<'_>, silence: &ReporterSilence) -> Vec<Foreign> {
     let reported: BTreeSet<&str> = (view.added.common.heads.reports.keys())
-        .filter(|(_, _, day)| view.is_asked(*day))
+        .filter(|(_, _, day)| view.is_current(*day))
         .map(|(domain, ..)| view.word(*domain))
         .collect();
     let question = &view.added.question;

@@ -197,7 +197,7 @@ pub(crate) struct Attendance {
     /// Which reporters reported on which domains, history included: domain, reporter.
     pairs: BTreeSet<(u32, u32)>,
     /// `None`: everything was requested.
-    asked: Option<PeriodDays>,
+    current: Option<PeriodDays>,
     /// The last day that is over; reports about later ones may still arrive.
     over: i32,
 }
@@ -212,7 +212,7 @@ impl Attendance {
             pairs.insert((*domain, *reporter));
         }
         let name = |id: u32| Foreign::from(view.added.common.reporters.get(id).clone());
-        let asked =
+        let current =
             view.added.question.period.map(|period| (number(period.from()), number(period.to()), period.days()));
         // A report about yesterday may arrive tomorrow.
         let settled = view.added.question.today.map_or(i32::MAX, |today| number(today) - 2);
@@ -220,29 +220,28 @@ impl Attendance {
             records: reporters.into_iter().map(|(id, record)| (name(id), (id, record))).collect(),
             domains: domains.into_iter().map(|(id, record)| (view.foreign(id), (id, record))).collect(),
             pairs,
-            asked,
-            over: asked.map_or(i32::MIN, |(_, to, _)| to.min(settled)),
+            current,
+            over: current.map_or(i32::MIN, |(_, to, _)| to.min(settled)),
         }
     }
 
     /// Reporters and domains whose steady records ended. A domain counts only if at least two reporters reported on it,
     /// and a reporter does not if it only ever reported on such domains: each end is listed once.
     pub(crate) fn silent(&self) -> ReporterSilence {
-        let Some(asked) = self.asked else { return ReporterSilence::default() };
-        let domains: Vec<(u32, SilentDomain)> = self.silent_domains(asked).collect();
+        let Some(current) = self.current else { return ReporterSilence::default() };
+        let domains: Vec<(u32, SilentDomain)> = self.silent_domains(current).collect();
         let ended: BTreeSet<u32> = domains.iter().map(|(id, _)| *id).collect();
         let elsewhere: BTreeSet<u32> =
             self.pairs.iter().filter(|(domain, _)| !ended.contains(domain)).map(|(_, reporter)| *reporter).collect();
-        let usual_all = self
-            .records
-            .values()
-            .fold(0_u64, |sum, (_, record)| sum.saturating_add(record.in_days(asked.0 - 4 * asked.2, asked.0 - 1).2));
+        let usual_all = self.records.values().fold(0_u64, |sum, (_, record)| {
+            sum.saturating_add(record.in_days(current.0 - 4 * current.2, current.0 - 1).2)
+        });
         let mut silence = ReporterSilence {
             domains: domains.into_iter().map(|(_, domain)| domain).collect(),
             ..ReporterSilence::default()
         };
         for (org_name, (id, record)) in &self.records {
-            let Some(end) = record.end(asked, self.over) else { continue };
+            let Some(end) = record.end(current, self.over) else { continue };
             if !end.partly {
                 silence.ids.insert(*id);
             }
@@ -262,10 +261,10 @@ impl Attendance {
         silence
     }
 
-    fn silent_domains(&self, asked: PeriodDays) -> impl Iterator<Item = (u32, SilentDomain)> {
+    fn silent_domains(&self, current: PeriodDays) -> impl Iterator<Item = (u32, SilentDomain)> {
         self.domains.iter().filter_map(move |(policy_domain, (id, record))| {
             let reporters = self.pairs.range((*id, 0)..=(*id, u32::MAX)).count();
-            let end = record.end(asked, self.over).filter(|_| reporters >= 2)?;
+            let end = record.end(current, self.over).filter(|_| reporters >= 2)?;
             let (last_report, usual_reports) = (date(end.last), end.reports / 4);
             Some((
                 *id,
@@ -277,7 +276,7 @@ impl Attendance {
     /// Days of the period without a report from a receiver that has a tenth of all messages and otherwise reports
     /// daily; those that fell silent are listed elsewhere.
     pub(crate) fn missing_days(&self, silent: &[SilentReporter]) -> Vec<MissingDays> {
-        let Some((from, _, length)) = self.asked else { return Vec::new() };
+        let Some((from, _, length)) = self.current else { return Vec::new() };
         let since = from - 4 * length;
         let Ok(over) = u64::try_from(self.over.saturating_sub(since)) else { return Vec::new() };
         let from = self.first_told(from, length);
@@ -303,7 +302,7 @@ impl Attendance {
 
     /// The days of the period, as far as it is over, on which nobody reported.
     pub(crate) fn empty_days(&self) -> Vec<Date> {
-        let Some((from, _, length)) = self.asked else { return Vec::new() };
+        let Some((from, _, length)) = self.current else { return Vec::new() };
         let seen: BTreeSet<i32> =
             self.records.values().flat_map(|(_, record)| record.days.range(from..)).map(|(day, _)| *day).collect();
         (self.first_told(from, length)..=self.over).filter(|day| !seen.contains(day)).map(date).collect()

@@ -17,19 +17,19 @@ const NAMES: usize = 10;
 pub(crate) fn by_domain(view: &View<'_>) -> BTreeMap<u32, Totals> {
     let mut totals: BTreeMap<u32, Totals> = BTreeMap::new();
     for ((domain, day), sums) in &view.added.common.days {
-        if view.is_asked(*day) {
+        if view.is_current(*day) {
             totals.entry(*domain).or_default().sums.merge(sums);
         }
     }
     let mut reporters: BTreeSet<(u32, u32)> = BTreeSet::new();
     for ((domain, reporter, day), reports) in &view.added.common.heads.reports {
-        if view.is_asked(*day) {
+        if view.is_current(*day) {
             let totals = totals.entry(*domain).or_default();
             totals.reports += reports.all.number;
             totals.reporters += u64::from(reporters.insert((*domain, *reporter)));
         }
     }
-    for (row, of) in view.asked().filter(|(row, _)| !row.passes) {
+    for (row, of) in view.current().filter(|(row, _)| !row.passes) {
         let totals = totals.entry(row.pattern.domain).or_default();
         let add = |sum: &mut u64| *sum = sum.saturating_add(of.messages);
         if row.unaligned {
@@ -61,7 +61,7 @@ pub(crate) fn whole(view: &View<'_>, by_domain: &BTreeMap<u32, Totals>) -> Total
     }
     let heads = view.added.common.heads.reports.keys();
     let reporters: BTreeSet<u32> =
-        heads.filter(|(_, _, day)| view.is_asked(*day)).map(|(_, reporter, _)| *reporter).collect();
+        heads.filter(|(_, _, day)| view.is_current(*day)).map(|(_, reporter, _)| *reporter).collect();
     whole.reporters = reporters.len() as u64;
     whole
 }
@@ -69,7 +69,7 @@ pub(crate) fn whole(view: &View<'_>, by_domain: &BTreeMap<u32, Totals>) -> Total
 /// The names below each domain that mail was sent as, most messages first.
 pub(crate) fn subdomains(view: &View<'_>) -> BTreeMap<u32, Vec<Subdomain>> {
     let mut sums: IdMap<(u32, u32), Sums> = IdMap::default();
-    for (row, of) in view.asked() {
+    for (row, of) in view.current() {
         let pattern = &row.pattern;
         if pattern.header_from != pattern.domain && !view.word(pattern.header_from).is_empty() {
             let sums = sums.entry((pattern.domain, pattern.header_from)).or_default();

@@ -88,7 +88,7 @@ pub(crate) struct Windows {
 impl WindowSums {
     /// For one domain; `None`: for all.
     pub(crate) fn new(view: &View<'_>, domain: Option<u32>) -> Self {
-        let mut sums = vec![Sums::default(); usize::from(view.added.scope.asked) + 1];
+        let mut sums = vec![Sums::default(); usize::from(view.added.scope.current) + 1];
         for (day, day_sums) in view.days(domain) {
             let window = view.added.scope.window(day).map(usize::from);
             if let Some(of_window) = window.and_then(|window| sums.get_mut(window)) {
@@ -98,7 +98,7 @@ impl WindowSums {
         Self(sums)
     }
 
-    fn asked(&self) -> &Sums {
+    fn current(&self) -> &Sums {
         self.0.last().expect("there is always the period asked for")
     }
 
@@ -148,13 +148,13 @@ impl Windows {
             periods: usual.len() as u64,
             spoofed_usual: usual_of(trend, |point| point.failing.map(|failing| failing.spoofed)),
             senders_to_fix_usual: usual_of(trend, |point| point.senders_to_fix),
-            rate_moved: rate_moved(self.sums.asked(), &before, 0.01),
+            rate_moved: rate_moved(self.sums.current(), &before, 0.01),
             volume_moved: self.volume_moved(&before, messages_usual),
         })
     }
 
     fn volume_moved(&self, before: &[&Sums], usual: u64) -> bool {
-        let now = self.sums.asked().messages;
+        let now = self.sums.current().messages;
         let outside = before.iter().all(|sums| sums.messages < now) || before.iter().all(|sums| sums.messages > now);
         before.len() >= 3
             && outside
@@ -172,13 +172,13 @@ impl Windows {
 
 /// Messages of the reporters that reported before and now, and those expected by their usual day.
 fn like_for_like(view: &View<'_>, domain: Option<u32>) -> (u64, u64) {
-    let asked = view.added.scope.asked;
+    let current = view.added.scope.current;
     // By reporter: days and messages of the history, and of the period.
     let mut reporters: BTreeMap<u32, [(u64, u64); 2]> = BTreeMap::new();
     let mut days: BTreeSet<(u32, i32)> = BTreeSet::new();
     for ((_, reporter, day), reports) in view.added.common.heads.of_domain(domain) {
-        let Some(window) = view.added.scope.window(*day).filter(|window| *window <= asked) else { continue };
-        let (number, messages) = &mut reporters.entry(*reporter).or_default()[usize::from(window == asked)];
+        let Some(window) = view.added.scope.window(*day).filter(|window| *window <= current) else { continue };
+        let (number, messages) = &mut reporters.entry(*reporter).or_default()[usize::from(window == current)];
         *number += u64::from(days.insert((*reporter, *day)));
         *messages = messages.saturating_add(reports.all.messages);
     }
@@ -234,16 +234,16 @@ fn median_share(mut shares: Vec<f64>) -> Option<f64> {
 }
 
 /// The series of a domain, or of all: the last eight periods, or without history the last eight ISO weeks with data.
-pub(crate) fn series(view: &View<'_>, folded: &Folded, domain: Option<u32>, asked: Option<Period>) -> Vec<Point> {
+pub(crate) fn series(view: &View<'_>, folded: &Folded, domain: Option<u32>, current: Option<Period>) -> Vec<Point> {
     let mut points: BTreeMap<i32, (u64, u64)> = BTreeMap::new();
-    let Some(asked) = asked else { return Vec::new() };
-    let by_windows = view.added.scope.asked > 0;
+    let Some(current) = current else { return Vec::new() };
+    let by_windows = view.added.scope.current > 0;
     let (last, length) =
-        if by_windows { (number(asked.from()), asked.days()) } else { (number(monday(asked.to())), 7) };
-    let first_seen = if by_windows { i32::MIN } else { number(monday(asked.from())) };
+        if by_windows { (number(current.from()), current.days()) } else { (number(monday(current.to())), 7) };
+    let first_seen = if by_windows { i32::MIN } else { number(monday(current.from())) };
     for back in 0..i32::try_from(POINTS).expect("eight fits") {
         let start = last - back * length;
-        if start >= first_seen && (!by_windows || back <= i32::from(view.added.scope.asked)) {
+        if start >= first_seen && (!by_windows || back <= i32::from(view.added.scope.current)) {
             points.insert(start, (0, 0));
         }
     }
@@ -261,7 +261,7 @@ pub(crate) fn series(view: &View<'_>, folded: &Folded, domain: Option<u32>, aske
     };
     let policies = domain.map(|domain| policies::by_period(view, domain, points.keys().copied(), length));
     let mut policies = policies.unwrap_or_default().into_iter();
-    let first = (number(asked.from())).saturating_sub(i32::from(view.added.scope.asked).saturating_mul(length));
+    let first = (number(current.from())).saturating_sub(i32::from(view.added.scope.current).saturating_mul(length));
     let point = |(start, (messages, dmarc_pass)): (i32, (u64, u64))| {
         let from = date(start);
         let week = (length == 7 && from == monday(from)).then(|| week_name(from));

@@ -87,7 +87,7 @@ impl Declared {
 pub(crate) struct AuthPattern {
     pub(crate) pattern: Pattern,
     /// It is from the requested period, not from the history.
-    pub(crate) asked: bool,
+    pub(crate) current: bool,
     pub(crate) passes: bool,
     /// Only a temporary error of the domain's own result prevents a pass.
     pub(crate) transient: bool,
@@ -181,7 +181,7 @@ pub(crate) fn understand(
     temporary |= owner == own && spf == "temperror";
     let returns_to = matches!(path_result, PathResult::OwnPass | PathResult::OtherPass).then(|| names.word(owner));
     AuthPattern {
-        asked: pattern.window == added.scope.asked,
+        current: pattern.window == added.scope.current,
         passes,
         transient: !passes && (temporary || pattern.cause == Cause::Transient),
         bounce_name: owner == own && path != header_from && path != domain,

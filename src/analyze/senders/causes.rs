@@ -32,7 +32,7 @@ impl Causes {
     }
 
     /// Messages of a cause.
-    pub(crate) fn of(&self, cause: Cause) -> Messages {
+    pub(crate) fn count(&self, cause: Cause) -> Messages {
         self.messages[cause as usize]
     }
 
@@ -46,7 +46,7 @@ impl Causes {
     fn largest(&self, seen: u16, wanted: fn(Cause) -> bool) -> Option<Cause> {
         let wanted = |cause: &Cause| wanted(*cause) && seen & (1 << (*cause as u8)) != 0;
         // `rev`, because `max_by_key` keeps the last of equals.
-        Cause::ALL.into_iter().rev().filter(wanted).max_by_key(|cause| self.of(*cause))
+        Cause::ALL.into_iter().rev().filter(wanted).max_by_key(|cause| self.count(*cause))
     }
 }
 

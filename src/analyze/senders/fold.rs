@@ -35,7 +35,7 @@ pub(crate) type Sources = Top<SourceSummary, SOURCES>;
 
 /// Which mail of a domain the next policy step affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Governs {
+pub(crate) struct PolicyScope {
     /// Mail sent as the policy domain itself.
     pub(crate) itself: bool,
     /// Mail sent as a name below it.
@@ -72,7 +72,7 @@ struct FoldPass<'a> {
     view: &'a View<'a>,
     history: &'a History,
     weights: &'a Weights,
-    governs: &'a BTreeMap<u32, Governs>,
+    governs: &'a BTreeMap<u32, PolicyScope>,
     horizon: Horizon,
     may_have_changed: fn(&SenderGroup, u8) -> bool,
     sources: Mutex<Sources>,
@@ -90,7 +90,7 @@ fn compare_sources(a: &SourceSummary, b: &SourceSummary) -> Ordering {
 pub(crate) fn fold(
     view: &View<'_>,
     (history, weights): (&History, &Weights),
-    governs: &BTreeMap<u32, Governs>,
+    governs: &BTreeMap<u32, PolicyScope>,
     horizon: Horizon,
     may_have_changed: fn(&SenderGroup, u8) -> bool,
 ) -> (Folded, Vec<SourceSummary>, u64) {
@@ -135,7 +135,7 @@ impl FoldPass<'_> {
                 sums.add(self.view, fact, self.weights, *told);
             }
             first += facts.len();
-            if sums.is_asked() {
+            if sums.is_current() {
                 sources.push(summarize(self.view, part.sources[facts[0].source as usize], sums, &mut lists));
             }
             if sources.len() == TOGETHER {
@@ -208,7 +208,7 @@ impl FoldPass<'_> {
         if self.view.added.question.watch.is_some_and(|watch| watch.holds(items[0].source)) {
             groups.iter_mut().for_each(|(group, _)| group.watched = true);
         }
-        let seen_before = items.iter().any(|item| !item.pattern.asked && item.fact.messages > 0);
+        let seen_before = items.iter().any(|item| !item.pattern.current && item.fact.messages > 0);
         groups.iter_mut().for_each(|(group, _)| group.seen_before = seen_before);
         let both = || items.iter().zip(judged.iter().copied());
         folded.signing.look(self.view, both(), self.horizon);
@@ -231,12 +231,12 @@ impl FoldPass<'_> {
     fn add(&self, folded: &mut Folded, mut group: SenderGroup, holders: &mut NetworkHolders) {
         // The days are no longer needed, and the group may be kept several times.
         group.counts.forget_days();
-        let asked = self.view.added.scope.asked;
+        let current = self.view.added.scope.current;
         let order = |a: &SenderGroup, b: &SenderGroup| compare(self.view, a, b);
         let pool = folded.pools.entry((group.domain, group.signer, group.returns_to)).or_default();
         pool.iter_mut().zip(group.windows).for_each(|(sum, (messages, _))| *sum = sum.saturating_add(messages));
         folded.domains.entry(group.domain).or_default().add(&group, self.view, holders);
-        if (self.may_have_changed)(&group, asked) {
+        if (self.may_have_changed)(&group, current) {
             folded.changed.add_copy(&group, order);
         }
         let counts = &group.counts;

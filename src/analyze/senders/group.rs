@@ -53,7 +53,7 @@ pub(crate) struct SenderGroup {
     /// History included.
     pub(crate) span: DaySpan,
     /// Of the period.
-    pub(crate) asked: DaySpan,
+    pub(crate) current: DaySpan,
     /// It shares a network with an own sender.
     pub(crate) neighbor: bool,
     /// The index of the user's statement about it.
@@ -93,13 +93,13 @@ pub(crate) struct SenderProfile {
 /// Messages of a sender as verdicts count them, of the eight weeks and of the period.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct VerdictCounts {
-    pub(crate) all: OfTimes,
+    pub(crate) all: PeriodMessages,
     /// Failing ones, except temporary errors.
-    pub(crate) failing: OfTimes,
+    pub(crate) failing: PeriodMessages,
     /// Those of them that the next policy step affects.
-    pub(crate) governed: OfTimes,
+    pub(crate) governed: PeriodMessages,
     /// Failing ones of an own sender that the step affects and that receivers say were forwarded.
-    pub(crate) forwarded: OfTimes,
+    pub(crate) forwarded: PeriodMessages,
     /// Failing ones, by day, and passing ones; of own senders.
     pub(crate) days: DayCounts,
     /// Whether any passed, once the days are forgotten.
@@ -125,12 +125,12 @@ pub(crate) struct VerdictCounts {
 
 /// Messages of the eight weeks, and those of the period among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct OfTimes {
+pub(crate) struct PeriodMessages {
     pub(crate) weeks: Messages,
     pub(crate) period: Messages,
 }
 
-impl OfTimes {
+impl PeriodMessages {
     pub(crate) fn add(&mut self, messages: Messages, in_weeks: bool, in_period: bool) {
         self.weeks += if in_weeks { messages } else { Messages(0) };
         self.period += if in_period { messages } else { Messages(0) };
@@ -208,7 +208,7 @@ impl SenderGroup {
             reporters: ReporterSet::default(),
             past_reporters: ReporterSet::default(),
             span: DaySpan::default(),
-            asked: DaySpan::default(),
+            current: DaySpan::default(),
             neighbor: judged.neighbor,
             confirmed: judged.confirmed,
             counts: VerdictCounts::default(),
@@ -240,11 +240,11 @@ impl SenderGroup {
             *passing = passing.saturating_add(if pattern.passes { messages } else { 0 });
         }
         self.span.add(fact.day);
-        if pattern.asked {
+        if pattern.current {
             self.sums.add(pattern.pattern.flags, messages, u64::from(fact.records));
             self.causes.add(judged.cause, messages, item.judged);
             self.signs.add(item);
-            self.asked.add(fact.day);
+            self.current.add(fact.day);
             self.largest[0].0.0 = self.largest[0].0.0.saturating_add(messages);
             self.reporters.insert(fact.reporter);
         } else {
@@ -258,7 +258,7 @@ impl SenderGroup {
     /// Add a row to what verdicts count.
     fn count(&mut self, item: &SourceFact<'_>, cause: Cause, governed: bool, horizon: Horizon) {
         let SourceFact { pattern, fact, judged, .. } = *item;
-        let (in_weeks, in_period) = (horizon.judges(fact.day), pattern.asked);
+        let (in_weeks, in_period) = (horizon.judges(fact.day), pattern.current);
         let (now, counts) = (if in_period { judged } else { Messages(0) }, &mut self.counts);
         counts.all.add(judged, in_weeks, in_period);
         if self.role == Role::Own {
@@ -318,7 +318,7 @@ impl SenderGroup {
             self.repaired = horizon.is_repaired(&self.counts.days);
             self.fails_whole = !self.repaired && self.is_failing_whole(horizon);
             if self.repaired {
-                self.counts.governed = OfTimes::default();
+                self.counts.governed = PeriodMessages::default();
             }
         }
     }
@@ -368,7 +368,7 @@ impl SenderGroup {
         self.reporters.merge(&other.reporters);
         self.past_reporters.merge(&other.past_reporters);
         self.span.merge(other.span);
-        self.asked.merge(other.asked);
+        self.current.merge(other.current);
         self.neighbor |= other.neighbor;
         self.counts.merge(&other.counts);
         self.fails_whole |= other.fails_whole;
@@ -391,18 +391,18 @@ impl SenderGroup {
     }
 
     /// Failing messages that the next policy step affects; none if the fault is repaired.
-    pub(crate) fn would_fail(&self) -> OfTimes {
-        if self.repaired { OfTimes::default() } else { self.counts.governed }
+    pub(crate) fn would_fail(&self) -> PeriodMessages {
+        if self.repaired { PeriodMessages::default() } else { self.counts.governed }
     }
 
     /// The windows of the history, the latest first.
-    pub(crate) fn past(&self, asked: u8) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.windows[..usize::from(asked)].iter().rev().copied()
+    pub(crate) fn past(&self, current: u8) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.windows[..usize::from(current)].iter().rev().copied()
     }
 
     /// In how many windows of the history it was seen.
-    pub(crate) fn windows_seen(&self, asked: u8) -> usize {
-        self.past(asked).filter(|(messages, _)| *messages > 0).count()
+    pub(crate) fn windows_seen(&self, current: u8) -> usize {
+        self.past(current).filter(|(messages, _)| *messages > 0).count()
     }
 }
 

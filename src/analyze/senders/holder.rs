@@ -2,7 +2,7 @@
 
 use super::Role;
 use super::classify::Identity;
-use super::group::{OfTimes, SenderGroup, SenderProfile, WINDOWS};
+use super::group::{PeriodMessages, SenderGroup, SenderProfile, WINDOWS};
 use super::reporter_set::ReporterSet;
 use super::top::Top;
 use super::view::View;
@@ -22,19 +22,19 @@ pub(crate) const NAMED: usize = 10;
 #[derive(Debug, Default)]
 pub(crate) struct DomainFold {
     /// Of own senders and vendors.
-    pub(crate) legitimate: OfTimes,
+    pub(crate) legitimate: PeriodMessages,
     /// Their failing messages that the next step governs.
-    pub(crate) would_be_lost: OfTimes,
+    pub(crate) would_be_lost: PeriodMessages,
     /// Those of vendors among them that nobody confirmed.
-    pub(crate) unconfirmed: OfTimes,
+    pub(crate) unconfirmed: PeriodMessages,
     /// Failing, and blocked in the period.
     pub(crate) lost_now: Messages,
     /// Failing messages of forwarders and lists that the next step governs.
-    pub(crate) forwarded: OfTimes,
+    pub(crate) forwarded: PeriodMessages,
     /// Those of them that are copies of unsigned mail.
-    pub(crate) unsigned_copies: OfTimes,
+    pub(crate) unsigned_copies: PeriodMessages,
     /// Failing messages of unclear senders that the next step governs.
-    pub(crate) unclear: OfTimes,
+    pub(crate) unclear: PeriodMessages,
     /// Mail of unclear senders fails, affected by the step or not.
     pub(crate) unclear_seen: bool,
     /// Own senders that fail as a whole.
@@ -93,9 +93,9 @@ pub(crate) struct Holder {
     /// How much of it fails.
     largest: Messages,
     /// Failing messages.
-    pub(crate) all: OfTimes,
+    pub(crate) all: PeriodMessages,
     /// Those of them that the next step governs.
-    pub(crate) failing: OfTimes,
+    pub(crate) failing: PeriodMessages,
     pub(crate) reporters: ReporterSet,
     pub(crate) lost_now: Messages,
     pub(crate) last_failing: Option<i32>,
@@ -191,7 +191,7 @@ impl DomainFold {
                 self.unclear.merge(failing);
                 self.unclear_seen |= counts.failing.weeks.0 > 0;
             }
-            Role::Suspect => self.spoofing.add(group, view.added.scope.asked),
+            Role::Suspect => self.spoofing.add(group, view.added.scope.current),
         }
         self.suspects = self.suspects.saturating_add(if group.role == Role::Suspect { group.sums.messages } else { 0 });
         self.failing.add(group);
@@ -298,7 +298,7 @@ pub(crate) fn fails_visibly(failing: u64, messages: u64) -> bool {
 }
 
 impl SpoofingSums {
-    fn add(&mut self, group: &SenderGroup, asked: u8) {
+    fn add(&mut self, group: &SenderGroup, current: u8) {
         self.blocked += group.signs.blocked;
         self.addresses += group.addresses;
         self.would_be_blocked += group.counts.governed.period;
@@ -306,8 +306,8 @@ impl SpoofingSums {
             *sum += Messages(messages - passing.min(messages));
         }
         // Of the period only what verdicts count.
-        let now = &mut self.windows[usize::from(asked)];
-        let all = group.windows[usize::from(asked)];
+        let now = &mut self.windows[usize::from(current)];
+        let all = group.windows[usize::from(current)];
         *now = *now - Messages(all.0 - all.1.min(all.0)) + group.counts.failing.period;
     }
 

@@ -19,8 +19,8 @@ pub(crate) mod weights;
 
 pub(crate) use auth_pattern::{Breakage, SigningKey};
 pub(crate) use classify::Identity;
-pub(crate) use fold::{Folded, Governs, compare, fold};
-pub(crate) use group::{OfTimes, SenderGroup, SenderProfile, WINDOWS};
+pub(crate) use fold::{Folded, PolicyScope, compare, fold};
+pub(crate) use group::{PeriodMessages, SenderGroup, SenderProfile, WINDOWS};
 pub(crate) use history::{History, Horizon};
 pub(crate) use holder::{DomainFold, Holder, NAMED, fails_visibly, holder_order};
 pub(crate) use reporter_set::ReporterSet;

@@ -33,7 +33,7 @@ pub(crate) struct KeyTrouble {
 
 impl KeyTrouble {
     fn add(&mut self, item: &SourceFact<'_>, breakage: Option<Breakage>) {
-        let now = if item.pattern.asked { item.judged } else { Messages(0) };
+        let now = if item.pattern.current { item.judged } else { Messages(0) };
         let Some(breakage) = breakage else {
             self.days.add(item.fact.day, item.judged, Messages(0));
             self.good += now;

@@ -36,7 +36,7 @@ impl SourceSums {
     pub(crate) fn add(&mut self, view: &View<'_>, fact: &Fact, weights: &Weights, (cause, role): (Cause, Role)) {
         let pattern = view.pattern(fact.pattern);
         self.span.add(fact.day);
-        if pattern.asked {
+        if pattern.current {
             self.sums.add(pattern.pattern.flags, fact.messages, u64::from(fact.records));
             self.causes.add(cause, fact.messages, weights.judged(&pattern.pattern, fact));
             self.unaligned += if pattern.unaligned { Messages(fact.messages) } else { Messages(0) };
@@ -50,7 +50,7 @@ impl SourceSums {
     }
 
     /// Whether it has rows in the period.
-    pub(crate) fn is_asked(&self) -> bool {
+    pub(crate) fn is_current(&self) -> bool {
         self.sums.records > 0
     }
 }

@@ -45,7 +45,7 @@ impl SpfLoss {
     fn add(&mut self, item: &SourceFact<'_>, bad: bool) {
         let (fine, wrong) = if bad { (Messages(0), item.judged) } else { (item.judged, Messages(0)) };
         self.days.add(item.fact.day, fine, wrong);
-        if bad && item.pattern.asked {
+        if bad && item.pattern.current {
             self.lost += item.judged;
             self.failing += if item.pattern.passes { Messages(0) } else { item.judged };
             self.errors += if item.pattern.path == PathResult::OwnError { item.judged } else { Messages(0) };

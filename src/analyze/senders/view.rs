@@ -101,8 +101,8 @@ impl<'a> View<'a> {
     }
 
     /// The patterns of the requested period, with their sums over all sources.
-    pub(crate) fn asked(&self) -> impl Iterator<Item = (&AuthPattern, &PatternSums)> {
-        self.patterns.iter().zip(self.added.common.patterns.items()).filter(|(pattern, _)| pattern.asked)
+    pub(crate) fn current(&self) -> impl Iterator<Item = (&AuthPattern, &PatternSums)> {
+        self.patterns.iter().zip(self.added.common.patterns.items()).filter(|(pattern, _)| pattern.current)
     }
 
     /// The sums by policy domain and day; of one domain, or of all.
@@ -113,8 +113,8 @@ impl<'a> View<'a> {
     }
 
     /// Whether a day is in the period asked for.
-    pub(crate) fn is_asked(&self, day: i32) -> bool {
-        self.added.scope.window(day) == Some(self.added.scope.asked)
+    pub(crate) fn is_current(&self, day: i32) -> bool {
+        self.added.scope.window(day) == Some(self.added.scope.current)
     }
 
     /// The facts of a part, sorted so that those of a domain and network are together, and in them those of a source.

@@ -60,7 +60,7 @@ impl Classes {
     }
 
     /// The class of each row.
-    pub(crate) fn of(&self) -> &[u32] {
+    pub(crate) fn per_row(&self) -> &[u32] {
         &self.of
     }
 
@@ -89,9 +89,9 @@ mod tests {
         let mut classes = Classes::one(rows);
         columns.iter().for_each(|column| classes.split(column.iter().copied()));
         for (class, first) in classes.firsts().iter().enumerate() {
-            assert_eq!(classes.of().iter().position(|of| *of as usize == class), Some(*first));
+            assert_eq!(classes.per_row().iter().position(|of| *of as usize == class), Some(*first));
         }
-        classes.of().to_vec()
+        classes.per_row().to_vec()
     }
 
     #[test]

@@ -160,7 +160,7 @@ impl<'a> RowChunk<'a> {
         let unsaid = |row: &usize| spf_domain.get(*row).is_none_or(|code| *code == NONE);
         classes.split(envelope_from.iter().enumerate().map(|(row, code)| if unsaid(&row) { *code } else { NONE }));
         let mut sums = vec![(0_u64, 0); classes.firsts().len()];
-        for (class, count) in classes.of().iter().zip(&rows.count) {
+        for (class, count) in classes.per_row().iter().zip(&rows.count) {
             let sum = &mut sums[*class as usize];
             *sum = (sum.0.saturating_add(u64::try_from(*count).unwrap_or(0)), sum.1 + 1);
         }
@@ -169,7 +169,7 @@ impl<'a> RowChunk<'a> {
 
     /// The class of each row.
     pub(crate) fn classes(&self) -> &[u32] {
-        self.classes.of()
+        self.classes.per_row()
     }
 }
 
@@ -180,7 +180,7 @@ impl SharedSums {
             let domain = self.domain(head.policy.domain.as_str(), question);
             if let Some(window) = scope.window(period::number(head.day)).filter(|_| scope.wants(domain)) {
                 let reporter = self.reporter(&head.org_name);
-                if window == scope.asked {
+                if window == scope.current {
                     self.heads.odd(head, domain);
                 }
                 if !(question.authentic && head.sender_auth == SenderAuth::Fail) {
@@ -201,7 +201,7 @@ impl SharedSums {
             let crowded = self.patterns.items().len() >= patterns;
             let full = crowded || self.texts.bytes() >= words;
             let domain = columns.domain(*row).map_or(NONE, |domain| self.domain(domain, question));
-            let mut pattern = columns.pattern(*row, domain, &mut self.texts, (window, window == scope.asked), full);
+            let mut pattern = columns.pattern(*row, domain, &mut self.texts, (window, window == scope.current), full);
             let other = self.other();
             if domain == other || full && self.patterns.find(&pattern).is_none() {
                 let keep = |name: u32| if crowded || domain == other { other } else { name };
@@ -343,14 +343,14 @@ impl<'a> ChunkColumns<'a> {
         row: usize,
         domain: u32,
         texts: &mut Interner<Text>,
-        (window, asked): (u8, bool),
+        (window, current): (u8, bool),
         full: bool,
     ) -> Pattern {
         let id = |column: &mut InternedColumn<'_>, texts: &mut Interner<Text>| {
             if full { column.known_or_other(row, texts) } else { column.id(row, texts) }
         };
         let of_period = |column: &mut InternedColumn<'_>, texts: &mut Interner<Text>, known: fn(&str) -> &str| {
-            if asked { column.id_of(row, texts, known) } else { NONE }
+            if current { column.id_of(row, texts, known) } else { NONE }
         };
         let auth = &self.rows.sender_auth;
         let spf_domain = id(&mut self.spf_domain, texts);

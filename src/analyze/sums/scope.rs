@@ -20,18 +20,18 @@ pub(crate) struct Scope {
     /// Days per window; `None`: every row is in window 0.
     length: Option<i32>,
     /// The last window: the requested period.
-    pub(crate) asked: u8,
+    pub(crate) current: u8,
 }
 
 impl Scope {
     pub(super) fn new(question: &Question, texts: &mut Interner<Text>) -> Self {
-        let asked = question.windows();
+        let current = question.windows();
         Self {
             domains: question.domains.iter().map(|domain| texts.word(domain)).collect(),
             earliest: question.reads().map_or(i32::MIN, |period| number(period.from())),
             start: question.compares().map_or(i32::MIN, |period| number(period.from())),
             length: question.period.map(Period::days),
-            asked,
+            current,
         }
     }
 
@@ -42,7 +42,7 @@ impl Scope {
             return Some(OLDER);
         }
         let window = u8::try_from(day.checked_sub(self.start)?.div_euclid(length)).ok()?;
-        (window <= self.asked).then_some(window)
+        (window <= self.current).then_some(window)
     }
 
     /// Whether a policy domain was asked for.

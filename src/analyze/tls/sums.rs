@@ -75,7 +75,7 @@ pub(crate) struct CauseSums {
 
 /// When a row counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
+enum RowPeriod {
     Now,
     /// In the period just before.
     Before,
@@ -87,16 +87,16 @@ impl TlsSums {
     /// Add a row. Those of later days and other domains are left out.
     pub(crate) fn add(&mut self, row: &TlsPolicyRow, question: &Question) {
         let domain = row.policy.policy_domain.as_ref().map(|domain| Text::from(domain.as_str()));
-        let asked =
+        let current =
             question.domains.is_empty() || domain.as_ref().is_some_and(|domain| question.domains.contains(domain));
-        let Some(when) = when(row, question.period).filter(|_| asked) else { return };
+        let Some(when) = when(row, question.period).filter(|_| current) else { return };
         if matches!(row.sender_auth, SenderAuth::None | SenderAuth::Fail) {
-            if when == When::Now {
+            if when == RowPeriod::Now {
                 self.left_out.insert(row.key);
             }
             return;
         }
-        if when == When::Now && row.sender_auth == SenderAuth::Unknown {
+        if when == RowPeriod::Now && row.sender_auth == SenderAuth::Unknown {
             self.unverified.insert(row.key);
         }
         let mut key = (domain, row.policy.policy_type.clone());
@@ -107,23 +107,23 @@ impl TlsSums {
     }
 }
 
-fn when(row: &TlsPolicyRow, period: Option<Period>) -> Option<When> {
-    let Some(period) = period else { return Some(When::Now) };
+fn when(row: &TlsPolicyRow, period: Option<Period>) -> Option<RowPeriod> {
+    let Some(period) = period else { return Some(RowPeriod::Now) };
     if period.contains(row.day) {
-        return Some(When::Now);
+        return Some(RowPeriod::Now);
     }
     let before = period.before(1).is_some_and(|before| before.contains(row.day));
-    (row.day < period.from()).then_some(if before { When::Before } else { When::Earlier })
+    (row.day < period.from()).then_some(if before { RowPeriod::Before } else { RowPeriod::Earlier })
 }
 
 impl PolicySums {
-    fn add(&mut self, row: &TlsPolicyRow, when: When) {
+    fn add(&mut self, row: &TlsPolicyRow, when: RowPeriod) {
         let policy = &row.policy;
         let (successful, failed) = (sessions(policy.successful_sessions), sessions(policy.failed_sessions));
         let day = number(row.day);
         self.first_day = Some(self.first_day.map_or(day, |first| first.min(day)));
         match when {
-            When::Now => {
+            RowPeriod::Now => {
                 self.counts = true;
                 self.reports.insert(row.key);
                 self.sessions.add(successful, failed);
@@ -136,8 +136,8 @@ impl PolicySums {
                     self.mode = Some((day, mode));
                 }
             }
-            When::Before => self.before.get_or_insert_default().add(successful, failed),
-            When::Earlier => {}
+            RowPeriod::Before => self.before.get_or_insert_default().add(successful, failed),
+            RowPeriod::Earlier => {}
         }
         for failure in &policy.failures {
             let name = failure.result_type.as_ref().filter(|name| !name.trim().is_empty()).cloned();
@@ -149,12 +149,12 @@ impl PolicySums {
 }
 
 impl CauseSums {
-    fn add(&mut self, failure: &TlsFailure, row: &TlsPolicyRow, day: i32, when: When) {
+    fn add(&mut self, failure: &TlsFailure, row: &TlsPolicyRow, day: i32, when: RowPeriod) {
         let failed = sessions(failure.failed_sessions);
         let (first, last) = self.days.unwrap_or((day, day));
         self.days = Some((first.min(day), last.max(day)));
         match when {
-            When::Now => {
+            RowPeriod::Now => {
                 self.counts = true;
                 self.failed = self.failed.saturating_add(failed);
                 let host = failure.receiving_mx_hostname.as_ref().map(|host| Text::from(host.as_str()));
@@ -169,8 +169,8 @@ impl CauseSums {
                     *sum = sum.saturating_add(failed);
                 }
             }
-            When::Before => self.before = self.before.saturating_add(failed),
-            When::Earlier => {}
+            RowPeriod::Before => self.before = self.before.saturating_add(failed),
+            RowPeriod::Earlier => {}
         }
     }
 }

@@ -91,7 +91,7 @@ pub(crate) fn run(run: &CommandContext, args: &ConvertArgs) -> anyhow::Result<Ex
         let error = anyhow!("convert: expected --format arrow or ndjson with --frames, found parquet");
         return Err(error.hint("a Parquet file can be read only once it is complete"));
     }
-    let interrupt = Interrupt::listen(&run.talk)?;
+    let interrupt = Interrupt::listen(&run.console)?;
     let mut options = ingest_run::options(&interrupt, &run.settings()?, run.now);
     options.workers = args.threads.map(usize::from);
     let others = SideOutputs {
@@ -110,8 +110,8 @@ pub(crate) fn run(run: &CommandContext, args: &ConvertArgs) -> anyhow::Result<Ex
     })?;
     let tally = told.unwrap_or_default();
     if args.outcomes.is_none() {
-        ingest_run::name_rejected(&run.talk, &tally);
-        ingest_run::tell_links(&run.talk, &tally);
+        ingest_run::name_rejected(&run.console, &tally);
+        ingest_run::tell_links(&run.console, &tally);
     }
     Ok(ingest_run::exit(&tally))
 }
@@ -122,7 +122,7 @@ fn read(
     options: &IngestOptions,
     sink: &mut dyn ReportSink,
 ) -> anyhow::Result<Tally> {
-    let mut watch = RunProgress::new(&run.talk, None);
+    let mut watch = RunProgress::new(&run.console, None);
     let limits = options.limits.clone();
     if args.frames {
         let input = BufReader::with_capacity(1 << 16, io::stdin());

@@ -11,7 +11,7 @@ use crate::cli::wiring::geoip::{GeoIp, installed};
 use crate::cli::wiring::ingest_run::{count, grouped};
 use crate::cli::wiring::origins;
 use crate::cli::wiring::run::CommandContext;
-use crate::dns::hosts::enrich::{self, Cache, EnrichOptions, EnrichTally, Looked};
+use crate::dns::hosts::enrich::{self, Cache, EnrichOptions, EnrichTally, HostLookup};
 use crate::dns::hosts::ptr;
 use crate::dns::lookup::resolver::{self, Resolver};
 use crate::model::{ColumnSet, SourceAddress};
@@ -71,18 +71,18 @@ pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exi
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let geoip = databases(run, &args.geoip, &settings.geoip)?;
-    let interrupt = Interrupt::listen(&run.talk)?;
+    let interrupt = Interrupt::listen(&run.console)?;
     let mut writer = CommandContext::writer(&settings, &store, run.now)?;
-    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+    writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
     let addresses = sources(&Store::open(&store)?, args.weeks, run.now)?;
     place(&geoip, &addresses, &mut writer, run.now)?;
     let tally = look_up(addresses, &mut writer, args, &interrupt)?;
-    output::data(told(&tally).as_bytes())?;
+    output::data(tally_line(&tally).as_bytes())?;
     if !interrupt.is_set() && !all_failed(&tally) {
         keep_origins(&store, &settings.services()?, args, &mut writer, run.now)?;
     }
     if interrupt.is_set() {
-        run.talk.warning("interrupted: what was looked up so far is kept, and the next run continues");
+        run.console.warning("interrupted: what was looked up so far is kept, and the next run continues");
         return Ok(Exit::Failed);
     }
     Ok(if all_failed(&tally) { Exit::Failed } else { Exit::Handled })
@@ -100,13 +100,13 @@ pub(crate) fn after_fetch(
     let addresses = sources(&Store::open(store)?, args.weeks, run.now)?;
     let placed = databases(run, &[], &args.geoip).and_then(|geoip| place(&geoip, &addresses, writer, run.now));
     if let Err(error) = placed {
-        run.talk.warning(&format!("{error:#}"));
+        run.console.warning(&format!("{error:#}"));
     }
     let tally = look_up(addresses, writer, &args, interrupt)?;
     if all_failed(&tally) {
-        run.talk.warning("no source could be looked up: DNS does not answer");
+        run.console.warning("no source could be looked up: DNS does not answer");
     }
-    run.talk.note(told(&tally).trim_end());
+    run.console.note(tally_line(&tally).trim_end());
     Ok(())
 }
 
@@ -114,7 +114,7 @@ fn all_failed(tally: &EnrichTally) -> bool {
     tally.failed > 0 && tally.failed == tally.looked_up()
 }
 
-fn told(tally: &EnrichTally) -> String {
+fn tally_line(tally: &EnrichTally) -> String {
     format!(
         "{} looked up: {} with a confirmed name, {} with an unconfirmed one, {} without a name, {} failed; {} already known\n",
         count(tally.looked_up(), "source"),
@@ -146,7 +146,7 @@ fn databases(run: &CommandContext, named: &[PathBuf], set: &[PathBuf]) -> anyhow
     match GeoIp::open(&found) {
         Ok(geoip) => Ok(geoip),
         Err(error) if named.is_empty() => {
-            run.talk.warning(&format!("{error:#}"));
+            run.console.warning(&format!("{error:#}"));
             GeoIp::open(&[])
         }
         Err(error) => Err(error),
@@ -226,7 +226,7 @@ impl Cache for NameCache<'_> {
         self.0.name_holds(address, now)
     }
 
-    fn put(&mut self, looked: &[Looked]) -> Result<(), StoreError> {
+    fn put(&mut self, looked: &[HostLookup]) -> Result<(), StoreError> {
         let kept: Vec<LookedUp> = looked
             .iter()
             .map(|looked| LookedUp {

@@ -90,7 +90,7 @@ pub(crate) fn run(run: &CommandContext, args: &FetchArgs) -> anyhow::Result<Exit
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let mailboxes = chosen(&settings, &args.mailbox)?;
-    let interrupt = Interrupt::listen(&run.talk)?;
+    let interrupt = Interrupt::listen(&run.console)?;
     let polls = Polls { run, args, settings: &settings, store: &store, interrupt: &interrupt };
     if args.dry_run {
         return polls.dry_run(&mailboxes);
@@ -100,7 +100,7 @@ pub(crate) fn run(run: &CommandContext, args: &FetchArgs) -> anyhow::Result<Exit
     }
     match polls.once(&mailboxes, run.now) {
         Err(error) if args.if_idle && is_busy(&error) => {
-            run.talk.note(&format!("{error:#}: nothing was fetched"));
+            run.console.note(&format!("{error:#}: nothing was fetched"));
             Ok(Exit::Handled)
         }
         other => other,
@@ -142,7 +142,7 @@ impl Polls<'_> {
     /// Polls each mailbox once. An unreachable one is reported and does not delay the others.
     fn once(&self, mailboxes: &[Mailbox], now: Timestamp) -> anyhow::Result<Exit> {
         let mut writer = CommandContext::writer(self.settings, self.store, now)?;
-        ingest_run::clock_warning(writer.last_commit()?, now).inspect(|warning| self.run.talk.warning(warning));
+        ingest_run::clock_warning(writer.last_commit()?, now).inspect(|warning| self.run.console.warning(warning));
         let verification = Verification::of(&self.args.verify, self.settings.verify)?;
         let options = verification.of_run(ingest_run::options(self.interrupt, self.settings, now));
         let mut tally = Tally::default();
@@ -168,27 +168,27 @@ impl Polls<'_> {
         if self.args.alert && !self.interrupt.is_set() {
             alert::after_fetch(self.run, self.settings, (self.store, &mut writer), now)?;
         }
-        verification.tell(&self.run.talk);
-        ingest_run::tell(&self.run.talk, &tally, self.args.format)
+        verification.tell(&self.run.console);
+        ingest_run::tell(&self.run.console, &tally, self.args.format)
     }
 
     /// Polls one mailbox. Errors are reported immediately and counted.
     fn poll(&self, mailbox: &Mailbox, writer: &mut Writer, options: &IngestOptions) -> anyhow::Result<Tally> {
-        let talk = &self.run.talk;
+        let console = &self.run.console;
         let progress = writer.progress(&mailbox.name)?;
         let mut poller = match Poller::start(mailbox.clone(), progress, self.options(options.now)) {
             Ok(poller) => poller,
             Err(fault) => {
-                talk.fault(&fault);
+                console.fault(&fault);
                 writer.note_mailbox(&mailbox.name, options.now, Some(&output::clean(&fault.to_string())))?;
                 return Ok(Tally { faults: 1, ..Tally::default() });
             }
         };
         let said = poller.warnings().to_vec();
         for warning in &said {
-            talk.fault(&FetchError::Mailbox(warning.clone()));
+            console.fault(&FetchError::Mailbox(warning.clone()));
         }
-        let mut watch = ingest_run::RunProgress::new(talk, Some(poller.acknowledger()));
+        let mut watch = ingest_run::RunProgress::new(console, Some(poller.acknowledger()));
         let mails = poller.mails().into_iter().flatten();
         let outcome = ingest::run(mails, writer, options, &mut watch);
         drop(watch);
@@ -197,18 +197,18 @@ impl Polls<'_> {
         for (folder, cursor) in &finished.cursors {
             writer.set_cursor(&mailbox.name, folder, cursor)?;
         }
-        writer.told(&finished.told)?;
+        writer.clear_pending(&finished.acknowledged)?;
         if let Some(uidls) = &finished.uidls {
             writer.keep_uidls(&mailbox.name, uidls)?;
         }
-        finished.notes.iter().for_each(|note| talk.note(note));
+        finished.notes.iter().for_each(|note| console.note(note));
         let mut tally = outcome?;
         let error = finished.failures.first().map(|failure| output::clean(&failure.to_string()));
         writer.note_mailbox(&mailbox.name, options.now, error.as_deref())?;
         for failure in finished.failures {
             tally.faults += 1;
             if !said.contains(&failure) {
-                talk.fault(&FetchError::Mailbox(failure));
+                console.fault(&FetchError::Mailbox(failure));
             }
         }
         Ok(tally)
@@ -216,7 +216,7 @@ impl Polls<'_> {
 
     /// Polls whenever a server announces new mails, until stopped.
     fn watch(&self, mailboxes: &[Mailbox]) -> anyhow::Result<Exit> {
-        let talk = &self.run.talk;
+        let console = &self.run.console;
         let mut worst = Exit::Handled;
         let (mut outages, manager) = (Outages::default(), ServiceManager::of_environment());
         let mut watch = imap::IdleWatch::start(mailboxes.to_vec(), &self.interrupt.stop());
@@ -225,11 +225,11 @@ impl Polls<'_> {
         while let Some(wakes) = watch.next_within(TICK) {
             manager.beat();
             let heard = outages.hear(wakes, Instant::now());
-            heard.notes.iter().for_each(|note| talk.note(note));
-            heard.warnings.iter().for_each(|warning| talk.warning(warning));
+            heard.notes.iter().for_each(|note| console.note(note));
+            heard.warnings.iter().for_each(|warning| console.warning(warning));
             for error in heard.given {
                 self.note_failures(&[(error.mailbox.clone(), error.reason.clone())])?;
-                talk.fault(&FetchError::Mailbox(error));
+                console.fault(&FetchError::Mailbox(error));
                 worst = Exit::Failed;
             }
             self.note_failures(&heard.failing)?;
@@ -275,7 +275,7 @@ impl Polls<'_> {
         while !self.interrupt.is_set() {
             match self.once(mailboxes, Timestamp::now()) {
                 Err(error) if is_busy(&error) => {
-                    self.run.talk.note(&format!("{error:#}: waiting until it ends"));
+                    self.run.console.note(&format!("{error:#}: waiting until it ends"));
                     let begin = Instant::now();
                     while begin.elapsed() < ANOTHER_RUN && !self.interrupt.is_set() {
                         std::thread::sleep(Duration::from_millis(200));
@@ -301,7 +301,7 @@ impl Polls<'_> {
 mod tests {
     use super::chosen;
     use crate::cli::settings::file::Settings;
-    use crate::cli::wiring::mailbox_survey::told;
+    use crate::cli::wiring::mailbox_survey::description;
     use crate::fetch::mailbox::{FolderSurvey, Survey, TargetSurvey};
     use std::path::Path;
 
@@ -339,6 +339,6 @@ mod tests {
         let survey = Survey { folders: vec![folder], targets, failures: vec![] };
         let expected = "mailbox a: logged in\n  INBOX: 12 mails, 3 to fetch (5 KiB); 1 over the limit; 2 stored earlier, not yet \
                         acknowledged to the server\n  afterwards: mails are moved to x/y\n  x/y: does not exist yet; fetch will create it\n";
-        assert_eq!(told(&settings.mailboxes[0], &survey), expected);
+        assert_eq!(description(&settings.mailboxes[0], &survey), expected);
     }
 }

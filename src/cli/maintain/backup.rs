@@ -48,11 +48,11 @@ pub(crate) fn run(run: &CommandContext, args: &BackupArgs) -> anyhow::Result<Exi
     }
     let backup = store::backup(&Store::open(&dir)?, &args.dir, run.now)?;
     for fault in &backup.damaged {
-        run.talk.unreadable(&fault.at, &fault.what);
+        run.console.unreadable(&fault.at, &fault.what);
     }
     let exit = if backup.damaged.is_empty() { Exit::Handled } else { Exit::Attention };
     if exit == Exit::Attention {
-        run.talk.hint("these files are damaged in the data folder too: `dmarquet verify` shows what is lost");
+        run.console.hint("these files are damaged in the data folder too: `dmarquet verify` shows what is lost");
     }
     let damaged = backup.damaged.into_iter().map(|fault| fault.at).collect();
     let answer = BackupJson { files: backup.files, bytes: backup.bytes, copied: backup.copied, damaged };

@@ -35,12 +35,12 @@ pub(crate) fn run(run: &CommandContext, args: &CompactArgs) -> anyhow::Result<Ex
     }
     let mut writer = CommandContext::writer(&settings, &store, run.now)?;
     let done = writer.compact(true)?;
-    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+    writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
     let damaged = done.damaged.into_iter().map(|fault| fault.at).collect();
     let answer = CompactJson { months: done.months, merged: done.merged, made: done.made, damaged };
     let exit = if answer.damaged.is_empty() { Exit::Handled } else { Exit::Attention };
     if exit == Exit::Attention {
-        run.talk.hint(
+        run.console.hint(
             "`dmarquet verify` shows what is lost; restore these files from a backup, or fetch their reports again",
         );
     }

@@ -57,7 +57,7 @@ pub(crate) fn run(run: &CommandContext, args: &PruneArgs) -> anyhow::Result<Exit
         old.sum::<u64>() + store.tls_reports_before(first.first())?
     } else {
         let mut writer = CommandContext::writer(&settings, &store, run.now)?;
-        writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+        writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
         writer.prune(first)?.reports as u64
     };
     let answer = PruneJson { first: first.to_string(), reports, dry_run: args.dry_run };

@@ -19,11 +19,11 @@ pub(crate) struct RebuildArgs {
 pub(crate) fn run(run: &CommandContext, args: &RebuildArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
-    let interrupt = Interrupt::listen(&run.talk)?;
+    let interrupt = Interrupt::listen(&run.console)?;
     let (tally, rebuilt) =
         ingest::rebuild(&store, settings.access()?, &ingest_run::options(&interrupt, &settings, run.now))?;
-    rebuilt.notices.iter().for_each(|notice| run.talk.warning(notice));
-    rebuilt.damaged.iter().for_each(|fault| run.talk.unreadable(&fault.at, &fault.what));
+    rebuilt.notices.iter().for_each(|notice| run.console.warning(notice));
+    rebuilt.damaged.iter().for_each(|fault| run.console.unreadable(&fault.at, &fault.what));
     let exit = if rebuilt.damaged.is_empty() { Exit::Handled } else { Exit::Attention };
-    Ok(ingest_run::tell(&run.talk, &tally, Some(args.format))?.max(exit))
+    Ok(ingest_run::tell(&run.console, &tally, Some(args.format))?.max(exit))
 }

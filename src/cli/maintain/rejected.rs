@@ -196,11 +196,11 @@ fn show(store: &Store, id: &str, raw: bool) -> anyhow::Result<()> {
 }
 
 fn retry(run: &CommandContext, dir: &Path, ids: &[String], format: OutputFormat) -> anyhow::Result<Exit> {
-    let interrupt = Interrupt::listen(&run.talk)?;
+    let interrupt = Interrupt::listen(&run.console)?;
     let settings = run.settings()?;
     let options = ingest_run::options(&interrupt, &settings, run.now);
     let mut writer = CommandContext::writer(&settings, dir, run.now)?;
-    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+    writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
     let all = writer.rejected()?;
     let entries = if ids.is_empty() {
         all
@@ -208,11 +208,11 @@ fn retry(run: &CommandContext, dir: &Path, ids: &[String], format: OutputFormat)
         ids.iter().map(|id| find(&all, id).cloned()).collect::<anyhow::Result<Vec<_>>>()?
     };
     let tally = ingest::retry(&mut writer, &entries, &options)?;
-    ingest_run::tell(&run.talk, &tally, Some(format))
+    ingest_run::tell(&run.console, &tally, Some(format))
 }
 
 fn promote(run: &CommandContext, dir: &Path, id: &str) -> anyhow::Result<()> {
-    let interrupt = Interrupt::listen(&run.talk)?;
+    let interrupt = Interrupt::listen(&run.console)?;
     let settings = run.settings()?;
     let options = ingest_run::options(&interrupt, &settings, run.now);
     let mut writer = CommandContext::writer(&settings, dir, run.now)?;

@@ -35,8 +35,8 @@ pub(crate) fn run(run: &CommandContext, args: &VerifyStoreArgs) -> anyhow::Resul
     if faults.is_empty() {
         output::data(b"ledger, tables and originals agree\n")?;
     } else {
-        faults.iter().for_each(|fault| run.talk.unreadable(&fault.at, &fault.what));
-        run.talk.hint("`dmarquet rebuild` rebuilds ledger and tables from the originals that can be read");
+        faults.iter().for_each(|fault| run.console.unreadable(&fault.at, &fault.what));
+        run.console.hint("`dmarquet rebuild` rebuilds ledger and tables from the originals that can be read");
     }
     Ok(exit)
 }

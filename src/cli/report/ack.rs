@@ -6,10 +6,10 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
-use crate::cli::wiring::asked::{self, From, Selection};
 use crate::cli::wiring::ingest_run;
 use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::run::CommandContext;
+use crate::cli::wiring::selection::{self, From, Selection};
 use crate::store::{Acknowledgment, Store, StoredEvent};
 use anyhow::anyhow;
 use clap::Subcommand;
@@ -103,9 +103,9 @@ fn acknowledge(
     };
     drop(store);
     let mut writer = CommandContext::writer(settings, dir, run.now)?;
-    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+    writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
     writer.acknowledge(&said)?;
-    run.talk.note(&format!("{id}: acknowledged"));
+    run.console.note(&format!("{id}: acknowledged"));
     Ok(Exit::Handled)
 }
 
@@ -126,12 +126,12 @@ fn find(run: &CommandContext, settings: &Settings, dir: &Path, id: &str) -> anyh
 /// The summary of a period; its actions have the IDs.
 fn summary(run: &CommandContext, settings: &Settings, dir: &Path, period: Period) -> anyhow::Result<Summary> {
     let source = From::Store(Store::open(dir)?);
-    let mut asked = Selection::new(run, &Choice::between(period.from(), period.to()), &[])?;
-    asked::add_settings(settings, &mut asked.question)?;
+    let mut selection = Selection::new(run, &Choice::between(period.from(), period.to()), &[])?;
+    selection::add_settings(settings, &mut selection.question)?;
     if let From::Store(store) = &source {
-        asked::add_store(store, &mut asked.question)?;
+        selection::add_store(store, &mut selection.question)?;
     }
-    let (adder, _) = asked.gather(run, &source, Adder::new(&asked.question))?;
+    let (adder, _) = selection.gather(run, &source, Adder::new(&selection.question))?;
     Ok(adder.finish())
 }
 

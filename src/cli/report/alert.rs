@@ -7,7 +7,7 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::run::CommandContext;
-use crate::cli::wiring::{ingest_run, ways_out};
+use crate::cli::wiring::{channels, ingest_run};
 use crate::dns::lookup::resolver::{self, Resolver};
 use crate::dns::transport::PolicySource;
 use crate::store::{Store, StoredEvent, Writer};
@@ -89,7 +89,7 @@ pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit
     let store = Store::open(&dir)?;
     if args.dry_run {
         let look = alert::look(&store, run.now, &settings.alert.rules)?;
-        let waiting = store.untold(PRINT)?;
+        let waiting = store.undelivered(PRINT)?;
         let mut events: Vec<AlertEvent> =
             waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
         events.extend(look.events);
@@ -107,49 +107,49 @@ pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit
         let policies = policies.as_ref().map(|policies| policies as &dyn PolicySource);
         let (_, exit) = dns_history::look_at_all(run, (&Resolver::new(&options)?, policies), run.now)?;
         if exit == Exit::Failed {
-            run.talk.warning("some DNS records could not be looked up: their changes are told once they can");
+            run.console.warning("some DNS records could not be looked up: their changes are told once they can");
         }
     }
     let mut writer = CommandContext::writer(&settings, &dir, run.now)?;
-    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+    writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
     let told = record(&settings, &dir, &mut writer, run.now)?;
     // Recorded events are sent from the outbox, along with anything a killed run left there.
-    let waiting = writer.untold(PRINT)?;
+    let waiting = writer.undelivered(PRINT)?;
     let events = waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
     let exit = print(&AlertMessage::new(events), args)?;
-    writer.was_told(PRINT, &waiting)?;
+    writer.mark_delivered(PRINT, &waiting)?;
     if told.known_before > 0 {
-        run.talk.note_always(&format!(
+        run.console.note_always(&format!(
             "first run in this store: {} that began more than seven days ago {} taken as known",
             ingest_run::count(told.known_before as u64, "event"),
             if told.known_before == 1 { "is" } else { "are" },
         ));
     }
-    let failed = tell(&settings, &mut writer)?;
-    failed.iter().for_each(|why| run.talk.warning(why));
+    let failed = deliver(&settings, &mut writer)?;
+    failed.iter().for_each(|why| run.console.warning(why));
     Ok(if failed.is_empty() { exit } else { Exit::Failed })
 }
 
 /// Evaluates the rules and records new events and their messages in one transaction.
 fn record(settings: &Settings, dir: &Path, writer: &mut Writer, now: Timestamp) -> anyhow::Result<AlertLook> {
     let mut look = alert::look(&Store::open(dir)?, now, &settings.alert.rules)?;
-    let ways = ways_out::names(settings);
+    let channels = channels::names(settings);
     for event in &look.events {
         let body = serde_json::to_string(event)?;
-        let ways = std::iter::once(PRINT.to_owned()).chain(ways.iter().cloned());
-        look.run.outbox.extend(ways.map(|way| (way, event.id.clone(), event.state.clone(), body.clone())));
+        let channels = std::iter::once(PRINT.to_owned()).chain(channels.iter().cloned());
+        look.run.outbox.extend(channels.map(|channel| (channel, event.id.clone(), event.state.clone(), body.clone())));
     }
     writer.record_alerts(&look.run)?;
     Ok(look)
 }
 
 /// Sends the waiting messages through the channels in the settings. Returns the errors.
-fn tell(settings: &Settings, writer: &mut Writer) -> anyhow::Result<Vec<String>> {
-    let deliveries: Vec<AlertDelivery<'_>> = ways_out::deliveries(settings);
-    let mut names: Vec<String> = deliveries.iter().map(|delivery| delivery.way.clone()).collect();
+fn deliver(settings: &Settings, writer: &mut Writer) -> anyhow::Result<Vec<String>> {
+    let deliveries: Vec<AlertDelivery<'_>> = channels::deliveries(settings);
+    let mut names: Vec<String> = deliveries.iter().map(|delivery| delivery.channel.clone()).collect();
     names.push(PRINT.to_owned());
-    writer.forget_ways(&names)?;
-    Ok(alert::tell(writer, &deliveries, Timestamp::now())?)
+    writer.forget_channels(&names)?;
+    Ok(alert::deliver(writer, &deliveries, Timestamp::now())?)
 }
 
 /// Runs at the end of a `fetch`, after its mails are stored. Prints nothing if there are channels; a failed delivery is
@@ -161,13 +161,13 @@ pub(crate) fn after_fetch(
     now: Timestamp,
 ) -> anyhow::Result<()> {
     record(settings, dir, writer, now)?;
-    let waiting = writer.untold(PRINT)?;
-    if ways_out::names(settings).is_empty() && !waiting.is_empty() {
+    let waiting = writer.undelivered(PRINT)?;
+    if channels::names(settings).is_empty() && !waiting.is_empty() {
         let events = waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
         output::data(text(&AlertMessage::new(events)).as_bytes())?;
     }
-    writer.was_told(PRINT, &waiting)?;
-    tell(settings, writer)?.iter().for_each(|why| run.talk.warning(why));
+    writer.mark_delivered(PRINT, &waiting)?;
+    deliver(settings, writer)?.iter().for_each(|why| run.console.warning(why));
     Ok(())
 }
 

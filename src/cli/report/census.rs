@@ -58,7 +58,7 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     let owner = customer.map(|name| customers::find(settings, name)).transpose()?;
     let owners = settings.owners();
-    let is_wanted = |domain: &str| owner.is_none_or(|owner| owners.of(domain) == Some(owner));
+    let is_wanted = |domain: &str| owner.is_none_or(|owner| owners.owner_of(domain) == Some(owner));
     let kept = KeptRecords::new(store.dns_spans()?, store.dns_names()?);
     let wanted = kept.domains().filter(|domain| is_wanted(domain));
     let differing: Vec<DifferingDomain> = wanted

@@ -121,10 +121,10 @@ pub(crate) fn run(run: &CommandContext, args: &CheckArgs) -> anyhow::Result<Exit
             dns_history::show(&store, &domain, args.format)?;
             continue;
         }
-        let seen = observed::of(&store, &domain, now)?;
+        let seen = observed::last_months(&store, &domain, now)?;
         let request = Request { domain, selectors: args.selector.clone(), ip: args.ip };
         let posture = domain::check_with(&request, &resolver, policies, &seen);
-        exit = exit.max(of_code(posture.exit_code()));
+        exit = exit.max(Exit::from_code(posture.exit_code()));
         answers.push(posture);
     }
     if !args.history {
@@ -155,7 +155,7 @@ fn message(args: &CheckArgs, file: &Path, resolver: &Resolver) -> anyhow::Result
         OutputFormat::Text => output::data(present::message_check(&checked).as_bytes())?,
         OutputFormat::Json => output::json(&checked)?,
     }
-    Ok(of_code(checked.exit_code()))
+    Ok(Exit::from_code(checked.exit_code()))
 }
 
 /// The bytes of a file, or of standard input.
@@ -179,12 +179,4 @@ fn codes() -> anyhow::Result<Exit> {
     }
     output::data(lines.as_bytes())?;
     Ok(Exit::Handled)
-}
-
-pub(crate) const fn of_code(code: u8) -> Exit {
-    match code {
-        0 => Exit::Handled,
-        1 => Exit::Attention,
-        _ => Exit::Failed,
-    }
 }

@@ -1,6 +1,5 @@
 //! `check --consents`: which domains must publish that they accept reports about others, for all domains.
 
-use super::check::of_code;
 use super::dns_history;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
@@ -50,5 +49,5 @@ pub(super) fn run(
         OutputFormat::Text => output::data(present::report_consents(&fleet).as_bytes())?,
         OutputFormat::Json => output::json(&ConsentsJson { schema: 1, fleet: &fleet })?,
     }
-    Ok(of_code(fleet.exit_code()))
+    Ok(Exit::from_code(fleet.exit_code()))
 }

@@ -6,11 +6,11 @@ use crate::analyze::{Adder, Summary};
 use crate::cli::settings::Customer;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
-use crate::cli::wiring::asked::From;
 use crate::cli::wiring::logo::branding;
 use crate::cli::wiring::mail_summary::{self, Addressing};
 use crate::cli::wiring::repairs;
 use crate::cli::wiring::run::CommandContext;
+use crate::cli::wiring::selection::From;
 use crate::present::{Branding, Style};
 use crate::send::Outbox;
 use crate::store::{ExportFolder, Store, StoreError};
@@ -110,7 +110,7 @@ impl Digests<'_> {
             repairs::count(self.source, &mut summary)?;
             // A missing logo is reported, but the summary is still sent.
             let branding = branding(customer).unwrap_or_else(|error| {
-                self.run.talk.error(&error);
+                self.run.console.error(&error);
                 exit = Exit::Failed;
                 let (title, footer) = (Some(customer.title.clone()), customer.footer.clone());
                 Branding { title, logo: None, footer }
@@ -119,7 +119,7 @@ impl Digests<'_> {
                 self.write(folder, customer, &summary, &branding)?;
             }
             if let Err(error) = self.mail(customer, &summary, branding) {
-                self.run.talk.error(&error.context(customer.name.clone()));
+                self.run.console.error(&error.context(customer.name.clone()));
                 exit = Exit::Failed;
             }
         }
@@ -145,12 +145,12 @@ impl Digests<'_> {
         let to = mailing.due(customer, &period)?;
         if to.is_empty() {
             let why = if customer.mail_to.is_empty() { "has no mail_to" } else { "was mailed already" };
-            self.run.talk.note(&format!("{}: {why}", customer.name));
+            self.run.console.note(&format!("{}: {why}", customer.name));
             return Ok(());
         }
         let extent = self.rhythm.extent(summary);
         if extent == Extent::Nothing {
-            self.run.talk.note(&format!("{}: all is well, no mail", customer.name));
+            self.run.console.note(&format!("{}: all is well, no mail", customer.name));
             return Ok(());
         }
         let heartbeat = extent == Extent::Line;
@@ -171,7 +171,7 @@ impl Digests<'_> {
             |writer: &mut crate::store::Writer| writer.note_mailed(&customer.name, &period, &taken, self.run.now);
         writing(self.run, self.settings, &mailing.store, note)
             .with_context(|| format!("sent to {}, but that could not be noted", taken.join(", ")))?;
-        self.run.talk.note(&format!("{}: sent to {}", customer.name, taken.join(", ")));
+        self.run.console.note(&format!("{}: sent to {}", customer.name, taken.join(", ")));
         if refused.is_empty() { Ok(()) } else { Err(anyhow!("not sent to {}", mail_summary::named(&refused))) }
     }
 }

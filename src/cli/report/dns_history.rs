@@ -1,6 +1,5 @@
 //! `check --all`, `--history` and `--diff`: records the history of DNS records and shows it.
 
-use super::check::of_code;
 use super::{observed, policy_files};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
@@ -57,7 +56,7 @@ pub(crate) fn look_at_all(
     let (postures, observations): (Vec<Posture>, Vec<Vec<DnsObservation>>) = looks.into_iter().unzip();
     let mut writer = CommandContext::writer(&settings, &path, run.now)?;
     writer.keep_dns(now, &observations.concat())?;
-    let exit = postures.iter().map(|posture| of_code(posture.exit_code())).max().unwrap_or(Exit::Handled);
+    let exit = postures.iter().map(|posture| Exit::from_code(posture.exit_code())).max().unwrap_or(Exit::Handled);
     Ok((postures, exit))
 }
 
@@ -73,7 +72,7 @@ pub(crate) fn after_fetch(
     match look_once_a_day(settings, (store, writer), servers, interrupt, Timestamp::now()) {
         Ok(AfterFetch { domains: 0, .. }) => {}
         Ok(AfterFetch { is_away: true, .. }) => {
-            run.talk.warning("DNS records were not looked up: DNS does not answer; the next fetch tries again");
+            run.console.warning("DNS records were not looked up: DNS does not answer; the next fetch tries again");
         }
         Ok(AfterFetch { domains, looked_at, .. }) => {
             let rest = match domains - looked_at {
@@ -81,9 +80,9 @@ pub(crate) fn after_fetch(
                 rest => format!("; the next fetch looks at {rest} more"),
             };
             let count = ingest_run::count(looked_at as u64, "domain");
-            run.talk.note(&format!("DNS records of {count} were looked up and kept{rest}"));
+            run.console.note(&format!("DNS records of {count} were looked up and kept{rest}"));
         }
-        Err(error) => run.talk.warning(&format!("DNS records were not looked up: {error:#}")),
+        Err(error) => run.console.warning(&format!("DNS records were not looked up: {error:#}")),
     }
 }
 
@@ -152,7 +151,7 @@ fn look_at<T: Send>(
     now: Timestamp,
     look: &(dyn Fn(&Request, &Observed, &[WatchedName]) -> T + Sync),
 ) -> anyhow::Result<Vec<T>> {
-    let seen = observed::of_all(store, &domains, now)?;
+    let seen = observed::last_months_of_all(store, &domains, now)?;
     let watched = store.dns_names()?;
     let requests = domains.into_iter().map(|domain| Request { domain, ..Request::default() });
     let requests: Vec<(Request, Observed)> = requests.zip(seen).collect();

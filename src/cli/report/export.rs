@@ -163,7 +163,7 @@ fn write_all(
     }
     let known = KnownDomains::of_store(settings, store)?;
     for domain in known.check(&filter.domains)? {
-        run.talk.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
+        run.console.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
     }
     let Some(chosen) = chosen else { return write((store, &verdicts), filter, args, args.out.as_deref()) };
     let owners = settings.owners();

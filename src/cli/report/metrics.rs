@@ -6,9 +6,9 @@ use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output;
-use crate::cli::wiring::asked::{self, From, Selection};
 use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::run::CommandContext;
+use crate::cli::wiring::selection::{self, From, Selection};
 use crate::present::{self, Metric};
 use crate::store::{Store, StoredEvent};
 use anyhow::Context as _;
@@ -76,10 +76,10 @@ fn replace(file: &Path, text: &str) -> std::io::Result<()> {
 /// The summary of the seven days up to yesterday.
 fn week(run: &CommandContext, settings: &Settings, store: Store) -> anyhow::Result<Summary> {
     let yesterday = run.today().saturating_sub(1.day());
-    let mut asked = Selection::new(run, &Choice::between(yesterday.saturating_sub(6.days()), yesterday), &[])?;
-    asked::add_settings(settings, &mut asked.question)?;
-    asked::add_store(&store, &mut asked.question)?;
-    let (adder, _) = asked.gather(run, &From::Store(store), Adder::new(&asked.question))?;
+    let mut selection = Selection::new(run, &Choice::between(yesterday.saturating_sub(6.days()), yesterday), &[])?;
+    selection::add_settings(settings, &mut selection.question)?;
+    selection::add_store(&store, &mut selection.question)?;
+    let (adder, _) = selection.gather(run, &From::Store(store), Adder::new(&selection.question))?;
     Ok(adder.finish())
 }
 
@@ -100,19 +100,19 @@ fn label(name: &'static str, value: &str) -> Vec<(&'static str, String)> {
 fn of_store(store: &Store, now: Timestamp) -> anyhow::Result<Vec<Metric>> {
     let status = store.status()?;
     let time = |name, help, at: Option<Timestamp>| {
-        at.map_or(Metric::new(name, help), |at| Metric::of(name, help, seconds(at)))
+        at.map_or(Metric::new(name, help), |at| Metric::single(name, help, seconds(at)))
     };
     Ok(vec![
         Metric::new("dmarquet_build_info", "The version of dmarquet that wrote these metrics.")
             .with(label("version", env!("CARGO_PKG_VERSION")), 1.0),
-        Metric::of("dmarquet_metrics_timestamp_seconds", "When these metrics were written.", seconds(now)),
-        Metric::of("dmarquet_reports", "Reports in the store.", float(status.totals.reports)),
-        Metric::of("dmarquet_messages", "Messages in all reports of the store.", float(status.totals.messages)),
-        Metric::of("dmarquet_reporters", "Names under which reports came.", float(status.reporters.len())),
+        Metric::single("dmarquet_metrics_timestamp_seconds", "When these metrics were written.", seconds(now)),
+        Metric::single("dmarquet_reports", "Reports in the store.", float(status.totals.reports)),
+        Metric::single("dmarquet_messages", "Messages in all reports of the store.", float(status.totals.messages)),
+        Metric::single("dmarquet_reporters", "Names under which reports came.", float(status.reporters.len())),
         time("dmarquet_newest_report_timestamp_seconds", "When the newest report arrived.", status.newest_arrival),
         time("dmarquet_last_commit_timestamp_seconds", "When a run last stored anything.", status.last_commit),
-        Metric::of("dmarquet_rejected_items", "Items that could not be read.", float(status.rejected.count)),
-        Metric::of("dmarquet_conflicts", "Reports that contradict one that counts.", float(status.conflicts)),
+        Metric::single("dmarquet_rejected_items", "Items that could not be read.", float(status.rejected.count)),
+        Metric::single("dmarquet_conflicts", "Reports that contradict one that counts.", float(status.conflicts)),
         Metric::new("dmarquet_store_bytes", "Size of the store's files.")
             .with(label("kind", "tables"), float(status.parts.bytes))
             .with(label("kind", "originals"), float(status.packs.bytes))
@@ -230,8 +230,11 @@ fn of_week(summary: &Summary) -> Vec<Metric> {
         .with(label("state", "new"), count(&|tracking| !tracking.folded && tracking.state == ActionState::New))
         .with(label("state", "open"), count(&|tracking| !tracking.folded && tracking.state == ActionState::Open))
         .with(label("state", "acknowledged"), count(&|tracking| tracking.folded));
-    let reporters =
-        Metric::of("dmarquet_week_reporters", "Names under which those reports came.", float(summary.totals.reporters));
+    let reporters = Metric::single(
+        "dmarquet_week_reporters",
+        "Names under which those reports came.",
+        float(summary.totals.reporters),
+    );
     vec![messages, spoofed, reports, reporters, actions, of_tls(summary)]
 }
 

@@ -22,13 +22,17 @@ const SELECTORS: usize = 200;
 const SOURCES: usize = 20;
 
 /// Reads the last months of a domain.
-pub(crate) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Observed, StoreError> {
-    let mut all = of_all(store, std::slice::from_ref(&domain.to_owned()), now)?;
+pub(crate) fn last_months(store: &Store, domain: &str, now: Timestamp) -> Result<Observed, StoreError> {
+    let mut all = last_months_of_all(store, std::slice::from_ref(&domain.to_owned()), now)?;
     Ok(all.pop().unwrap_or_default())
 }
 
 /// Reads the last months of several domains at once. The results are in the order of the domains.
-pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Result<Vec<Observed>, StoreError> {
+pub(crate) fn last_months_of_all(
+    store: &Store,
+    domains: &[String],
+    now: Timestamp,
+) -> Result<Vec<Observed>, StoreError> {
     let today = period::today(now);
     let from = today.saturating_sub(DAYS.days());
     let mut filtered: Vec<String> =

@@ -4,7 +4,7 @@ use super::summary::SummaryForm;
 use crate::analyze::{DnsState, Overview, OverviewDomain, Summary};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::{output, pager};
-use crate::cli::wiring::asked::From;
+use crate::cli::wiring::selection::From;
 use crate::dns::posture::kept::{KeptRecords, NeverLooked};
 use crate::present::{self, Style};
 use jiff::civil::Date;
@@ -43,8 +43,8 @@ impl OverviewScope<'_> {
     fn known(&self, summary: &Summary) -> anyhow::Result<Vec<OverviewDomain>> {
         let owners = self.settings.owners();
         let is_asked = |domain: &str| {
-            (self.domains.is_empty() || self.domains.iter().any(|asked| asked == domain))
-                && self.owner.is_none_or(|owner| owners.of(domain) == Some(owner))
+            (self.domains.is_empty() || self.domains.iter().any(|selection| selection == domain))
+                && self.owner.is_none_or(|owner| owners.owner_of(domain) == Some(owner))
         };
         let named = self.settings.named_domains().into_iter().map(|domain| (domain, None));
         // For files, only the summary is known.
@@ -73,7 +73,7 @@ impl OverviewScope<'_> {
         };
         let known = last.into_iter().filter(|(domain, _)| is_asked(domain));
         let customer =
-            |domain: &str| owners.of(domain).map(|owner| self.settings.customers[owner].name.as_str().into());
+            |domain: &str| owners.owner_of(domain).map(|owner| self.settings.customers[owner].name.as_str().into());
         Ok(known
             .map(|(domain, last_report)| OverviewDomain {
                 customer: customer(&domain),

@@ -13,7 +13,7 @@ use jiff::{Timestamp, ToSpan as _};
 pub(crate) struct RhythmArgs {
     /// Period of a digest: day (yesterday), week or month (the last complete one)
     #[arg(long, value_enum, value_name = "PERIOD", hide_possible_values = true)]
-    every: Option<Every>,
+    every: Option<DigestPeriod>,
     /// Send no mail if there is nothing to do, nothing of yours fails, and spoofing is blocked
     #[arg(long)]
     quiet_if_well: bool,
@@ -24,7 +24,7 @@ pub(crate) struct RhythmArgs {
 
 /// The period of a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Every {
+enum DigestPeriod {
     /// Yesterday.
     Day,
     /// Monday to Sunday.
@@ -57,12 +57,12 @@ impl RhythmArgs {
             return Err(anyhow!("--every: expected no other period beside it, found one"));
         }
         let (from, to) = match every {
-            Every::Day => (today.saturating_sub(1.day()), today.saturating_sub(1.day())),
-            Every::Week => {
+            DigestPeriod::Day => (today.saturating_sub(1.day()), today.saturating_sub(1.day())),
+            DigestPeriod::Week => {
                 let week = Period::last_complete_week(now);
                 (week.from(), week.to())
             }
-            Every::Month => {
+            DigestPeriod::Month => {
                 let last = today.first_of_month().saturating_sub(1.day());
                 (last.first_of_month(), last)
             }
@@ -101,9 +101,9 @@ mod tests {
         let now: Timestamp = "2026-03-04T06:00:00Z".parse().unwrap();
         let today: Date = "2026-03-04".parse().unwrap();
         for (every, from, to) in [
-            (Every::Day, "2026-03-03", "2026-03-03"),
-            (Every::Week, "2026-02-23", "2026-03-01"),
-            (Every::Month, "2026-02-01", "2026-02-28"),
+            (DigestPeriod::Day, "2026-03-03", "2026-03-03"),
+            (DigestPeriod::Week, "2026-02-23", "2026-03-01"),
+            (DigestPeriod::Month, "2026-02-01", "2026-02-28"),
         ] {
             let args = RhythmArgs { every: Some(every), ..RhythmArgs::default() };
             let choice = args.choice(&Choice::default(), now, today).unwrap();

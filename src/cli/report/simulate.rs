@@ -7,8 +7,8 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
-use crate::cli::wiring::asked;
 use crate::cli::wiring::run::CommandContext;
+use crate::cli::wiring::selection;
 use crate::dns::dmarc::Policy;
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name;
@@ -248,7 +248,7 @@ fn read(
         weekly: true,
         ..Question::default()
     };
-    asked::add_store(store, &mut question)?;
+    selection::add_store(store, &mut question)?;
     let filter =
         Filter { from: Some(from), to: Some(yesterday), domains: vec![request.domain.clone()], ..Filter::default() };
     let adder = Adder::new(&question);

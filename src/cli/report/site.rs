@@ -4,12 +4,12 @@ use crate::analyze::{Adder, Period, Question, RepairCount, RowSample};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
-use crate::cli::wiring::asked::{self, From, Selection, Sum};
 use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
 use crate::cli::wiring::ingest_run::grouped;
 use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::rejections::Rejections;
 use crate::cli::wiring::run::CommandContext;
+use crate::cli::wiring::selection::{self, From, Selection, Sum};
 use crate::cli::wiring::shares::Shares;
 use crate::cli::wiring::{logo, repairs};
 use crate::model::{ReportHead, Rows, TlsPolicyRow};
@@ -100,7 +100,7 @@ pub(crate) fn run(run: &CommandContext, args: &SiteArgs) -> anyhow::Result<Exit>
     let settings = run.settings()?;
     let chosen = args.customers.chosen(&settings)?;
     let store = run.opened(&settings, None)?;
-    let question = asked::question(run, &settings, &store)?;
+    let question = selection::question(run, &settings, &store)?;
     let mut days = store.report_days()?;
     add_tls(&store, &mut days)?;
     let source = Source {
@@ -126,7 +126,7 @@ pub(crate) fn run(run: &CommandContext, args: &SiteArgs) -> anyhow::Result<Exit>
 }
 
 fn tell(run: &CommandContext, out: &Path, written: Written) {
-    run.talk.note(&format!(
+    run.console.note(&format!(
         "{}: {} files, {} written, {} removed",
         out.display(),
         grouped(written.files),
@@ -207,23 +207,23 @@ impl Source<'_> {
         owner: Option<usize>,
     ) -> anyhow::Result<()> {
         let question = Question { period: Some(week), ..question.clone() };
-        let mut asked = Selection::new(self.run, &Choice::between(week.from(), week.to()), &[])?;
-        asked.question = question;
+        let mut selection = Selection::new(self.run, &Choice::between(week.from(), week.to()), &[])?;
+        selection.question = question;
         let sums = match owner {
-            None => Some(asked.gather(self.run, &self.store, WeekSums::new(&asked.question))?.0),
+            None => Some(selection.gather(self.run, &self.store, WeekSums::new(&selection.question))?.0),
             Some(owner) => {
                 if let From::Store(store) = &self.store {
                     let known = KnownDomains::of_store(self.settings, store)?;
-                    asked.read_only(known.of_customer(&self.settings.owners(), owner, self.settings));
+                    selection.read_only(known.of_customer(&self.settings.owners(), owner, self.settings));
                 }
-                let one = [(owner, WeekSums::new(&asked.question))];
+                let one = [(owner, WeekSums::new(&selection.question))];
                 let shares = Shares::new(self.settings.owners(), Vec::new(), one);
-                asked.gather(self.run, &self.store, shares)?.0.into_sums().next().map(|(_, sums)| sums)
+                selection.gather(self.run, &self.store, shares)?.0.into_sums().next().map(|(_, sums)| sums)
             }
         };
         let Some(WeekSums { adder, rows }) = sums else { return Ok(()) };
         let mut summary = adder.finish();
-        let reads = asked.question.reads().unwrap_or(week);
+        let reads = selection.question.reads().unwrap_or(week);
         let (mut from, mut to) = (reads.from(), reads.to());
         if let Some(count) = RepairCount::new(&summary) {
             let (first, last, _) = count.reads();

@@ -80,20 +80,20 @@ pub(crate) fn run(run: &CommandContext, args: &StatusArgs) -> anyhow::Result<Exi
     let all_well = args.max_age.is_some() && silent.is_empty();
     match args.format {
         OutputFormat::Json => output::json(&StatusJson::of(&status, &mailboxes, dir.display().to_string()))?,
-        OutputFormat::Text if all_well && !run.talk.wants_tally() => {}
+        OutputFormat::Text if all_well && !run.console.wants_tally() => {}
         OutputFormat::Text => {
             let text = text(&status, &mailboxes, &dir.display().to_string(), run.now);
             pager::show(&output::clean_lines(&text))?;
         }
     }
     ingest_run::clock_warning(status.last_commit.max(status.newest_arrival), run.now)
-        .inspect(|warning| run.talk.warning(warning));
+        .inspect(|warning| run.console.warning(warning));
     if status.totals.messages == i64::MAX {
-        run.talk.warning(
+        run.console.warning(
             "messages: the sum exceeds 2^63 - 1; findings with the code row.count_implausible name the reports",
         );
     }
-    silent.iter().for_each(|message| run.talk.warning(message));
+    silent.iter().for_each(|message| run.console.warning(message));
     Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
 }
 

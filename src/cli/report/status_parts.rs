@@ -52,7 +52,7 @@ pub(crate) fn of_customer(
 ) -> anyhow::Result<Exit> {
     let owner = customers::find(settings, choice.customer.unwrap_or_default())?;
     let (customer, owners) = (&settings.customers[owner], settings.owners());
-    let own = |domain: &str| owners.of(domain) == Some(owner);
+    let own = |domain: &str| owners.owner_of(domain) == Some(owner);
     let status = store.status_of(&own)?;
     let rejected = store.rejected()?;
     let rejected = rejected.iter().filter(|entry| domain_of(entry).is_some_and(|domain| own(&domain)));
@@ -78,13 +78,13 @@ pub(crate) fn of_customer(
                 reporters: ReporterNewest::of(&status),
             })?;
         }
-        OutputFormat::Text if choice.max_age.is_some() && silent.is_none() && !run.talk.wants_tally() => {}
+        OutputFormat::Text if choice.max_age.is_some() && silent.is_none() && !run.console.wants_tally() => {}
         OutputFormat::Text => {
             let text = customer_text(customer, &status, (rejected, newest_rejected), conflicts, run.now);
             pager::show(&output::clean_lines(&text))?;
         }
     }
-    silent.iter().for_each(|message| run.talk.warning(message));
+    silent.iter().for_each(|message| run.console.warning(message));
     Ok(if silent.is_some() { Exit::Attention } else { Exit::Handled })
 }
 
@@ -149,8 +149,8 @@ pub(crate) fn by_domain(
     let watched = Owners::new(named.iter().map(|domain| (domain.as_str(), 0)));
     // Anybody can send reports about a domain that is not in the settings, so it cannot be silent.
     let is_wanted = |domain: &str| match customer {
-        Some(customer) => owners.of(domain) == Some(customer),
-        None => named.is_empty() || watched.of(domain).is_some(),
+        Some(customer) => owners.owner_of(domain) == Some(customer),
+        None => named.is_empty() || watched.owner_of(domain).is_some(),
     };
     let mut newest: BTreeMap<String, Option<Timestamp>> =
         named.iter().filter(|domain| is_wanted(domain)).map(|domain| (domain.clone(), None)).collect();
@@ -158,7 +158,7 @@ pub(crate) fn by_domain(
         newest.insert(domain.policy_domain, Some(domain.newest_end));
     }
     let status = |(policy_domain, newest): (String, Option<Timestamp>)| DomainStatus {
-        customer: owners.of(&policy_domain).map(|owner| settings.customers[owner].name.clone()),
+        customer: owners.owner_of(&policy_domain).map(|owner| settings.customers[owner].name.clone()),
         newest_end: newest.map(|end| end.to_string()),
         silent: choice.max_age.map(|age| newest < Some(age.before_instant(run.now))),
         policy_domain,
@@ -173,10 +173,10 @@ pub(crate) fn by_domain(
         .collect();
     match choice.format {
         OutputFormat::Json => output::json(&DomainStatuses { domains })?,
-        OutputFormat::Text if choice.max_age.is_some() && silent.is_empty() && !run.talk.wants_tally() => {}
+        OutputFormat::Text if choice.max_age.is_some() && silent.is_empty() && !run.console.wants_tally() => {}
         OutputFormat::Text => pager::show(&output::clean_lines(&domains_text(&domains, run.now)))?,
     }
-    silent.iter().for_each(|message| run.talk.warning(message));
+    silent.iter().for_each(|message| run.console.warning(message));
     Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
 }
 

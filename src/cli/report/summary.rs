@@ -10,11 +10,11 @@ use crate::cli::settings::{local_path, network_of};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::{output, pager};
-use crate::cli::wiring::asked::{self, From, Selection};
 use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
 use crate::cli::wiring::mail_summary::{self, Addressing};
 use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::run::CommandContext;
+use crate::cli::wiring::selection::{self, From, Selection};
 use crate::cli::wiring::shares::Shares;
 use crate::cli::wiring::{logo, repairs};
 use crate::present::{self, Branding, Style};
@@ -152,17 +152,17 @@ pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Ex
     let chosen = args.customers.chosen(&settings)?;
     check_use(args, chosen.is_some())?;
     let choice = args.rhythm.choice(&args.choice, run.now, run.today())?;
-    let mut asked = Selection::new(run, &choice, &args.paths)?;
+    let mut selection = Selection::new(run, &choice, &args.paths)?;
     let source = if args.paths.is_empty() {
         From::Store(run.opened(&settings, args.records.as_deref())?)
     } else {
         From::Paths(&args.paths)
     };
-    asked.question.authentic = args.authentic;
-    asked::add_settings(&settings, &mut asked.question)?;
-    asked.question.own.extend(args.choice.domains.iter().map(|own| own.as_str().into()));
+    selection.question.authentic = args.authentic;
+    selection::add_settings(&settings, &mut selection.question)?;
+    selection.question.own.extend(args.choice.domains.iter().map(|own| own.as_str().into()));
     if let From::Store(store) = &source {
-        asked::add_store(store, &mut asked.question)?;
+        selection::add_store(store, &mut selection.question)?;
     }
     let style = Style {
         width: args.width.unwrap_or_else(pager::width),
@@ -173,12 +173,12 @@ pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Ex
         let (settings, source, domains) = (&settings, &source, &args.choice.domains[..]);
         overview::show(summary, &OverviewScope { settings, source, owner, domains }, (args.format, &style))
     };
-    let questions = questions(args, &settings, (&mut asked, &source), chosen.as_deref(), run)?;
+    let questions = questions(args, &settings, (&mut selection, &source), chosen.as_deref(), run)?;
     if let Some(name) = &args.explain {
-        return explain(run, (name, args.format), (&asked, &source), (&settings, questions), &style);
+        return explain(run, (name, args.format), (&selection, &source), (&settings, questions), &style);
     }
     let Some(questions) = questions else {
-        let (adder, exit) = asked.gather(run, &source, Adder::new(&asked.question))?;
+        let (adder, exit) = selection.gather(run, &source, Adder::new(&selection.question))?;
         let mut summary = adder.finish();
         repairs::count(&source, &mut summary)?;
         if args.overview {
@@ -201,7 +201,7 @@ pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Ex
         From::Store(store) if args.mail => Some(Mailing::new(run, &settings, store, args.resend)?),
         _ => None,
     };
-    let (sums, exit) = asked.gather(run, &source, sums)?;
+    let (sums, exit) = selection.gather(run, &source, sums)?;
     if args.out.is_some() || args.mail {
         let digests = Digests {
             run,
@@ -244,7 +244,7 @@ fn send(
 ) -> anyhow::Result<()> {
     let heartbeat = match args.rhythm.extent(summary) {
         Extent::Nothing => {
-            run.talk.note("all is well, no mail");
+            run.console.note("all is well, no mail");
             return Ok(());
         }
         extent => extent == Extent::Line,
@@ -278,7 +278,7 @@ fn check_use(args: &SummaryArgs, of_customers: bool) -> anyhow::Result<()> {
 fn questions(
     args: &SummaryArgs,
     settings: &Settings,
-    (asked, source): (&mut Selection, &From<'_>),
+    (selection, source): (&mut Selection, &From<'_>),
     chosen: Option<&[usize]>,
     run: &CommandContext,
 ) -> anyhow::Result<Option<Vec<(usize, Question)>>> {
@@ -290,14 +290,14 @@ fn questions(
         if !args.choice.domains.is_empty() || one.is_some() {
             let known = KnownDomains::of_store(settings, store)?;
             for domain in known.check(&args.choice.domains)? {
-                run.talk.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
+                run.console.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
             }
             if let (Some([owner]), true) = (one, args.choice.domains.is_empty()) {
-                asked.read_only(known.of_customer(&settings.owners(), *owner, settings));
+                selection.read_only(known.of_customer(&settings.owners(), *owner, settings));
             }
         }
     }
-    let question = |owner: &usize| (*owner, customers::question_of(&asked.question, settings, *owner));
+    let question = |owner: &usize| (*owner, customers::question_of(&selection.question, settings, *owner));
     Ok(chosen.map(|chosen| chosen.iter().map(question).collect()))
 }
 
@@ -339,7 +339,7 @@ pub(crate) fn rendered(
 fn explain(
     run: &CommandContext,
     (name, form): (&str, SummaryForm),
-    (asked, source): (&Selection, &From<'_>),
+    (selection, source): (&Selection, &From<'_>),
     (settings, questions): (&Settings, Option<Vec<(usize, Question)>>),
     style: &Style,
 ) -> anyhow::Result<Exit> {
@@ -359,11 +359,11 @@ fn explain(
         Some([(owner, question)]) => {
             let domains = question.domains.iter().map(ToString::to_string).collect();
             let one = [(*owner, Explainer::new(question, watched))];
-            let (shares, exit) = asked.gather(run, source, Shares::new(settings.owners(), domains, one))?;
+            let (shares, exit) = selection.gather(run, source, Shares::new(settings.owners(), domains, one))?;
             let explainer = shares.into_sums().next().map(|(_, explainer)| explainer);
             (explainer.ok_or_else(|| anyhow!("--customer: expected one"))?, exit)
         }
-        _ => asked.gather(run, source, Explainer::new(&asked.question, watched))?,
+        _ => selection.gather(run, source, Explainer::new(&selection.question, watched))?,
     };
     let explanation = explainer.finish();
     match form {

@@ -127,14 +127,14 @@ impl WebhookSettings {
         const WORDS: [(&str, Word); 4] =
             [("json", Word::Json), ("slack", Word::Slack), ("ntfy", Word::Ntfy), ("template", Word::Template)];
         let name = section.needed_text("name", "a name, as \"operations\"").map(str::to_owned);
-        let url = secret::of(section, &secret::URL, folder);
+        let url = secret::read(section, &secret::URL, folder);
         if url.is_none() && !["url_command", "url_file", "url_env"].iter().any(|key| section.has(key)) {
             section.fault(
                 "url_command",
                 &format!("expected one of {}, found none: who knows the address may post", secret::URL.names()),
             );
         }
-        let token = secret::of(section, &secret::TOKEN, folder);
+        let token = secret::read(section, &secret::TOKEN, folder);
         let ca_file = section.path("ca_file", folder);
         let format = match section.choice("format", &WORDS).unwrap_or(Word::Json) {
             Word::Template => {

@@ -7,7 +7,7 @@ use crate::normalize::canonical_domain;
 use std::net::IpAddr;
 
 /// Reads a table; `None` if it is incomplete or wrong.
-pub(super) fn of(section: &mut Section<'_>) -> Option<Confirmed> {
+pub(super) fn read(section: &mut Section<'_>) -> Option<Confirmed> {
     const WORDS: [(&str, bool); 2] = [("mine", true), ("not_mine", false)];
     if !section.has("sender") {
         section.fault("sender", "expected \"mine\" or \"not_mine\", found no such key");

@@ -43,7 +43,7 @@ pub(super) fn all(sections: Vec<Section<'_>>, folder: &Path) -> Vec<Customer> {
     let mut customers: Vec<Customer> = Vec::new();
     for (number, mut section) in sections.into_iter().enumerate() {
         section.call(format!("customer {}", number + 1));
-        let read = of(&mut section, folder);
+        let read = read_customer(&mut section, folder);
         if let Some(customer) = read {
             for earlier in &customers {
                 if earlier.folder == customer.folder {
@@ -82,7 +82,7 @@ pub(crate) fn owners(customers: &[Customer]) -> Owners {
 }
 
 /// Reads one table; `None` if its name or domains are missing or wrong.
-fn of(section: &mut Section<'_>, folder: &Path) -> Option<Customer> {
+fn read_customer(section: &mut Section<'_>, folder: &Path) -> Option<Customer> {
     let name = section.needed_text("name", "what the customer is called").map(str::to_owned);
     let name = name.filter(|name| is_name(section, name));
     let domains = domains(section);
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(first.mail_to, ["it@example.com"]);
         assert!(second.mail_to.is_empty() && second.subject.contains("{status}"));
         let owners = settings.owners();
-        assert_eq!((owners.of("a.shop.example.com"), owners.of("a.example.com")), (Some(1), Some(0)));
+        assert_eq!((owners.owner_of("a.shop.example.com"), owners.owner_of("a.example.com")), (Some(1), Some(0)));
     }
 
     #[test]

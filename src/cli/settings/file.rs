@@ -141,7 +141,7 @@ impl Settings {
         };
         for (number, mut section) in root.tables("mailbox").into_iter().enumerate() {
             section.call(format!("mailbox {}", number + 1));
-            if let Some(mailbox) = mailbox::of(&mut section, folder) {
+            if let Some(mailbox) = mailbox::read(&mut section, folder) {
                 if settings.mailboxes.iter().any(|earlier| earlier.name == mailbox.name) {
                     section.fault("name", &format!("expected a name of its own, found {:?} twice", mailbox.name));
                 }
@@ -151,7 +151,7 @@ impl Settings {
         }
         for (number, mut section) in root.tables("confirmed").into_iter().enumerate() {
             section.call(format!("confirmed {}", number + 1));
-            settings.confirmed.extend(confirmed::of(&mut section));
+            settings.confirmed.extend(confirmed::read(&mut section));
             section.finish();
         }
         if let Some(mut section) = root.table("alert") {

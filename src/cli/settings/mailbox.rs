@@ -13,7 +13,7 @@ pub(super) const SECURITY: [(&str, Security); 3] =
     [("tls", Security::Tls), ("starttls", Security::StartTls), ("none", Security::None)];
 
 /// Reads a table; `None` if a required value is missing.
-pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Mailbox> {
+pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Option<Mailbox> {
     const PROTOCOLS: [(&str, Protocol); 2] = [("imap", Protocol::Imap), ("pop3", Protocol::Pop3)];
     let protocol = section.choice("protocol", &PROTOCOLS).unwrap_or(Protocol::Imap);
     let host = section.needed_text("host", "the mail server, as \"imap.example.com\"");
@@ -84,8 +84,8 @@ pub(super) fn auth_of(section: &mut Section<'_>, folder: &Path, table: &str) -> 
     const WORDS: [(&str, Word); 3] =
         [("password", Word::Password), ("xoauth2", Word::XOAuth2), ("oauthbearer", Word::OAuthBearer)];
     let word = section.choice("auth", &WORDS).unwrap_or(Word::Password);
-    let password = secret::of(section, &secret::PASSWORD, folder);
-    let given = secret::of(section, &secret::TOKEN, folder);
+    let password = secret::read(section, &secret::PASSWORD, folder);
+    let given = secret::read(section, &secret::TOKEN, folder);
     let asked = section.table("oauth2").and_then(|mut section| {
         let oauth2 = oauth2_of(&mut section, folder);
         section.finish();
@@ -128,8 +128,8 @@ fn has_any(section: &Section<'_>, keys: &[&str]) -> bool {
 fn oauth2_of(section: &mut Section<'_>, folder: &Path) -> Option<OAuth2> {
     let token_url = section.needed_text("token_url", "the https address that gives tokens");
     let client_id = section.needed_text("client_id", "the application's id");
-    let client_secret = secret::of(section, &secret::CLIENT_SECRET, folder);
-    let refresh_token = secret::of(section, &secret::REFRESH_TOKEN, folder);
+    let client_secret = secret::read(section, &secret::CLIENT_SECRET, folder);
+    let refresh_token = secret::read(section, &secret::REFRESH_TOKEN, folder);
     let scope = section.text("scope").map(str::to_owned);
     if let Some(url) = token_url
         && !url.starts_with("https://")

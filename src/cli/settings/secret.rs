@@ -34,7 +34,7 @@ impl SecretKeys {
 }
 
 /// Reads the keys of a secret; more than one is an error.
-pub(super) fn of(section: &mut Section<'_>, keys: &SecretKeys, folder: &Path) -> Option<Secret> {
+pub(super) fn read(section: &mut Section<'_>, keys: &SecretKeys, folder: &Path) -> Option<Secret> {
     let found = [
         section.texts(keys.command).map(Secret::Command),
         section.path(keys.file, folder).map(Secret::File),

@@ -65,7 +65,7 @@ pub(crate) fn run(run: &CommandContext, args: &ConfigArgs) -> anyhow::Result<Exi
 fn init(run: &CommandContext) -> anyhow::Result<Exit> {
     let file = run.common.config.clone().unwrap_or_else(file::usual_place);
     write_new(&file).with_context(|| format!("{}", file.display())).context("settings")?;
-    run.talk.note(&format!("{}: written; fill it in, then run `dmarquet config check`", file.display()));
+    run.console.note(&format!("{}: written; fill it in, then run `dmarquet config check`", file.display()));
     Ok(Exit::Handled)
 }
 
@@ -90,9 +90,9 @@ fn check(run: &CommandContext, offline: bool) -> anyhow::Result<Exit> {
     };
     let store = run.store(&settings)?;
     settings.access()?;
-    output::data(told(&settings, file, &store).as_bytes())?;
+    output::data(description(&settings, file, &store).as_bytes())?;
     for warning in secrets_of(&settings).into_iter().filter_map(settings::warning) {
-        run.talk.warning(&warning);
+        run.console.warning(&warning);
     }
     if offline {
         return Ok(Exit::Handled);
@@ -105,7 +105,7 @@ fn check(run: &CommandContext, offline: bool) -> anyhow::Result<Exit> {
 /// Checks whether the user may write to the data folder, or create it.
 fn check_store(run: &CommandContext, store: &Path) -> Exit {
     let Err(error) = try_to_write(store) else { return Exit::Handled };
-    run.talk.error(&error);
+    run.console.error(&error);
     Exit::Failed
 }
 
@@ -126,7 +126,7 @@ fn check_smtp(run: &CommandContext, settings: &Settings) -> anyhow::Result<Exit>
     let Some(smtp) = &settings.smtp else { return Ok(Exit::Handled) };
     let checked = mail_summary::outbox(settings).and_then(|mut outbox| Ok(outbox.check()?));
     if let Err(error) = checked {
-        run.talk.error(&error);
+        run.console.error(&error);
         return Ok(Exit::Failed);
     }
     let line = match &smtp.outlet {
@@ -148,7 +148,7 @@ fn test_mail(run: &CommandContext, address: &str) -> anyhow::Result<Exit> {
 }
 
 /// Describes the settings.
-fn told(settings: &Settings, file: &Path, store: &Path) -> String {
+fn description(settings: &Settings, file: &Path, store: &Path) -> String {
     let mut out = String::new();
     // Writing to a `String` cannot fail.
     let _ = writeln!(out, "settings   {}", file.display());

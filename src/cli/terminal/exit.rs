@@ -16,6 +16,15 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// How a check ended that gives this code: 0, 1, or 2 for all others.
+    pub(crate) const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Self::Handled,
+            1 => Self::Attention,
+            _ => Self::Failed,
+        }
+    }
+
     /// The exit code.
     pub(crate) const fn code(self) -> u8 {
         match self {

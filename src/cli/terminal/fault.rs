@@ -30,7 +30,7 @@ impl fmt::Display for Several {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, error) in self.0.iter().enumerate() {
             let separator = if number == 0 { "" } else { "; " };
-            write!(f, "{separator}{}", told(error))?;
+            write!(f, "{separator}{}", one_line(error))?;
         }
         Ok(())
     }
@@ -51,11 +51,11 @@ impl fmt::Display for StdoutClosed {
 impl std::error::Error for StdoutClosed {}
 
 /// An error and its causes on one line. Errors that include their cause do not repeat it.
-pub(crate) fn told(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+pub(crate) fn one_line(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line.as_str() {
         "" => cause,
-        before if before.ends_with(&cause) => told,
-        _ => format!("{told}: {cause}"),
+        before if before.ends_with(&cause) => line,
+        _ => format!("{line}: {cause}"),
     })
 }
 
@@ -71,7 +71,7 @@ impl Hint for anyhow::Error {
     type Out = anyhow::Error;
 
     fn hint(self, hint: impl Into<String>) -> anyhow::Error {
-        Hinted { message: told(&self), hint: hint.into() }.into()
+        Hinted { message: one_line(&self), hint: hint.into() }.into()
     }
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn of_source(fault: &FetchError) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Hint, hint_of, told};
+    use super::{Hint, hint_of, one_line};
     use crate::store::error::StoreError;
     use anyhow::{Context, anyhow};
 
@@ -145,7 +145,7 @@ mod tests {
     fn a_cause_that_an_error_tells_itself_is_told_once() {
         let denied = std::io::Error::other("no room");
         let error = anyhow::Error::from(StoreError::io("s".as_ref(), "locking the store")(denied)).context("ingest");
-        assert_eq!(told(&error), "ingest: s: locking the store failed: no room");
+        assert_eq!(one_line(&error), "ingest: s: locking the store failed: no room");
     }
 
     #[test]

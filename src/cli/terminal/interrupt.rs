@@ -3,7 +3,7 @@
 //! Committed data is safe either way.
 
 use super::exit::Exit;
-use super::output::Talk;
+use super::output::Console;
 use crate::fetch::mailbox::StopFlag;
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ pub(crate) struct Interrupt {
 
 impl Interrupt {
     /// Installs the signal handlers; once per process.
-    pub(crate) fn listen(talk: &Talk) -> anyhow::Result<Self> {
+    pub(crate) fn listen(console: &Console) -> anyhow::Result<Self> {
         let interrupt = Self::default();
-        let (wish, talk) = (interrupt.clone(), talk.clone());
+        let (wish, console) = (interrupt.clone(), console.clone());
         ctrlc::set_handler(move || {
             if wish.flag.swap(true, Ordering::SeqCst) {
                 std::process::exit(Exit::Failed.code().into());
             }
             wish.stop.set();
-            talk.warning("stopping: the batch in hand is finished first; once more to stop at once");
+            console.warning("stopping: the batch in hand is finished first; once more to stop at once");
         })
         .context("listening for signals")?;
         Ok(interrupt)

@@ -38,14 +38,14 @@ impl Color {
 
 /// Messages of a run: how many, and whether to a terminal.
 #[derive(Debug, Clone)]
-pub(crate) struct Talk {
+pub(crate) struct Console {
     verbose: u8,
     quiet: bool,
     color: bool,
     terminal: bool,
 }
 
-impl Talk {
+impl Console {
     /// Detects whether standard error is a terminal.
     pub(crate) fn new(verbose: u8, quiet: bool, color: Color) -> Self {
         let terminal = io::stderr().is_terminal();
@@ -72,7 +72,7 @@ impl Talk {
         if let Some(Several(errors)) = error.downcast_ref() {
             return errors.iter().for_each(|error| self.error(error));
         }
-        self.line("error", "\x1b[1;31m", &super::fault::told(error));
+        self.line("error", "\x1b[1;31m", &super::fault::one_line(error));
         if let Some(hint) = hint_of(error) {
             self.line("hint", "\x1b[1;36m", &hint);
         }

@@ -80,7 +80,7 @@ impl KnownDomains {
     /// Domains in the settings, and in a customer's reports.
     pub(crate) fn of_customer(&self, owners: &Owners, owner: usize, settings: &Settings) -> Vec<String> {
         let reported = self.reported.iter().map(|domain| &domain.policy_domain).chain(&self.of_tls);
-        let own = reported.filter(|domain| owners.of(domain) == Some(owner));
+        let own = reported.filter(|domain| owners.owner_of(domain) == Some(owner));
         let all: BTreeSet<&String> = own.chain(&settings.customers[owner].domains).collect();
         all.into_iter().cloned().collect()
     }
@@ -107,7 +107,7 @@ impl KnownDomains {
 /// Fails if a requested domain is not the customer's.
 pub(crate) fn check_owned(choice: &Choice, settings: &Settings, owner: usize) -> anyhow::Result<()> {
     let (owners, name) = (settings.owners(), &settings.customers[owner].name);
-    match choice.domains.iter().find(|domain| owners.of(domain) != Some(owner)) {
+    match choice.domains.iter().find(|domain| owners.owner_of(domain) != Some(owner)) {
         Some(domain) => Err(anyhow!("--domain {domain}: expected a domain of {name:?}, found one that is not")
             .hint(format!("its domains are {}", settings.customers[owner].domains.join(", ")))),
         None => Ok(()),
@@ -117,7 +117,7 @@ pub(crate) fn check_owned(choice: &Choice, settings: &Settings, owner: usize) ->
 /// The question for one customer, without statements of the settings about others.
 pub(crate) fn question_of(question: &Question, settings: &Settings, owner: usize) -> Question {
     let owners = settings.owners();
-    let own = |domain: &str| owners.of(domain) == Some(owner);
+    let own = |domain: &str| owners.owner_of(domain) == Some(owner);
     let mut question = question.clone();
     question.own.retain(|domain| own(domain));
     question.confirmed.retain(|said| said.domain.as_ref().is_none_or(|domain: &Text| own(domain)));

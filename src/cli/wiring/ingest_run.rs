@@ -5,7 +5,7 @@ use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::interrupt::Interrupt;
-use crate::cli::terminal::output::{self, Talk};
+use crate::cli::terminal::output::{self, Console};
 use crate::fetch::FetchError;
 use crate::fetch::poll::Acknowledger;
 use crate::ingest::{IngestOptions, ItemOutcome, Observer, Tally, Trust};
@@ -51,7 +51,7 @@ pub(crate) fn clock_warning(last_commit: Option<Timestamp>, now: Timestamp) -> O
 
 /// Shows the progress of a run: a bar on a terminal, a line per item with `--verbose`, and errors as they occur.
 pub(crate) struct RunProgress<'a> {
-    talk: &'a Talk,
+    console: &'a Console,
     bar: ProgressBar,
     /// Acknowledges stored mails, if they came from a server.
     acknowledger: Option<Acknowledger>,
@@ -59,8 +59,8 @@ pub(crate) struct RunProgress<'a> {
 
 impl<'a> RunProgress<'a> {
     /// Starts the display.
-    pub(crate) fn new(talk: &'a Talk, acknowledger: Option<Acknowledger>) -> Self {
-        Self { talk, bar: talk.progress(), acknowledger }
+    pub(crate) fn new(console: &'a Console, acknowledger: Option<Acknowledger>) -> Self {
+        Self { console, bar: console.progress(), acknowledger }
     }
 }
 
@@ -73,8 +73,8 @@ impl Drop for RunProgress<'_> {
 impl Observer for RunProgress<'_> {
     fn item(&mut self, origin: &str, outcome: &ItemOutcome) {
         self.bar.inc(1);
-        if self.talk.is_verbose() {
-            self.bar.suspend(|| self.talk.note(&format!("{origin}: {}", what_became(outcome))));
+        if self.console.is_verbose() {
+            self.bar.suspend(|| self.console.note(&format!("{origin}: {}", what_became(outcome))));
         }
     }
 
@@ -85,11 +85,11 @@ impl Observer for RunProgress<'_> {
     }
 
     fn notice(&mut self, notice: &str) {
-        self.bar.suspend(|| self.talk.warning(notice));
+        self.bar.suspend(|| self.console.warning(notice));
     }
 
     fn fault(&mut self, fault: &FetchError) {
-        self.bar.suspend(|| self.talk.fault(fault));
+        self.bar.suspend(|| self.console.fault(fault));
     }
 }
 
@@ -108,46 +108,46 @@ fn what_became(outcome: &ItemOutcome) -> String {
 }
 
 /// Lists new unreadable items on standard error.
-pub(crate) fn name_rejected(talk: &Talk, tally: &Tally) {
+pub(crate) fn name_rejected(console: &Console, tally: &Tally) {
     for item in tally.rejected.iter().take(NAMED) {
-        talk.unreadable(&item.origin, &item.reason);
+        console.unreadable(&item.origin, &item.reason);
     }
     let more = tally.rejected_count().saturating_sub(NAMED as u64);
     if more > 0 {
-        talk.unreadable("... and", &format!("{more} more"));
+        console.unreadable("... and", &format!("{more} more"));
     }
 }
 
 /// Prints how a run into the store went. With `None`, only on a terminal or with `--verbose`.
-pub(crate) fn tell(talk: &Talk, tally: &Tally, format: Option<OutputFormat>) -> anyhow::Result<Exit> {
-    name_rejected(talk, tally);
+pub(crate) fn tell(console: &Console, tally: &Tally, format: Option<OutputFormat>) -> anyhow::Result<Exit> {
+    name_rejected(console, tally);
     if tally.rejected_count() > 0 {
-        talk.hint("`dmarquet rejected list` lists what could not be read");
+        console.hint("`dmarquet rejected list` lists what could not be read");
     }
-    tell_links(talk, tally);
+    tell_links(console, tally);
     match format {
         Some(OutputFormat::Json) => output::json(tally)?,
-        Some(OutputFormat::Text) if talk.is_quiet() => {}
+        Some(OutputFormat::Text) if console.is_quiet() => {}
         Some(OutputFormat::Text) => output::data(text(tally).as_bytes())?,
-        None if talk.wants_tally() => output::data(text(tally).as_bytes())?,
+        None if console.wants_tally() => output::data(text(tally).as_bytes())?,
         None => {}
     }
     if tally.interrupted {
-        talk.warning("interrupted: what was read so far is stored, and the next run continues");
+        console.warning("interrupted: what was read so far is stored, and the next run continues");
     }
     Ok(exit(tally))
 }
 
 /// Lists links that were not followed: their targets may be wanted.
-pub(crate) fn tell_links(talk: &Talk, tally: &Tally) {
+pub(crate) fn tell_links(console: &Console, tally: &Tally) {
     if tally.links_out > 0 {
         let lead = if tally.links_out == 1 {
             "points outside its folder and was"
         } else {
             "point outside their folders and were"
         };
-        talk.warning(&format!("{} {lead} not followed", count(tally.links_out, "symbolic link")));
-        talk.hint("--verbose names them; to read a target, give its path on the command line");
+        console.warning(&format!("{} {lead} not followed", count(tally.links_out, "symbolic link")));
+        console.hint("--verbose names them; to read a target, give its path on the command line");
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn send(
     let refused = outbox(settings)?.send(&mail)?;
     let taken = |address: &&String| !refused.iter().any(|refused| is_of(refused, address));
     let sent: Vec<&str> = addressing.to.iter().filter(taken).map(String::as_str).collect();
-    run.talk.note(&format!("sent to {}", sent.join(", ")));
+    run.console.note(&format!("sent to {}", sent.join(", ")));
     match &refused[..] {
         [] => Ok(()),
         some => Err(anyhow!("not sent to {}", named(some))),

@@ -32,7 +32,7 @@ pub(crate) fn poll_options(
 
 /// Logs in to each mailbox and prints folder by folder what `fetch` would do. For `config check`.
 pub(crate) fn look_at_all(run: &CommandContext, settings: &Settings, store: &Path) -> anyhow::Result<Exit> {
-    let interrupt = Interrupt::listen(&run.talk)?;
+    let interrupt = Interrupt::listen(&run.console)?;
     let options = poll_options(None, None, run.now, &interrupt);
     let store = Store::open(store)?;
     let mut exit = Exit::Handled;
@@ -51,19 +51,19 @@ pub(crate) fn look_at(
     let progress = store.progress(&mailbox.name)?;
     match poll::survey(mailbox, &progress, options) {
         Ok(survey) => {
-            output::data(output::clean_lines(&told(mailbox, &survey)).as_bytes())?;
-            survey.failures.iter().for_each(|failure| run.talk.fault(&FetchError::Mailbox(failure.clone())));
+            output::data(output::clean_lines(&description(mailbox, &survey)).as_bytes())?;
+            survey.failures.iter().for_each(|failure| run.console.fault(&FetchError::Mailbox(failure.clone())));
             Ok(if survey.failures.is_empty() { Exit::Handled } else { Exit::Failed })
         }
         Err(error) => {
-            run.talk.fault(&FetchError::Mailbox(error));
+            run.console.fault(&FetchError::Mailbox(error));
             Ok(Exit::Failed)
         }
     }
 }
 
 /// Describes the folders and what would be done.
-pub(crate) fn told(mailbox: &Mailbox, survey: &Survey) -> String {
+pub(crate) fn description(mailbox: &Mailbox, survey: &Survey) -> String {
     let mut out = format!("mailbox {}: logged in\n", mailbox.name);
     for folder in &survey.folders {
         // Writing to a `String` cannot fail.

@@ -1,6 +1,6 @@
 //! Shared by commands: the context of a run, the selection of rows, and how items are read.
 
-pub(crate) mod asked;
+pub(crate) mod channels;
 pub(crate) mod customers;
 mod dns_verifier;
 pub(crate) mod geoip;
@@ -13,9 +13,9 @@ pub(crate) mod period;
 pub(crate) mod rejections;
 pub(crate) mod repairs;
 pub(crate) mod run;
+pub(crate) mod selection;
 pub(crate) mod shares;
 pub(crate) mod storeless;
 pub(crate) mod trial;
 pub(crate) mod verdicts;
 pub(crate) mod verifier;
-pub(crate) mod ways_out;

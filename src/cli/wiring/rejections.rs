@@ -41,7 +41,7 @@ impl Rejections {
     }
 
     /// Counts of wanted domains; `None` is an unknown domain.
-    pub(crate) fn of(&self, wanted: &dyn Fn(Option<&str>) -> bool) -> Aside {
+    pub(crate) fn count(&self, wanted: &dyn Fn(Option<&str>) -> bool) -> Aside {
         let unreadable = self.unreadable.iter().filter(|domain| wanted(domain.as_deref())).count();
         let about = |conflict: &&Contradicted| wanted(Some(conflict.policy_domain.as_written()));
         let conflicts: Vec<&Contradicted> = self.conflicts.iter().filter(about).collect();

@@ -1,6 +1,6 @@
 //! Counts the effect of repairs in DNS, for summaries of a store.
 
-use super::asked::From;
+use super::selection::From;
 use crate::analyze::{RepairCount, Summary};
 use crate::store::{Filter, Store, StoreError};
 

@@ -3,7 +3,7 @@
 use crate::cli::settings::file::{self, Settings};
 use crate::cli::settings::local_path::local_path;
 use crate::cli::terminal::fault::Hint as _;
-use crate::cli::terminal::output::{Color, Talk};
+use crate::cli::terminal::output::{Color, Console};
 use crate::store::{Store, Writer};
 use clap::{ArgAction, Args};
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// The context of a run, shared by all commands.
 pub(crate) struct CommandContext {
     pub(crate) common: GlobalArgs,
-    pub(crate) talk: Talk,
+    pub(crate) console: Console,
     /// The current time, read once and passed to everything below.
     pub(crate) now: Timestamp,
 }

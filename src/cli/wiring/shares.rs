@@ -1,7 +1,7 @@
 //! Distributes rows and reports to the sums of their customers, so that the store is read only once.
 
-use super::asked::Sum;
 use super::rejections::Rejections;
+use super::selection::Sum;
 use crate::model::{Owners, ReportHead, Rows, TlsPolicyRow};
 
 /// One sum per customer. None ever sees a row of another.
@@ -39,7 +39,7 @@ impl<S> Shares<S> {
 impl<S: Sum> Sum for Shares<S> {
     fn heads(&self, heads: &[ReportHead]) {
         for head in heads {
-            let owner = self.owners.of(head.policy.domain.as_str());
+            let owner = self.owners.owner_of(head.policy.domain.as_str());
             if let Some(sum) = owner.and_then(|owner| self.sum(owner)) {
                 sum.heads(std::slice::from_ref(head));
             }
@@ -55,7 +55,7 @@ impl<S: Sum> Sum for Shares<S> {
     }
 
     fn tls(&mut self, row: TlsPolicyRow) {
-        let owner = row.policy.policy_domain.as_ref().and_then(|domain| self.owners.of(domain.as_str()));
+        let owner = row.policy.policy_domain.as_ref().and_then(|domain| self.owners.owner_of(domain.as_str()));
         if let Some(sum) = owner.and_then(|owner| self.sums.get_mut(owner)).and_then(Option::as_mut) {
             sum.tls(row);
         }
@@ -64,9 +64,10 @@ impl<S: Sum> Sum for Shares<S> {
     fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool) {
         let Self { owners, domains, sums } = self;
         for (owner, sum) in sums.iter_mut().enumerate() {
-            let asked = |domain: &str| domains.is_empty() || domains.iter().any(|asked| asked == domain);
+            let selection = |domain: &str| domains.is_empty() || domains.iter().any(|selection| selection == domain);
             let own = |domain: Option<&str>| {
-                wanted(domain) && domain.is_some_and(|domain| owners.of(domain) == Some(owner) && asked(domain))
+                wanted(domain)
+                    && domain.is_some_and(|domain| owners.owner_of(domain) == Some(owner) && selection(domain))
             };
             if let Some(sum) = sum {
                 sum.aside(rejections, &own);

@@ -19,33 +19,33 @@ pub(crate) fn read(
     paths: &[PathBuf],
     sink: &mut dyn ReportSink,
 ) -> anyhow::Result<(Tally, Exit)> {
-    let interrupt = Interrupt::listen(&run.talk)?;
+    let interrupt = Interrupt::listen(&run.console)?;
     let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
     let source = Walk::new(paths, options.limits.clone(), run.now);
-    let tally = ingest::convert(source, |_| false, &options, &mut RunProgress::new(&run.talk, None), sink)?;
+    let tally = ingest::convert(source, |_| false, &options, &mut RunProgress::new(&run.console, None), sink)?;
     tell_conflicts(run, &tally);
-    let exit = told(run, &tally);
+    let exit = finish(run, &tally);
     Ok((tally, exit))
 }
 
 /// Reads paths into a temporary store, which is deleted when the folder is dropped.
 pub(crate) fn store(run: &CommandContext, paths: &[PathBuf]) -> anyhow::Result<(TempDir, Store, Exit)> {
     let folder = TempDir::with_prefix("dmarquet-").context("a folder for the moment")?;
-    let interrupt = Interrupt::listen(&run.talk)?;
+    let interrupt = Interrupt::listen(&run.console)?;
     let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
     let source = Walk::new(paths, options.limits.clone(), run.now);
     let mut writer = Writer::open(folder.path(), run.now)?;
-    let tally = ingest::run(source, &mut writer, &options, &mut RunProgress::new(&run.talk, None))?;
+    let tally = ingest::run(source, &mut writer, &options, &mut RunProgress::new(&run.console, None))?;
     drop(writer);
     let store = Store::open(folder.path())?;
-    let exit = told(run, &tally);
+    let exit = finish(run, &tally);
     Ok((folder, store, exit))
 }
 
-fn told(run: &CommandContext, tally: &Tally) -> Exit {
-    ingest_run::name_rejected(&run.talk, tally);
+fn finish(run: &CommandContext, tally: &Tally) -> Exit {
+    ingest_run::name_rejected(&run.console, tally);
     if tally.interrupted {
-        run.talk.warning("stopped before the end: the answer is of what was read until then");
+        run.console.warning("stopped before the end: the answer is of what was read until then");
     }
     ingest_run::exit(tally)
 }
@@ -62,8 +62,8 @@ fn tell_conflicts(run: &CommandContext, tally: &Tally) {
             )
         }
     };
-    run.talk.warning(&have);
-    run.talk.hint(
+    run.console.warning(&have);
+    run.console.hint(
         "in a store the authentic one counts, or the one that has all rows of the other and more: `dmarquet ingest`",
     );
 }

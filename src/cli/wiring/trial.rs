@@ -266,7 +266,7 @@ impl Running {
 }
 
 /// Have a child work on an item: the one that is running, or a new one. `ask` gives it the item and reads its answer.
-fn asked<T>(
+fn selection<T>(
     running: &mut Option<Running>,
     args: &ChildArgs,
     ask: impl Fn(&mut Running) -> io::Result<T>,
@@ -292,13 +292,13 @@ fn asked<T>(
 impl Trial for Trials {
     fn survives(&self, item: &TrialItem<'_>) -> Survival {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        asked(&mut running, &self.args, |child| child.attempt(item)).map_or_else(|how| how, |()| Survival::Survived)
+        selection(&mut running, &self.args, |child| child.attempt(item)).map_or_else(|how| how, |()| Survival::Survived)
     }
 
     fn store(&self, job: &StoreJob, items: &[TrialItem<'_>]) -> Vec<Result<StoredAlone, Survival>> {
         let args = ChildArgs { job: Some(job.clone()), ..self.args.clone() };
         let mut running = None;
-        let outcomes = items.iter().map(|item| asked(&mut running, &args, |child| child.store(item))).collect();
+        let outcomes = items.iter().map(|item| selection(&mut running, &args, |child| child.store(item))).collect();
         // The store is free again when the child has ended.
         running.into_iter().for_each(|child| drop(child.end()));
         outcomes

@@ -3,9 +3,9 @@
 //! A week is summarized once and its rows are stored. It is summarized again if late reports or changed settings may
 //! have changed its summary.
 
-use super::asked;
 use super::repairs;
 use super::run::CommandContext;
+use super::selection;
 use crate::analyze::{Adder, Evidence, Foreign, Period, Question, Sender, Services, Summary};
 use crate::cli::settings::file::Settings;
 use crate::store::{DomainRow, Filter, KeptVerdicts, SenderRow, Store, WeekVerdicts};
@@ -25,7 +25,7 @@ pub(crate) fn of_weeks(
         && let Err(error) = store.keep_verdicts(&fresh)
     {
         // The next export computes them again: this user may not write to the store.
-        run.talk.note(&format!("the verdicts of {} weeks were not kept: {error}", fresh.len()));
+        run.console.note(&format!("the verdicts of {} weeks were not kept: {error}", fresh.len()));
     }
     Ok(found)
 }
@@ -39,7 +39,7 @@ pub(crate) fn worked_out(
 ) -> anyhow::Result<(Vec<WeekVerdicts>, Vec<KeptVerdicts>)> {
     let days = store.days()?;
     let mut kept = store.kept_verdicts()?;
-    let question = asked::question(run, settings, store)?;
+    let question = selection::question(run, settings, store)?;
     let fingerprint = fingerprint(&question, settings);
     let last = Period::last_complete_week(run.now).from();
     let mondays: BTreeSet<Date> = days.keys().map(|day| monday(*day)).chain(kept.keys().copied()).collect();
@@ -66,7 +66,7 @@ pub(crate) fn worked_out(
         }
     }
     let owners = settings.owners();
-    let customer = |domain: &str| owners.of(domain).map(|owner| settings.customers[owner].name.clone());
+    let customer = |domain: &str| owners.owner_of(domain).map(|owner| settings.customers[owner].name.clone());
     for week in &mut found {
         week.senders.iter_mut().for_each(|row| row.customer = customer(&row.policy_domain));
         week.domains.iter_mut().for_each(|row| row.customer = customer(&row.policy_domain));

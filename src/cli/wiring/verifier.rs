@@ -5,7 +5,7 @@
 use super::dns_verifier::DnsVerifier;
 use super::ingest_run::count;
 use super::trial::Trials;
-use crate::cli::terminal::output::Talk;
+use crate::cli::terminal::output::Console;
 use crate::dns::lookup::keyring::Keyring;
 use crate::dns::lookup::resolver::{self, ResolverError};
 use crate::ingest::{IngestOptions, Trial};
@@ -50,15 +50,15 @@ impl Verification {
     }
 
     /// Reports failed lookups: those mails are neither proven authentic nor forged.
-    pub(crate) fn tell(&self, talk: &Talk) {
+    pub(crate) fn tell(&self, console: &Console) {
         let Some(DnsVerifier(keys)) = self.verifier.as_deref() else { return };
         if keys.failed() > 0 {
             let told =
                 format!("{} could not be looked up, so the mails remain unverified", count(keys.failed(), "DKIM key"));
             if keys.is_away() {
-                talk.warning(&format!("{told}; DNS did not answer, so the run stopped asking"));
+                console.warning(&format!("{told}; DNS did not answer, so the run stopped asking"));
             } else {
-                talk.note(&told);
+                console.note(&told);
             }
         }
     }

@@ -2,7 +2,7 @@
 //! instead.
 
 use super::discover::{Discovered, Discovery, discover};
-use super::record::{DmarcRecord, Policy, Reach, Slip, Target, is_dmarc};
+use super::record::{DmarcRecord, Policy, Reach, SyntaxMistake, Target, is_dmarc};
 use crate::dns::finding as codes;
 use crate::dns::finding::{CheckCode, CheckFinding, Notes};
 use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType, Txt};
@@ -238,20 +238,22 @@ fn record_findings(lookup: &dyn Lookup, at: &str, record: &DmarcRecord, notes: &
     targets(lookup, at, record, notes);
 }
 
-fn slip_words(slip: &Slip) -> (&'static CheckCode, String) {
+fn slip_words(slip: &SyntaxMistake) -> (&'static CheckCode, String) {
     match slip {
-        Slip::Piece(piece) => {
+        SyntaxMistake::Piece(piece) => {
             let hint = if piece.contains('=') { "; separate tags with semicolons" } else { "" };
             (&codes::DMARC_SYNTAX, format!("Correct `{piece}`: expected tag=value{hint}."))
         }
-        Slip::Repeated(tag) => (&codes::DMARC_REPEATED, format!("Keep one `{tag}` tag: the record has several.")),
-        Slip::Empty(tag) => (&codes::DMARC_EMPTY, format!("Remove `{tag}=` or give it a value.")),
-        Slip::Unknown(tag) => (&codes::DMARC_UNKNOWN, format!("Remove `{tag}`: it is not a DMARC tag.")),
-        Slip::Typo(tag, meant) => {
+        SyntaxMistake::Repeated(tag) => {
+            (&codes::DMARC_REPEATED, format!("Keep one `{tag}` tag: the record has several."))
+        }
+        SyntaxMistake::Empty(tag) => (&codes::DMARC_EMPTY, format!("Remove `{tag}=` or give it a value.")),
+        SyntaxMistake::Unknown(tag) => (&codes::DMARC_UNKNOWN, format!("Remove `{tag}`: it is not a DMARC tag.")),
+        SyntaxMistake::Typo(tag, meant) => {
             (&codes::DMARC_TYPO, format!("Correct `{tag}`: it is not a DMARC tag. Did you mean `{meant}`?"))
         }
-        Slip::NoPolicy => (&codes::DMARC_P_MISSING, "Add a policy: the record has no p tag.".into()),
-        Slip::Policy(tag, value) => {
+        SyntaxMistake::NoPolicy => (&codes::DMARC_P_MISSING, "Add a policy: the record has no p tag.".into()),
+        SyntaxMistake::Policy(tag, value) => {
             let code = match *tag {
                 "p" => &codes::DMARC_P_INVALID,
                 "sp" => &codes::DMARC_SP_INVALID,
@@ -259,11 +261,11 @@ fn slip_words(slip: &Slip) -> (&'static CheckCode, String) {
             };
             (code, format!("Correct `{tag}={value}`: expected none, quarantine or reject."))
         }
-        Slip::Value(tag, value, expected) => {
+        SyntaxMistake::Value(tag, value, expected) => {
             (&codes::DMARC_VALUE, format!("Correct `{tag}={value}`: expected {expected}."))
         }
-        Slip::Target(tag, _, why) => (&codes::DMARC_URI, format!("Correct the address in {tag}: {why}.")),
-        Slip::Removed(tag, value) => (&codes::DMARC_REMOVED, format!("You can remove `{tag}={value}`.")),
+        SyntaxMistake::Target(tag, _, why) => (&codes::DMARC_URI, format!("Correct the address in {tag}: {why}.")),
+        SyntaxMistake::Removed(tag, value) => (&codes::DMARC_REMOVED, format!("You can remove `{tag}={value}`.")),
     }
 }
 

@@ -10,4 +10,4 @@ pub(in crate::dns) use check::{looks_like_dmarc, misplaced};
 pub(in crate::dns) use discover::targets as walk_targets;
 pub use discover::{Discovered, Discovery, Found, TreeWalkStep, discover, organization, record_at};
 pub(in crate::dns) use edit::{DmarcEdit, lost};
-pub use record::{DmarcRecord, Policy, Reach, Slip, Target, is_dmarc};
+pub use record::{DmarcRecord, Policy, Reach, SyntaxMistake, Target, is_dmarc};

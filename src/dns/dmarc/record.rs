@@ -73,7 +73,7 @@ pub struct DmarcRecord {
     pub ruf: Vec<Target>,
     /// Its syntax mistakes.
     #[serde(skip)]
-    pub slips: Vec<Slip>,
+    pub slips: Vec<SyntaxMistake>,
 }
 
 /// One address for reports.
@@ -89,7 +89,7 @@ pub struct Target {
 
 /// A syntax mistake in a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Slip {
+pub enum SyntaxMistake {
     /// A piece that is not a tag.
     Piece(String),
     /// A tag that occurs more than once.
@@ -134,32 +134,32 @@ impl DmarcRecord {
     pub fn parse(text: &str) -> Self {
         let tags = Tags::parse(text);
         let mut record = Self { text: text.to_owned(), ..Self::default() };
-        record.slips.extend(tags.pieces.iter().cloned().map(Slip::Piece));
-        record.slips.extend(tags.repeated.iter().cloned().map(Slip::Repeated));
+        record.slips.extend(tags.pieces.iter().cloned().map(SyntaxMistake::Piece));
+        record.slips.extend(tags.repeated.iter().cloned().map(SyntaxMistake::Repeated));
         for tag in &tags.tags {
             record.tag(&tag.name, &tag.value);
         }
         if tags.get("p").is_none_or(str::is_empty) && !record.has_typo_of("p") {
-            record.slips.push(Slip::NoPolicy);
+            record.slips.push(SyntaxMistake::NoPolicy);
         }
         record
     }
 
     fn has_typo_of(&self, tag: &str) -> bool {
-        self.slips.iter().any(|slip| matches!(slip, Slip::Typo(_, meant) if *meant == tag))
+        self.slips.iter().any(|slip| matches!(slip, SyntaxMistake::Typo(_, meant) if *meant == tag))
     }
 
     /// Whether it has addresses for aggregate reports, even misspelled ones.
     pub fn means_rua(&self) -> bool {
         !self.rua.is_empty()
             || self.has_typo_of("rua")
-            || self.slips.iter().any(|slip| matches!(slip, Slip::Target("rua", ..)))
+            || self.slips.iter().any(|slip| matches!(slip, SyntaxMistake::Target("rua", ..)))
     }
 
     fn tag(&mut self, name: &str, value: &str) {
         let Some(&known) = TAGS.iter().find(|tag| **tag == name) else { return self.unknown(name) };
         if value.is_empty() && known != "p" {
-            return self.slips.push(Slip::Empty(name.to_owned()));
+            return self.slips.push(SyntaxMistake::Empty(name.to_owned()));
         }
         match known {
             "p" => self.p = self.policy("p", value),
@@ -176,22 +176,22 @@ impl DmarcRecord {
             "rua" => self.rua = self.targets("rua", value),
             "ruf" => self.ruf = self.targets("ruf", value),
             "pct" => self.percent(value),
-            "rf" | "ri" => self.slips.push(Slip::Removed(known, value.to_owned())),
+            "rf" | "ri" => self.slips.push(SyntaxMistake::Removed(known, value.to_owned())),
             _ => {}
         }
     }
 
     fn unknown(&mut self, name: &str) {
         self.slips.push(match meant_tag(name) {
-            Some(meant) => Slip::Typo(name.to_owned(), meant),
-            None => Slip::Unknown(name.to_owned()),
+            Some(meant) => SyntaxMistake::Typo(name.to_owned(), meant),
+            None => SyntaxMistake::Unknown(name.to_owned()),
         });
     }
 
     fn policy(&mut self, tag: &'static str, value: &str) -> Option<Policy> {
         let policy = Policy::read(value);
         if policy.is_none() && !value.is_empty() {
-            self.slips.push(Slip::Policy(tag, value.to_owned()));
+            self.slips.push(SyntaxMistake::Policy(tag, value.to_owned()));
         }
         policy
     }
@@ -205,7 +205,7 @@ impl DmarcRecord {
     ) -> Option<&'static str> {
         let word = words.iter().find(|word| value.eq_ignore_ascii_case(word)).copied();
         if word.is_none() {
-            self.slips.push(Slip::Value(tag, value.to_owned(), expected));
+            self.slips.push(SyntaxMistake::Value(tag, value.to_owned(), expected));
         }
         word
     }
@@ -214,7 +214,7 @@ impl DmarcRecord {
         if value.split(':').all(|option| FAILURE_OPTIONS.contains(&option.trim().to_ascii_lowercase().as_str())) {
             self.fo = Some(value.to_owned());
         } else {
-            self.slips.push(Slip::Value("fo", value.to_owned(), "0, 1, d or s, separated by colons"));
+            self.slips.push(SyntaxMistake::Value("fo", value.to_owned(), "0, 1, d or s, separated by colons"));
         }
     }
 
@@ -223,10 +223,10 @@ impl DmarcRecord {
             Ok(percent @ 0..=100) => {
                 self.pct = Some(percent);
                 if percent == 100 {
-                    self.slips.push(Slip::Removed("pct", value.to_owned()));
+                    self.slips.push(SyntaxMistake::Removed("pct", value.to_owned()));
                 }
             }
-            _ => self.slips.push(Slip::Value("pct", value.to_owned(), "a whole number from 0 to 100")),
+            _ => self.slips.push(SyntaxMistake::Value("pct", value.to_owned(), "a whole number from 0 to 100")),
         }
     }
 
@@ -235,7 +235,7 @@ impl DmarcRecord {
         for uri in value.split(',').map(str::trim) {
             match target(uri) {
                 Ok(target) => targets.push(target),
-                Err(why) => self.slips.push(Slip::Target(tag, uri.to_owned(), why)),
+                Err(why) => self.slips.push(SyntaxMistake::Target(tag, uri.to_owned(), why)),
             }
         }
         targets
@@ -243,12 +243,12 @@ impl DmarcRecord {
 
     /// Whether receivers can read everything in it.
     pub fn is_readable(&self) -> bool {
-        self.slips.iter().all(|slip| matches!(slip, Slip::Removed(..)))
+        self.slips.iter().all(|slip| matches!(slip, SyntaxMistake::Removed(..)))
     }
 
     /// Whether the record asks for anything: a valid `p` and no invalid `sp` or `np`.
     pub fn has_policy(&self) -> bool {
-        self.p.is_some() && !self.slips.iter().any(|slip| matches!(slip, Slip::Policy(..)))
+        self.p.is_some() && !self.slips.iter().any(|slip| matches!(slip, SyntaxMistake::Policy(..)))
     }
 
     /// The policy of the domain, of an existing subdomain, or of a nonexistent name (RFC 9989 section 4.7): each falls
@@ -395,25 +395,25 @@ mod tests {
     #[test]
     fn every_slip_is_named() {
         let slips = |text: &str| DmarcRecord::parse(text).slips;
-        assert_eq!(slips("v=DMARC1; rua=mailto:a@example.com"), [Slip::NoPolicy]);
-        assert_eq!(slips("v=DMARC1; p="), [Slip::NoPolicy]);
-        assert_eq!(slips("v=DMARC1; p=deny"), [Slip::Policy("p", "deny".into())]);
-        assert_eq!(slips("v=DMARC1; p=none; p=reject"), [Slip::Repeated("p".into())]);
-        assert_eq!(slips("v=DMARC1; p=none; sp="), [Slip::Empty("sp".into())]);
-        assert_eq!(slips("v=DMARC1; p=none; rau=mailto:a@example.com"), [Slip::Typo("rau".into(), "rua")]);
-        assert_eq!(slips("v=DMARC1; p=none; adkmi=s"), [Slip::Typo("adkmi".into(), "adkim")]);
-        assert_eq!(slips("v=DMARC1; policy=none"), [Slip::Typo("policy".into(), "p")]);
-        assert_eq!(slips("v=DMARC1; p=none; x=1"), [Slip::Unknown("x".into())]);
+        assert_eq!(slips("v=DMARC1; rua=mailto:a@example.com"), [SyntaxMistake::NoPolicy]);
+        assert_eq!(slips("v=DMARC1; p="), [SyntaxMistake::NoPolicy]);
+        assert_eq!(slips("v=DMARC1; p=deny"), [SyntaxMistake::Policy("p", "deny".into())]);
+        assert_eq!(slips("v=DMARC1; p=none; p=reject"), [SyntaxMistake::Repeated("p".into())]);
+        assert_eq!(slips("v=DMARC1; p=none; sp="), [SyntaxMistake::Empty("sp".into())]);
+        assert_eq!(slips("v=DMARC1; p=none; rau=mailto:a@example.com"), [SyntaxMistake::Typo("rau".into(), "rua")]);
+        assert_eq!(slips("v=DMARC1; p=none; adkmi=s"), [SyntaxMistake::Typo("adkmi".into(), "adkim")]);
+        assert_eq!(slips("v=DMARC1; policy=none"), [SyntaxMistake::Typo("policy".into(), "p")]);
+        assert_eq!(slips("v=DMARC1; p=none; x=1"), [SyntaxMistake::Unknown("x".into())]);
         assert_eq!(
             slips("v=DMARC1; p=none; pct=101"),
-            [Slip::Value("pct", "101".into(), "a whole number from 0 to 100")]
+            [SyntaxMistake::Value("pct", "101".into(), "a whole number from 0 to 100")]
         );
-        assert_eq!(slips("v=DMARC1; p=none; ri=86400"), [Slip::Removed("ri", "86400".into())]);
-        assert_eq!(slips("v=DMARC1; p=none; stray"), [Slip::Piece("stray".into())]);
+        assert_eq!(slips("v=DMARC1; p=none; ri=86400"), [SyntaxMistake::Removed("ri", "86400".into())]);
+        assert_eq!(slips("v=DMARC1; p=none; stray"), [SyntaxMistake::Piece("stray".into())]);
         assert!(
-            matches!(&slips("v=DMARC1; p=none; rua=a@example.com")[..], [Slip::Target("rua", _, why)] if why.ends_with("write mailto:a@example.com"))
+            matches!(&slips("v=DMARC1; p=none; rua=a@example.com")[..], [SyntaxMistake::Target("rua", _, why)] if why.ends_with("write mailto:a@example.com"))
         );
-        assert!(matches!(&slips("v=DMARC1; p=none; rua=https://example.com/")[..], [Slip::Target(..)]));
+        assert!(matches!(&slips("v=DMARC1; p=none; rua=https://example.com/")[..], [SyntaxMistake::Target(..)]));
         for uri in [
             "mailto:a@example.com mailto:b@example.com",
             "mailto:mailto:a@example.com",
@@ -423,7 +423,7 @@ mod tests {
             "mailto:a@exa_mple.com:25",
         ] {
             let found = slips(&format!("v=DMARC1; p=none; rua={uri}"));
-            assert!(matches!(&found[..], [Slip::Target(_, written, _)] if written == uri), "{uri}: {found:?}");
+            assert!(matches!(&found[..], [SyntaxMistake::Target(_, written, _)] if written == uri), "{uri}: {found:?}");
         }
         assert_eq!(slips("v=DMARC1; p=none; rua=mailto:l'admin+a@Example.com!10m"), []);
     }

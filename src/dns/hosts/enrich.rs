@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// The result of looking up an address, as stored in a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Looked {
+pub struct HostLookup {
     /// The address.
     pub address: IpAddr,
     /// Its name, or why it could not be looked up.
@@ -41,7 +41,7 @@ pub trait Cache {
     /// # Errors
     ///
     /// If the cache cannot be written.
-    fn put(&mut self, looked: &[Looked]) -> Result<(), Self::Error>;
+    fn put(&mut self, looked: &[HostLookup]) -> Result<(), Self::Error>;
 }
 
 /// How to look up many addresses.
@@ -82,7 +82,7 @@ impl EnrichTally {
         self.confirmed + self.unconfirmed + self.nameless + self.failed
     }
 
-    const fn count(&mut self, looked: &Looked) {
+    const fn count(&mut self, looked: &HostLookup) {
         match &looked.naming {
             Ok(PtrName::Confirmed(_)) => self.confirmed += 1,
             Ok(PtrName::Unconfirmed(_)) => self.unconfirmed += 1,
@@ -173,7 +173,7 @@ async fn look_up<C: Cache>(
     cache.put(&batch)
 }
 
-async fn name_now(resolver: &Resolver, address: IpAddr, clock: &dyn Fn() -> Timestamp) -> Looked {
+async fn name_now(resolver: &Resolver, address: IpAddr, clock: &dyn Fn() -> Timestamp) -> HostLookup {
     let found = resolver.ask_now(&DnsQuestion::ptr(address)).await;
     let mut ttl = found.ttl;
     let names = found.answer.and_then(|records| {
@@ -189,7 +189,7 @@ async fn name_now(resolver: &Resolver, address: IpAddr, clock: &dyn Fn() -> Time
     }
     let naming = ptr::judge(address, names, &back);
     let at = clock();
-    Looked { address, until: until(at, &naming, ttl), naming: naming.map_err(|failure| failure.to_string()), at }
+    HostLookup { address, until: until(at, &naming, ttl), naming: naming.map_err(|failure| failure.to_string()), at }
 }
 
 fn address_of(data: Data) -> Option<IpAddr> {

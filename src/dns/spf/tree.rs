@@ -103,17 +103,17 @@ fn as_text_of_three<S: serde::Serializer>(
 
 /// Draw the tree of a domain.
 pub(crate) fn draw(lookup: &dyn Lookup, domain: &str) -> Node {
-    let mut artist = Artist { lookup, above: Vec::new(), drawn: 0 };
-    artist.node(domain)
+    let mut printer = TreePrinter { lookup, above: Vec::new(), drawn: 0 };
+    printer.node(domain)
 }
 
-struct Artist<'a> {
+struct TreePrinter<'a> {
     lookup: &'a dyn Lookup,
     above: Vec<String>,
     drawn: usize,
 }
 
-impl Artist<'_> {
+impl TreePrinter<'_> {
     fn node(&mut self, domain: &str) -> Node {
         let bare = |state| Node { domain: domain.to_owned(), state, terms: Vec::new(), lookups: 0, voids: 0 };
         if self.above.iter().any(|above| above == domain) {

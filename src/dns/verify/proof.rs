@@ -176,7 +176,7 @@ mod tests {
         Timestamp::now()
     }
 
-    fn of(mail: &str, zone: &str) -> Proof {
+    fn proof_of(mail: &str, zone: &str) -> Proof {
         proof(&raw(mail), now(), ReportKind::Aggregate, &Zone::new(zone))
     }
 
@@ -202,8 +202,8 @@ mod tests {
         {
             let Sealed { mail, record } = sealed(from, d, FIELDS_SIGNED, 0);
             let signed = Proof::Signed { from: from.into(), signer: d.into() };
-            assert_eq!(of(&mail, &record), signed, "{from} {d}");
-            assert_eq!(of(&mail.replace("\r\n", "\n"), &record), signed, "as a file with other line ends");
+            assert_eq!(proof_of(&mail, &record), signed, "{from} {d}");
+            assert_eq!(proof_of(&mail.replace("\r\n", "\n"), &record), signed, "as a file with other line ends");
         }
     }
 
@@ -211,25 +211,25 @@ mod tests {
     fn what_was_changed_is_broken_whatever_the_key() {
         let Sealed { mail, record } = sealed("example.net", "example.net", FIELDS_SIGNED, 0);
         let body = mail.replace("The report", "Another report");
-        assert!(matches!(of(&body, &record), Proof::Broken(why) if why.contains("example.net, selector s1")));
+        assert!(matches!(proof_of(&body, &record), Proof::Broken(why) if why.contains("example.net, selector s1")));
         let subject = mail.replace("Subject: report", "Subject: other");
-        assert!(matches!(of(&subject, &record), Proof::Broken(_)));
+        assert!(matches!(proof_of(&subject, &record), Proof::Broken(_)));
         let other = sealed("example.net", "example.net", FIELDS_SIGNED, 0).record;
-        assert!(matches!(of(&mail, &other), Proof::Broken(_)), "signed with another key");
+        assert!(matches!(proof_of(&mail, &other), Proof::Broken(_)), "signed with another key");
     }
 
     #[test]
     fn what_could_not_be_found_out_is_neither_pass_nor_fail() {
         let Sealed { mail, record } = sealed("example.net", "example.net", FIELDS_SIGNED, 0);
         for zone in ["", "s1._domainkey.example.net SERVFAIL", "s1._domainkey.example.net TIMEOUT"] {
-            assert_eq!(of(&mail, zone), Proof::Open, "{zone}");
+            assert_eq!(proof_of(&mail, zone), Proof::Open, "{zone}");
         }
-        assert_eq!(of(&mail, "s1._domainkey.example.net TXT v=DKIM1; p=\n"), Proof::Open, "revoked since");
-        assert_eq!(of(&mail, "s1._domainkey.example.net TXT nonsense\n"), Proof::Open);
+        assert_eq!(proof_of(&mail, "s1._domainkey.example.net TXT v=DKIM1; p=\n"), Proof::Open, "revoked since");
+        assert_eq!(proof_of(&mail, "s1._domainkey.example.net TXT nonsense\n"), Proof::Open);
         let second = sealed("example.net", "example.net", FIELDS_SIGNED, 0).mail.replace("s=s1", "s=s2");
         let second = second.split("From:").next().unwrap();
         let changed = mail.replace("Subject: report", "Subject: other");
-        assert_eq!(of(&format!("{second}{changed}"), &record), Proof::Open, "the second might have passed");
+        assert_eq!(proof_of(&format!("{second}{changed}"), &record), Proof::Open, "the second might have passed");
     }
 
     #[test]
@@ -238,11 +238,11 @@ mod tests {
         let zone = Zone::new(&record);
         unproven(&proof(&raw(&mail), now(), ReportKind::Aggregate, &zone), "no DKIM signature of example.net");
         assert!(zone.asked.borrow().is_empty());
-        unproven(&of(&format!("From: a@example.net\r\n{BODY}"), ""), "no DKIM signature");
-        unproven(&of("", ""), "no header");
+        unproven(&proof_of(&format!("From: a@example.net\r\n{BODY}"), ""), "no DKIM signature");
+        unproven(&proof_of("", ""), "no header");
         let two = sealed("example.net", "example.net", FIELDS_SIGNED, 0);
         let above = format!("From: b@example.org\r\n{}", two.mail);
-        unproven(&of(&above, &two.record), "From names no domain, or several");
+        unproven(&proof_of(&above, &two.record), "From names no domain, or several");
     }
 
     #[test]
@@ -250,9 +250,9 @@ mod tests {
         for missing in FIELDS_SIGNED {
             let fields: Vec<&str> = FIELDS_SIGNED.iter().copied().filter(|field| field != missing).collect();
             let Sealed { mail, record } = sealed("example.net", "example.net", &fields, 0);
-            unproven(&of(&mail, &record), &format!("selector s1: it does not cover {missing}"));
+            unproven(&proof_of(&mail, &record), &format!("selector s1: it does not cover {missing}"));
             let changed = mail.replace("The report", "Another report");
-            assert!(matches!(of(&changed, &record), Proof::Broken(_)), "broken all the same, without {missing}");
+            assert!(matches!(proof_of(&changed, &record), Proof::Broken(_)), "broken all the same, without {missing}");
         }
     }
 
@@ -265,7 +265,7 @@ mod tests {
         let signer = signer.headers(FIELDS_SIGNED.iter().copied()).body_length(true);
         let mail = signer.sign(mail.as_bytes()).unwrap().to_header() + &mail + "more\r\n";
         let record = format!("s1._domainkey.example.net TXT v=DKIM1; k=ed25519; p={p}\n");
-        unproven(&of(&mail, &record), "leaves the end of the body open (l=)");
+        unproven(&proof_of(&mail, &record), "leaves the end of the body open (l=)");
         for value in ["v=1; L = 0; bh=x", "v=1;\r\n l=20"] {
             assert!(has_length(value.as_bytes()), "{value}");
         }
@@ -281,7 +281,10 @@ mod tests {
             ("Subject: other\r\n", "Subject"),
             ("From: Other <o@example.net>\r\n", "From"),
         ] {
-            unproven(&of(&format!("{field}{mail}"), &record), &format!("the mail has 2 fields {name}, expected 1"));
+            unproven(
+                &proof_of(&format!("{field}{mail}"), &record),
+                &format!("the mail has 2 fields {name}, expected 1"),
+            );
         }
     }
 
@@ -310,7 +313,7 @@ mod tests {
     fn more_than_anybody_writes_is_not_looked_at() {
         let Sealed { mail, record } = sealed("example.net", "example.net", FIELDS_SIGNED, 0);
         let flood = "X-Flood: 1\r\n".repeat(FIELDS) + &mail;
-        assert_eq!(of(&flood, &record), Proof::Open);
+        assert_eq!(proof_of(&flood, &record), Proof::Open);
         let forged = mail.split("From:").next().unwrap().replace("s=s1", "s=sX");
         let many: String = (0..50).map(|number| forged.replace("s=sX", &format!("s=s{number}x"))).collect();
         let zone = Zone::new(&record);

@@ -33,7 +33,7 @@ impl Authenticator for &mut Exchange {
 }
 
 /// The chosen login method.
-enum Way {
+enum LoginMethod {
     Sasl { mechanism: &'static str, exchange: Exchange },
     Command(SecretString),
 }
@@ -49,11 +49,11 @@ pub(super) async fn login(
     client.get_mut().gate_mut().forget_capabilities();
     let limit = mailbox.patience.command;
     let (result, complaint) = match way {
-        Way::Sasl { mechanism, mut exchange } => {
+        LoginMethod::Sasl { mechanism, mut exchange } => {
             let result = time::timeout(limit, client.authenticate(mechanism, &mut exchange)).await;
             (result, exchange.complaint)
         }
-        Way::Command(password) => {
+        LoginMethod::Command(password) => {
             (time::timeout(limit, client.login(&mailbox.user, password.expose_secret())).await, None)
         }
     };
@@ -67,9 +67,9 @@ pub(super) async fn login(
     }
 }
 
-async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut TokenCache) -> Result<Way, ServerError> {
+async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut TokenCache) -> Result<LoginMethod, ServerError> {
     let user = mailbox.user.as_str();
-    let exchange = |mechanism, answers: Vec<Vec<u8>>, last| Way::Sasl {
+    let exchange = |mechanism, answers: Vec<Vec<u8>>, last| LoginMethod::Sasl {
         mechanism,
         exchange: Exchange { answers: answers.into_iter(), last, complaint: None },
     };
@@ -90,7 +90,7 @@ async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut TokenCach
             } else if login {
                 exchange("LOGIN", vec![user.as_bytes().to_vec(), password.as_bytes().to_vec()], b"")
             } else {
-                Way::Command(secret)
+                LoginMethod::Command(secret)
             })
         }
         Auth::XOAuth2(_) => {

@@ -29,7 +29,7 @@ const ALONE_TRIES: u32 = 2;
 
 /// The result of requesting a mail.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Got {
+pub(super) enum BodyReply {
     /// A mail.
     Mail(Entry, Vec<u8>),
     /// It is larger than the limit; its size according to the server.
@@ -42,7 +42,7 @@ pub(super) enum Got {
 
 /// A requested group.
 #[derive(Debug)]
-struct Flight {
+struct RequestInFlight {
     tag: RequestId,
     wanted: BTreeMap<u32, Entry>,
     bytes: u64,
@@ -54,10 +54,10 @@ struct Flight {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Entry>,
-    flights: VecDeque<Flight>,
+    flights: VecDeque<RequestInFlight>,
     /// To be requested alone, and how often that broke the connection.
     alone: VecDeque<(Entry, u32)>,
-    ready: VecDeque<Got>,
+    ready: VecDeque<BodyReply>,
 }
 
 impl Queue {
@@ -84,7 +84,7 @@ impl Queue {
         link: &mut ImapConnection,
         limit: u64,
         pause: impl Fn() -> bool,
-    ) -> Result<Option<Got>, ServerError> {
+    ) -> Result<Option<BodyReply>, ServerError> {
         loop {
             if let Some(got) = self.ready.pop_front() {
                 return Ok(Some(got));
@@ -133,7 +133,7 @@ impl Queue {
         while let Some(&entry) = self.waiting.front() {
             if entry.size > limit {
                 self.waiting.pop_front();
-                self.ready.push_back(Got::TooLarge(entry, entry.size));
+                self.ready.push_back(BodyReply::TooLarge(entry, entry.size));
                 continue;
             }
             if group.len() == GROUP_MAILS || !group.is_empty() && bytes + entry.size > GROUP_BYTES {
@@ -164,13 +164,13 @@ impl Queue {
                 if let ServerError::Oversized { uid: Some(uid), announced } = fault
                     && let Some(entry) = self.flights.iter_mut().find_map(|flight| flight.wanted.remove(&uid))
                 {
-                    self.ready.push_back(Got::TooLarge(entry, announced));
+                    self.ready.push_back(BodyReply::TooLarge(entry, announced));
                 }
                 Err(fault)
             }
             Ok(Ok(FetchReply::Mail(uid, body))) => {
                 if let Some(entry) = self.flights.iter_mut().find_map(|flight| flight.wanted.remove(&uid)) {
-                    self.ready.push_back(Got::Mail(entry, body));
+                    self.ready.push_back(BodyReply::Mail(entry, body));
                 }
                 Ok(())
             }
@@ -191,21 +191,21 @@ impl Queue {
         }
     }
 
-    async fn fetch_alone(&mut self, link: &mut ImapConnection, limit: u64) -> Result<Got, ServerError> {
+    async fn fetch_alone(&mut self, link: &mut ImapConnection, limit: u64) -> Result<BodyReply, ServerError> {
         let Some((entry, broken)) = self.alone.pop_front() else {
             return Err(ServerError::settled("expected a mail to fetch, found none"));
         };
         if broken >= ALONE_TRIES {
             let reason = format!("the connection broke {broken} times while the server was to give it");
-            return Ok(Got::Withheld(entry, reason));
+            return Ok(BodyReply::Withheld(entry, reason));
         }
         if entry.size > limit {
-            return Ok(Got::TooLarge(entry, entry.size));
+            return Ok(BodyReply::TooLarge(entry, entry.size));
         }
         link.set_literal_limit(limit);
         match alone(link, entry).await {
             Err(ServerError::Oversized { announced, .. }) => {
-                self.ready.push_back(Got::TooLarge(entry, announced));
+                self.ready.push_back(BodyReply::TooLarge(entry, announced));
                 Err(ServerError::Oversized { uid: Some(entry.uid), announced })
             }
             Err(fault) => {
@@ -243,13 +243,13 @@ pub(super) fn answer(response: &Response<'_>) -> FetchReply {
     }
 }
 
-async fn ask(link: &mut ImapConnection, group: &[Entry], patience: Duration) -> Result<Flight, ServerError> {
+async fn ask(link: &mut ImapConnection, group: &[Entry], patience: Duration) -> Result<RequestInFlight, ServerError> {
     let uids: Vec<u32> = group.iter().map(|entry| entry.uid).collect();
     let bytes = group.iter().map(|entry| entry.size).sum();
     let (set, _) = set_of(&uids, GROUP_MAILS);
     let tag = link.send("fetching mails", &format!("UID FETCH {set} (UID BODY.PEEK[])")).await?;
     let left = patience + Duration::from_secs(bytes / SLOWEST_BYTES_A_SECOND);
-    Ok(Flight { tag, wanted: group.iter().map(|entry| (entry.uid, *entry)).collect(), bytes, left })
+    Ok(RequestInFlight { tag, wanted: group.iter().map(|entry| (entry.uid, *entry)).collect(), bytes, left })
 }
 
 /// A group may take as long as any command, plus the time its bytes need.
@@ -259,7 +259,7 @@ fn link_patience(link: &ImapConnection) -> Duration {
 }
 
 /// Fetches one mail alone.
-async fn alone(link: &mut ImapConnection, entry: Entry) -> Result<Got, ServerError> {
+async fn alone(link: &mut ImapConnection, entry: Entry) -> Result<BodyReply, ServerError> {
     let doing = format!("fetching mail uid {}", entry.uid);
     let mut flight = ask(link, &[entry], link_patience(link)).await?;
     let mut body = None;
@@ -280,16 +280,16 @@ async fn alone(link: &mut ImapConnection, entry: Entry) -> Result<Got, ServerErr
         }
     };
     if let Some(body) = body {
-        return Ok(Got::Mail(entry, body));
+        return Ok(BodyReply::Mail(entry, body));
     }
     if !is_there(link, entry.uid).await? {
-        return Ok(Got::Gone(entry));
+        return Ok(BodyReply::Gone(entry));
     }
     let reason = refusal.map_or_else(
         || "the server lists it, and gives no body".to_owned(),
         |answer| format!("the server lists it, and answers {answer}"),
     );
-    Ok(Got::Withheld(entry, reason))
+    Ok(BodyReply::Withheld(entry, reason))
 }
 
 async fn is_there(link: &mut ImapConnection, uid: u32) -> Result<bool, ServerError> {
@@ -336,7 +336,7 @@ mod tests {
         queue.extend([entry(1, 10), entry(2, 2000), entry(3, 10)]);
         let group: Vec<u32> = queue.take_group(1000).iter().map(|entry| entry.uid).collect();
         assert_eq!(group, [1, 3]);
-        assert_eq!(queue.ready, [Got::TooLarge(entry(2, 2000), 2000)]);
+        assert_eq!(queue.ready, [BodyReply::TooLarge(entry(2, 2000), 2000)]);
     }
 
     #[test]

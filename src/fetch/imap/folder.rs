@@ -25,7 +25,7 @@ pub(super) struct FolderProgress {
     /// Withheld by the server: not processed in this run, whatever the caller reports.
     withheld: BTreeSet<u32>,
     /// Stored, but the server was not told yet.
-    pub(super) untold: Vec<(u32, Fate)>,
+    pub(super) unacknowledged: Vec<(u32, Fate)>,
     /// The remaining UIDs to list.
     pub(super) lister: Option<Lister>,
     /// The remaining mails to fetch.
@@ -45,7 +45,7 @@ impl FolderProgress {
             dealt: UidSet::new(),
             given: UidSet::new(),
             withheld: BTreeSet::new(),
-            untold: Vec::new(),
+            unacknowledged: Vec::new(),
             lister: None,
             queue: Queue::default(),
             stuck: false,
@@ -62,14 +62,14 @@ impl FolderProgress {
             self.dealt = UidSet::new();
             self.given = UidSet::new();
             self.withheld.clear();
-            self.untold.clear();
+            self.unacknowledged.clear();
             self.queue = Queue::default();
             self.lister = None;
             if !renewed {
                 self.dealt.add(1, before.last_uid);
                 before.done.iter().for_each(|&(first, last)| self.dealt.add(first, last));
                 before.pending.iter().for_each(|&(uid, _)| self.dealt.insert(uid));
-                self.untold = before.pending;
+                self.unacknowledged = before.pending;
             }
             self.validity = Some(opened.validity);
         }
@@ -108,7 +108,7 @@ impl FolderProgress {
             return;
         }
         self.dealt.insert(uid);
-        self.untold.push((uid, fate));
+        self.unacknowledged.push((uid, fate));
     }
 
     /// How far this run got; `None` if the folder was never opened.
@@ -116,7 +116,7 @@ impl FolderProgress {
         let uid_validity = self.validity?;
         let last_uid = self.dealt.end_of(1).unwrap_or(0);
         let done = self.dealt.as_slice().iter().copied().filter(|&(first, _)| first > last_uid).collect();
-        Some(Cursor { uid_validity, last_uid, pending: self.untold.clone(), done })
+        Some(Cursor { uid_validity, last_uid, pending: self.unacknowledged.clone(), done })
     }
 }
 
@@ -162,7 +162,7 @@ mod tests {
         let mut folder = folder(before);
         folder.opened(&opened(7));
         assert!(folder.dealt().contains(3) && !folder.dealt().contains(4));
-        assert_eq!(folder.untold, [(3, Fate::Done)]);
+        assert_eq!(folder.unacknowledged, [(3, Fate::Done)]);
     }
 
     #[test]
@@ -173,6 +173,6 @@ mod tests {
         folder.safe(7, 1, Fate::Unreadable);
         folder.safe(7, 2, Fate::Done);
         let cursor = folder.cursor().unwrap();
-        assert_eq!((cursor.last_uid, cursor.done, folder.untold.len()), (0, vec![(2, 2)], 1));
+        assert_eq!((cursor.last_uid, cursor.done, folder.unacknowledged.len()), (0, vec![(2, 2)], 1));
     }
 }

@@ -5,7 +5,7 @@
 
 use super::after::{self, AfterAction};
 use super::auth;
-use super::bodies::{Got, Queue, answer};
+use super::bodies::{BodyReply, Queue, answer};
 use super::connect::{SMALL_LITERAL, greeting};
 use super::folders::{FolderTree, decode, encode};
 use super::gate::{Gate, GateError};
@@ -89,14 +89,14 @@ impl Session {
     fn with(bytes: &[u8]) -> Self {
         // The runtime reads the password on a thread of its own, and starting one each time is expensive.
         thread_local!(static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime"));
-        let ear = Ear::default();
+        let ear = SentBytes::default();
         let server = tokio::io::join(Lines(bytes.to_vec().into()), ear.clone());
         let mut given = BTreeSet::new();
         let fault = RUNTIME.with(|runtime| {
             let wire = Wire::new(Box::new(server), SMALL_LITERAL, Patience::default().silence);
             runtime.block_on(poll(wire, &mut given)).expect_err("the server hung up")
         });
-        let end = fault.told().0;
+        let end = fault.reason_and_hint().0;
         assert!(!end.is_empty());
         let heard = String::from_utf8_lossy(&ear.0.lock().expect("nobody panicked")).into_owned();
         let session = Self { given, end, heard };
@@ -136,9 +136,9 @@ impl AsyncRead for Lines {
 
 /// Records what is sent to it.
 #[derive(Debug, Clone, Default)]
-struct Ear(Arc<Mutex<Vec<u8>>>);
+struct SentBytes(Arc<Mutex<Vec<u8>>>);
 
-impl AsyncWrite for Ear {
+impl AsyncWrite for SentBytes {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
@@ -189,9 +189,12 @@ async fn poll(wire: Wire, given: &mut BTreeSet<u32>) -> Result<(), ServerError> 
         }
         queue.extend(window.entries);
         while let Some(got) = queue.next(&mut link, MAIL, || false).await? {
-            let (Got::Mail(entry, _) | Got::TooLarge(entry, _) | Got::Withheld(entry, _) | Got::Gone(entry)) = &got;
+            let (BodyReply::Mail(entry, _)
+            | BodyReply::TooLarge(entry, _)
+            | BodyReply::Withheld(entry, _)
+            | BodyReply::Gone(entry)) = &got;
             assert!(listed.contains(&entry.uid) && given.insert(entry.uid), "UID {} is given twice", entry.uid);
-            assert!(!matches!(&got, Got::Mail(_, body) if body.len() as u64 > MAIL.max(SMALL_LITERAL)));
+            assert!(!matches!(&got, BodyReply::Mail(_, body) if body.len() as u64 > MAIL.max(SMALL_LITERAL)));
         }
     }
     link.noop().await?;
@@ -241,7 +244,7 @@ mod tests {
             let tag = if answer.starts_with('*') { String::new() } else { format!("A{tag:04} ") };
             write!(said, "{tag}{answer}\r\n").unwrap();
         }
-        let ear = Ear::default();
+        let ear = SentBytes::default();
         let server = tokio::io::join(Lines(said.into_bytes().into()), ear.clone());
         let work = async {
             let mut client = Client::new(Wire::new(Box::new(server), SMALL_LITERAL, Patience::default().silence));

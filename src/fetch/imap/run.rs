@@ -4,7 +4,7 @@
 //! A lost connection is reopened; a run ends after several attempts in a row without progress.
 
 use super::after::{self, AfterAction};
-use super::bodies::Got;
+use super::bodies::BodyReply;
 use super::folder::FolderProgress;
 use super::folders::FolderTree;
 use super::list::Entry;
@@ -40,7 +40,7 @@ pub(in crate::fetch) struct ImapRun {
     retry: Retry,
     /// How many mails may still be returned.
     quota: u32,
-    told: Vec<Message>,
+    acknowledged: Vec<Message>,
     notes: Vec<String>,
     failures: Vec<MailboxError>,
 }
@@ -63,7 +63,7 @@ impl ImapRun {
         options: PollOptions,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Self, MailboxError> {
-        let trust = tls::trusted(mailbox.ca_file.as_deref()).map_err(|fault| fault.into_error(&mailbox))?;
+        let trust = tls::trusted(mailbox.ca_file.as_deref()).map_err(|fault| mailbox.error(fault))?;
         let quota = options.limit.unwrap_or(u32::MAX);
         Ok(Self {
             mailbox,
@@ -78,7 +78,7 @@ impl ImapRun {
             finishing: false,
             retry: Retry::default(),
             quota,
-            told: Vec::new(),
+            acknowledged: Vec::new(),
             notes: Vec::new(),
             failures: Vec::new(),
         })
@@ -112,14 +112,14 @@ impl ImapRun {
                     let before = cursors.iter().find(|(each, _)| *each == folder).map(|(_, cursor)| cursor.clone());
                     self.folders.push(FolderProgress::new(setting.clone(), folder, before.unwrap_or_default()));
                 }
-                Err(fault) => self.failures.push(fault.into_error(&self.mailbox)),
+                Err(fault) => self.failures.push(self.mailbox.error(fault)),
             }
         }
         let mut target = async |wanted: &str| match tree.find_or_make(link, wanted).await {
             Ok(folder) => Ok(Plan::Act(AfterAction::Move(folder))),
             Err(fault) if fault.passes() || fault == ServerError::Stopped => Err(fault),
             Err(fault) => {
-                let mut error = fault.into_error(&self.mailbox);
+                let mut error = self.mailbox.error(fault);
                 error.hint =
                     Some("its mails stay where they are until it can be made; their reports are stored".into());
                 self.failures.push(error);
@@ -206,7 +206,7 @@ impl ImapRun {
         if opened.read_only && !folder.stuck {
             folder.stuck = true;
             let what = format!("folder {}: it is read-only, its mails stay as they are", folder.setting);
-            self.failures.push(ServerError::settled(what).into_error(&self.mailbox));
+            self.failures.push(self.mailbox.error(ServerError::settled(what)));
         }
         Ok(())
     }
@@ -257,20 +257,20 @@ impl ImapRun {
         let setting = folder.setting.clone();
         let origin = |uid| format!("{} > {setting} > uid {uid}", self.mailbox.name);
         let (uid, fetched) = match got {
-            Got::Gone(entry) => {
+            BodyReply::Gone(entry) => {
                 folder.gone(entry.uid);
                 return Ok(true);
             }
-            Got::Mail(entry, bytes) => {
+            BodyReply::Mail(entry, bytes) => {
                 let arrival = entry.arrival.unwrap_or(self.options.now);
                 let message = Some(message(entry.uid));
                 (entry.uid, Fetched::Item(Item { origin: origin(entry.uid), name: None, bytes, arrival, message }))
             }
-            Got::TooLarge(entry, size) => {
+            BodyReply::TooLarge(entry, size) => {
                 let message = Some(message(entry.uid));
                 (entry.uid, Fetched::TooLarge { origin: origin(entry.uid), size, limit, message })
             }
-            Got::Withheld(entry, reason) => {
+            BodyReply::Withheld(entry, reason) => {
                 let reason = self.mailbox.secrets.clean(&reason);
                 let message = message(entry.uid);
                 folder.withhold(entry.uid);
@@ -315,8 +315,12 @@ impl ImapRun {
                 Fate::Done => self.done_act.clone(),
                 Fate::Unreadable => self.unreadable_act.clone(),
             };
-            let uids: Vec<u32> =
-                self.folders[index].untold.iter().filter(|(_, each)| *each == fate).map(|(uid, _)| *uid).collect();
+            let uids: Vec<u32> = self.folders[index]
+                .unacknowledged
+                .iter()
+                .filter(|(_, each)| *each == fate)
+                .map(|(uid, _)| *uid)
+                .collect();
             match plan {
                 _ if uids.is_empty() => {}
                 Plan::Leave => self.note_told(index, &uids),
@@ -358,9 +362,9 @@ impl ImapRun {
         let (mailbox, name) = (&self.mailbox.name, &folder.name);
         let uid_validity = folder.validity.unwrap_or_default();
         let message = |&uid: &u32| Message::Imap { mailbox: mailbox.clone(), folder: name.clone(), uid_validity, uid };
-        self.told.extend(uids.iter().map(message));
-        let told: std::collections::BTreeSet<u32> = uids.iter().copied().collect();
-        folder.untold.retain(|(uid, _)| !told.contains(uid));
+        self.acknowledged.extend(uids.iter().map(message));
+        let acknowledged: std::collections::BTreeSet<u32> = uids.iter().copied().collect();
+        folder.unacknowledged.retain(|(uid, _)| !acknowledged.contains(uid));
     }
 
     fn note_once(&mut self, note: String) {
@@ -382,11 +386,11 @@ impl ImapRun {
     pub(in crate::fetch) async fn end(mut self) -> Finished {
         self.take_orders();
         let stop = self.options.stop.clone();
-        let told = tokio::select! {
-            told = self.tell_all() => told,
+        let acknowledged = tokio::select! {
+            acknowledged = self.tell_all() => acknowledged,
             () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
         };
-        if let Err(fault) = told
+        if let Err(fault) = acknowledged
             && fault != ServerError::Stopped
         {
             self.fail(fault);
@@ -395,12 +399,12 @@ impl ImapRun {
             link.logout().await;
         }
         let cursors = self.folders.iter().filter_map(|folder| Some((folder.name.clone(), folder.cursor()?))).collect();
-        Finished { told: self.told, cursors, uidls: None, notes: self.notes, failures: self.failures }
+        Finished { acknowledged: self.acknowledged, cursors, uidls: None, notes: self.notes, failures: self.failures }
     }
 
     async fn tell_all(&mut self) -> Result<(), ServerError> {
         for index in 0..self.folders.len() {
-            while !self.folders[index].untold.is_empty() && self.folders[index].validity.is_some() {
+            while !self.folders[index].unacknowledged.is_empty() && self.folders[index].validity.is_some() {
                 let work = async {
                     // If nothing has to be changed on the server, no connection is needed.
                     if self.mode() == OpenMode::Write {
@@ -439,7 +443,7 @@ impl ImapRun {
     }
 
     fn error(&self, fault: ServerError) -> MailboxError {
-        fault.into_error(&self.mailbox)
+        self.mailbox.error(fault)
     }
 }
 

@@ -31,7 +31,7 @@ pub(in crate::fetch) async fn look(
         match looked.await {
             Ok(folder) => survey.folders.push(folder),
             Err(fault @ (ServerError::Settled { .. } | ServerError::Refused { .. })) => {
-                survey.failures.push(fault.into_error(mailbox));
+                survey.failures.push(mailbox.error(fault));
             }
             Err(fault) => return Err(fault),
         }
@@ -53,7 +53,7 @@ async fn look_into(
 ) -> Result<FolderSurvey, ServerError> {
     let opened = link.select(&folder.name, OpenMode::Read).await?.clone();
     let renewed = folder.opened(&opened);
-    let pending = u32::try_from(folder.untold.len()).unwrap_or(u32::MAX);
+    let pending = u32::try_from(folder.unacknowledged.len()).unwrap_or(u32::MAX);
     let setting = folder.setting.clone();
     let mut seen =
         FolderSurvey { setting, name: shown, mails: opened.exists, pending, renewed, ..FolderSurvey::default() };

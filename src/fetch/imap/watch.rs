@@ -55,7 +55,7 @@ impl IdleWatch {
                     }
                 });
                 if fault != ServerError::Stopped {
-                    let _ = wakes.send(Wake::Given(fault.into_error(&mailbox)));
+                    let _ = wakes.send(Wake::Given(mailbox.error(fault)));
                 }
                 runtime.shutdown_background();
             });
@@ -117,7 +117,7 @@ async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> ServerError {
         if begin.elapsed() > LONGEST_PAUSE {
             pause = SHORTEST_PAUSE;
         }
-        if wakes.send(Wake::Trouble(fault.into_error(mailbox))).is_err() {
+        if wakes.send(Wake::Trouble(mailbox.error(fault))).is_err() {
             return ServerError::Stopped;
         }
         time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;

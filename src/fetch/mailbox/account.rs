@@ -2,7 +2,8 @@
 //!
 //! Plain values; secrets are sources or `secrecy` values, which print nothing.
 
-use super::{redact::Redaction, secret::Secret};
+use super::{error::ServerError, redact::Redaction, secret::Secret};
+use crate::fetch::item::MailboxError;
 use std::{path::PathBuf, time::Duration};
 
 /// A mailbox to poll.
@@ -34,6 +35,15 @@ pub struct Mailbox {
     pub patience: Patience,
     /// The secrets sent to its server, which must not be shown if it repeats them. Shared by clones.
     pub secrets: Redaction,
+}
+
+impl Mailbox {
+    /// The error for the caller, without secrets.
+    pub(crate) fn error(&self, fault: ServerError) -> MailboxError {
+        let (reason, hint) = fault.reason_and_hint();
+        let clean = |text: String| self.secrets.clean(&text);
+        MailboxError { mailbox: self.name.clone(), reason: clean(reason), hint: hint.map(clean) }
+    }
 }
 
 /// A server's protocol.

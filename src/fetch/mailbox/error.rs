@@ -2,8 +2,6 @@
 //!
 //! A server may repeat in its answers what it was sent: a [`MailboxError`] is created where that is removed.
 
-use super::account::Mailbox;
-use crate::fetch::item::MailboxError;
 use std::{fmt, io, time::Duration};
 
 /// Why an operation failed, and therefore what to do.
@@ -52,15 +50,8 @@ impl ServerError {
         matches!(self, Self::Lost { .. } | Self::Oversized { .. } | Self::Throttled { .. })
     }
 
-    /// Converts it for the caller, without secrets.
-    pub(crate) fn into_error(self, mailbox: &Mailbox) -> MailboxError {
-        let (reason, hint) = self.told();
-        let clean = |text: String| mailbox.secrets.clean(&text);
-        MailboxError { mailbox: mailbox.name.clone(), reason: clean(reason), hint: hint.map(clean) }
-    }
-
     /// What happened, and what the user could do. May quote the server.
-    pub(crate) fn told(self) -> (String, Option<String>) {
+    pub(crate) fn reason_and_hint(self) -> (String, Option<String>) {
         match self {
             Self::Settled { what, hint } => (what, hint),
             Self::Lost { what } => (what, None),

@@ -85,7 +85,7 @@ impl Auth {
             }
         };
         read().map_err(|fault| {
-            let (what, hint) = fault.told();
+            let (what, hint) = fault.reason_and_hint();
             secrets.clean(&hint.map_or(what.clone(), |hint| format!("{what}; {hint}")))
         })
     }
@@ -199,7 +199,7 @@ pub(crate) fn http_agent(ca_file: Option<&Path>, patience: Duration) -> Result<u
 /// # Errors
 /// Where `ca_file` cannot be read or holds no certificate.
 pub(crate) fn http_config(ca_file: Option<&Path>, patience: Duration) -> Result<ConfigBuilder<AgentScope>, String> {
-    let roots = Roots::load(ca_file).map_err(|fault| fault.told().0)?;
+    let roots = Roots::load(ca_file).map_err(|fault| fault.reason_and_hint().0)?;
     Ok(configured(&roots, patience, false))
 }
 
@@ -246,9 +246,9 @@ mod tests {
 
     #[test]
     fn no_lifetime_an_endpoint_tells_lies_beyond_the_clock() {
-        for (told, used) in [(0, 0), (60, 0), (3600, 3480), (u64::MAX, 86_400)] {
-            assert_eq!(kept(Duration::from_secs(told)), Duration::from_secs(used));
-            assert!(Instant::now().checked_add(kept(Duration::from_secs(told))).is_some());
+        for (reason_and_hint, used) in [(0, 0), (60, 0), (3600, 3480), (u64::MAX, 86_400)] {
+            assert_eq!(kept(Duration::from_secs(reason_and_hint)), Duration::from_secs(used));
+            assert!(Instant::now().checked_add(kept(Duration::from_secs(reason_and_hint))).is_some());
         }
     }
 }

@@ -29,12 +29,12 @@ impl Retry {
         let patience: &Patience = &mailbox.patience;
         self.barren += 1;
         if self.barren >= patience.tries {
-            let (what, hint) = fault.told();
+            let (what, hint) = fault.reason_and_hint();
             return Err(ServerError::Settled { what: format!("{what} (tried {} times)", self.barren), hint });
         }
         let wait = match &fault {
             ServerError::Throttled { wait, .. } if *wait > patience.longest_pause => {
-                let (what, hint) = fault.told();
+                let (what, hint) = fault.reason_and_hint();
                 return Err(ServerError::Settled { what, hint });
             }
             ServerError::Throttled { wait, .. } => *wait,
@@ -42,7 +42,7 @@ impl Retry {
         };
         // Jitter of up to a quarter: many clients of one server must not reconnect at the same time.
         let jitter = wait.mul_f64(rand::random_range(0.0..0.25));
-        let why = fault.into_error(mailbox).reason;
+        let why = mailbox.error(fault).reason;
         tracing::debug!(mailbox = mailbox.name, why, wait = ?(wait + jitter), "connecting again");
         tokio::select! {
             () = tokio::time::sleep(wait + jitter) => Ok(()),

@@ -40,7 +40,7 @@ pub(crate) enum Order {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Finished {
     /// Messages that the server was told about, or need not be: no longer pending.
-    pub told: Vec<Message>,
+    pub acknowledged: Vec<Message>,
     /// How far each folder was read, by the server's name. A changed `UIDVALIDITY` invalidates everything known about
     /// the folder.
     pub cursors: Vec<(String, Cursor)>,

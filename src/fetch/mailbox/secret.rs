@@ -71,7 +71,7 @@ impl Secret {
     /// # Errors
     /// If it cannot be read; the text names the source and no part of the secret.
     pub fn reveal(&self) -> Result<SecretString, String> {
-        self.read().map_err(|fault| fault.told().0)
+        self.read().map_err(|fault| fault.reason_and_hint().0)
     }
 
     fn unreadable(&self, why: &dyn fmt::Display) -> ServerError {

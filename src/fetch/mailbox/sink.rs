@@ -15,15 +15,15 @@ const KIBIBYTES: u32 = 8 << 10;
 /// The poller's end.
 #[derive(Debug)]
 pub(crate) struct MailQueue {
-    mails: mpsc::Sender<Vec<Parcel>>,
+    mails: mpsc::Sender<Vec<QueuedMail>>,
     room: Arc<Semaphore>,
     /// Mails not sent yet.
-    bundle: Vec<Parcel>,
+    bundle: Vec<QueuedMail>,
 }
 
 /// A mail and the space it takes.
 #[derive(Debug)]
-struct Parcel {
+struct QueuedMail {
     content: Result<Fetched, FetchError>,
     _room: OwnedSemaphorePermit,
 }
@@ -31,8 +31,8 @@ struct Parcel {
 /// The caller's end: a blocking iterator.
 #[derive(Debug)]
 pub struct Mails {
-    bundles: mpsc::Receiver<Vec<Parcel>>,
-    current: std::vec::IntoIter<Parcel>,
+    bundles: mpsc::Receiver<Vec<QueuedMail>>,
+    current: std::vec::IntoIter<QueuedMail>,
 }
 
 /// Both ends.
@@ -57,7 +57,7 @@ impl MailQueue {
                 () = self.mails.closed() => return Err(ServerError::Stopped),
             }
         };
-        self.bundle.push(Parcel { content: Ok(fetched), _room: room });
+        self.bundle.push(QueuedMail { content: Ok(fetched), _room: room });
         if self.bundle.len() < BUNDLE { Ok(()) } else { self.flush().await }
     }
 

@@ -11,10 +11,10 @@ use tokio::sync::Notify;
 
 /// A stop request, shared by its clones.
 #[derive(Debug, Clone, Default)]
-pub struct StopFlag(Arc<Wish>);
+pub struct StopFlag(Arc<StopState>);
 
 #[derive(Debug, Default)]
-struct Wish {
+struct StopState {
     set: AtomicBool,
     wake: Notify,
 }

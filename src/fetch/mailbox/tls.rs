@@ -70,7 +70,7 @@ pub(crate) fn trusted(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Serve
 /// # Errors
 /// If `ca_file` cannot be read or holds no certificate.
 pub(crate) fn trust(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-    trusted(ca_file).map_err(|fault| fault.told().0)
+    trusted(ca_file).map_err(|fault| fault.reason_and_hint().0)
 }
 
 /// Performs the handshake, and verifies that the certificate names the host.

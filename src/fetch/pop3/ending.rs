@@ -47,8 +47,8 @@ impl Pop3Run {
         }
         // The time of reading is recorded; the progress is in the IDs.
         let cursors = vec![(FOLDER.to_owned(), Cursor::default())];
-        let Self { told, present: uidls, notes, failures, .. } = self;
-        Finished { told, cursors, uidls, notes, failures }
+        let Self { acknowledged, present: uidls, notes, failures, .. } = self;
+        Finished { acknowledged, cursors, uidls, notes, failures }
     }
 
     /// Returns false if another session has to continue.

@@ -86,7 +86,7 @@ pub(in crate::fetch) struct Pop3Run {
     pub(super) quota: u32,
     /// How many messages to request per session: more have broken one.
     pub(super) reach: usize,
-    pub(super) told: Vec<Message>,
+    pub(super) acknowledged: Vec<Message>,
     pub(super) present: Option<Vec<String>>,
     pub(super) notes: Vec<String>,
     pub(super) failures: Vec<MailboxError>,
@@ -99,7 +99,7 @@ impl Pop3Run {
         options: PollOptions,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Self, MailboxError> {
-        let trust = tls::trusted(mailbox.ca_file.as_deref()).map_err(|fault| fault.into_error(&mailbox))?;
+        let trust = tls::trusted(mailbox.ca_file.as_deref()).map_err(|fault| mailbox.error(fault))?;
         let quota = options.limit.unwrap_or(u32::MAX);
         Ok(Self {
             mailbox,
@@ -119,7 +119,7 @@ impl Pop3Run {
             retry: Retry::default(),
             quota,
             reach: usize::MAX,
-            told: Vec::new(),
+            acknowledged: Vec::new(),
             present: None,
             notes: Vec::new(),
             failures: Vec::new(),
@@ -137,7 +137,7 @@ impl Pop3Run {
             for known in pending {
                 known.pending = false;
                 let uidl = Some((known.uidl.clone(), known.octets));
-                self.told.push(Message::Pop3 { mailbox: self.mailbox.name.clone(), content: None, uidl });
+                self.acknowledged.push(Message::Pop3 { mailbox: self.mailbox.name.clone(), content: None, uidl });
             }
         }
         loop {
@@ -383,7 +383,7 @@ impl Pop3Run {
                 }
             }
             if !self.deletes() {
-                self.told.push(message);
+                self.acknowledged.push(message);
             }
         }
     }
@@ -402,6 +402,6 @@ impl Pop3Run {
     }
 
     pub(super) fn error(&self, fault: ServerError) -> MailboxError {
-        fault.into_error(&self.mailbox)
+        self.mailbox.error(fault)
     }
 }

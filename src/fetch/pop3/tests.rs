@@ -173,7 +173,7 @@ fn options() -> PollOptions {
 
 /// The result of a run.
 #[derive(Debug, Default)]
-struct Brought {
+struct Pop3RunResult {
     texts: Vec<String>,
     messages: Vec<Message>,
     others: Vec<Fetched>,
@@ -181,10 +181,10 @@ struct Brought {
 }
 
 /// Runs, and acknowledges every mail; one with `lunch` in it is not a report.
-fn run_with(mailbox: Mailbox, known: Vec<KnownUidl>, options: PollOptions) -> Result<Brought, FetchError> {
+fn run_with(mailbox: Mailbox, known: Vec<KnownUidl>, options: PollOptions) -> Result<Pop3RunResult, FetchError> {
     let mut poller = Poller::start(mailbox, MailboxProgress { uidls: known, ..MailboxProgress::default() }, options)?;
     let acknowledger = poller.acknowledger();
-    let mut brought = Brought::default();
+    let mut brought = Pop3RunResult::default();
     for fetched in poller.mails().unwrap() {
         match fetched? {
             Fetched::Item(item) => {
@@ -201,12 +201,12 @@ fn run_with(mailbox: Mailbox, known: Vec<KnownUidl>, options: PollOptions) -> Re
     Ok(brought)
 }
 
-fn run(server: &Server, after: After) -> Brought {
+fn run(server: &Server, after: After) -> Pop3RunResult {
     run_with(mailbox(server, after), vec![], options()).unwrap()
 }
 
 /// What the ledger would know after a run that changes nothing on the server.
-fn known(brought: &Brought) -> Vec<KnownUidl> {
+fn known(brought: &Pop3RunResult) -> Vec<KnownUidl> {
     let uidl = |message: &Message| match message {
         Message::Pop3 { uidl: Some((uidl, octets)), .. } => {
             Some(KnownUidl { uidl: uidl.clone(), octets: *octets, pending: false })
@@ -221,7 +221,7 @@ fn what_is_known_is_not_read_again_and_nothing_is_deleted_unasked() {
     let server = Server::five(plain);
     let first = run(&server, After::Keep);
     assert_eq!(first.texts, ["one\r\n", "two\r\n.\r\n..\r\n", "three\r\n", "four\r\n", "five\r\n"]);
-    assert_eq!((first.finished.told.len(), first.finished.failures.len()), (5, 0));
+    assert_eq!((first.finished.acknowledged.len(), first.finished.failures.len()), (5, 0));
     assert_eq!(first.finished.uidls, Some(server.ids()));
     server.maildrop.lock().unwrap().mails.push(("f".to_owned(), b"six\r\n".to_vec()));
     let second = run_with(mailbox(&server, After::Keep), known(&first), options()).unwrap();
@@ -410,7 +410,7 @@ fn received(answer: &[u8], size: usize) -> Result<Body, String> {
         };
         let read = async {
             let mut stream = LineStream::new(Box::new(near), Patience::default());
-            stream.message("reading", 1 << 20).await.map_err(|fault| fault.told().0)
+            stream.message("reading", 1 << 20).await.map_err(|fault| fault.reason_and_hint().0)
         };
         tokio::join!(write, read).1
     };

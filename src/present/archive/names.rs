@@ -8,7 +8,7 @@ const LONGEST: usize = 80;
 
 /// The file name of a domain's page, without extension.
 pub(crate) fn domain(domain: &Foreign) -> String {
-    of(domain.as_written())
+    safe_name(domain.as_written())
 }
 
 /// The file name of a page for an address or network, without extension: `192.0.2.7`, `192.0.2.0-24`, `2001-db8--25`.
@@ -22,7 +22,7 @@ pub(crate) fn sender(address: Option<IpAddr>, prefix: u8) -> String {
 
 /// Keeps lower-case letters, digits, dots and hyphens; if anything else was replaced, or the name is too long, appends
 /// a hash.
-fn of(text: &str) -> String {
+fn safe_name(text: &str) -> String {
     let plain = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || matches!(char, '.' | '-');
     let mut name: String = text.chars().take(LONGEST).map(|char| if plain(char) { char } else { '-' }).collect();
     let odd = !text.chars().all(plain)

@@ -5,7 +5,7 @@ use minijinja::{AutoEscape, Environment, Value, context};
 
 /// The fields of an event used by these formats. All texts are clean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ToldEvent {
+pub struct EventText {
     /// `critical`, `warning`, `info`, or `resolved`.
     pub level: String,
     /// Its ID.
@@ -23,7 +23,7 @@ pub struct ToldEvent {
 }
 
 /// `2 DMARC alerts: 1 critical`, for subjects and titles.
-pub fn alert_title(events: &[ToldEvent]) -> String {
+pub fn alert_title(events: &[EventText]) -> String {
     let (resolved, new): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.level == "resolved");
     let mut domains: Vec<&str> = events.iter().filter_map(|event| event.policy_domain.as_deref()).collect();
     domains.sort_unstable();
@@ -47,8 +47,8 @@ pub fn alert_title(events: &[ToldEvent]) -> String {
 }
 
 /// Plain text: one paragraph per event.
-pub fn alert_plain(events: &[ToldEvent]) -> String {
-    let paragraph = |event: &ToldEvent| {
+pub fn alert_plain(events: &[EventText]) -> String {
+    let paragraph = |event: &EventText| {
         let domain = event.policy_domain.as_deref().map(|domain| format!(" {domain}")).unwrap_or_default();
         let action = if event.level == "resolved" { String::new() } else { format!("\n  {}", event.action) };
         format!("{}{domain}: {}{action}\n  {} {}\n", event.level.to_uppercase(), event.text, event.kind, event.id)
@@ -68,7 +68,7 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8
 ///
 /// # Panics
 /// Never: the template is part of the program, and tested.
-pub fn alert_html(events: &[ToldEvent]) -> String {
+pub fn alert_html(events: &[EventText]) -> String {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment
@@ -79,7 +79,7 @@ pub fn alert_html(events: &[ToldEvent]) -> String {
         .expect("the template is tested")
 }
 
-fn value(event: &ToldEvent) -> Value {
+fn value(event: &EventText) -> Value {
     let event = event.clone();
     context! {
         level => event.level, id => event.id, kind => event.kind, policy_domain => event.policy_domain,
@@ -88,7 +88,7 @@ fn value(event: &ToldEvent) -> Value {
 }
 
 /// Text for Slack and compatible services, where `&`, `<` and `>` would be markup.
-pub fn alert_slack(events: &[ToldEvent]) -> String {
+pub fn alert_slack(events: &[EventText]) -> String {
     let text = format!("{}\n{}", alert_title(events), alert_plain(events));
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     // Text that would become a mention, a link or bold.
@@ -116,16 +116,16 @@ pub fn alert_template_fault(template: &str) -> Option<String> {
 ///
 /// # Errors
 /// If the template cannot be filled in.
-pub fn alert_templated(template: &str, content_type: &str, events: &[ToldEvent]) -> Result<String, String> {
+pub fn alert_templated(template: &str, content_type: &str, events: &[EventText]) -> Result<String, String> {
     let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     let is_json = kind.ends_with("json");
     let escaped = |text: &str| {
         let quoted = serde_json::Value::from(text).to_string();
         if is_json { quoted[1..quoted.len() - 1].to_owned() } else { text.to_owned() }
     };
-    let events: Vec<ToldEvent> = events
+    let events: Vec<EventText> = events
         .iter()
-        .map(|event| ToldEvent {
+        .map(|event| EventText {
             level: escaped(&event.level),
             id: escaped(&event.id),
             kind: escaped(&event.kind),
@@ -155,8 +155,8 @@ mod tests {
 
     const HOSTILE: &str = "a\"},{\"x\":1 <script>&*_`~ {{ 7*7 }} \\";
 
-    fn events() -> Vec<ToldEvent> {
-        let event = ToldEvent {
+    fn events() -> Vec<EventText> {
+        let event = EventText {
             level: "critical".into(),
             id: "0123456789ab".into(),
             kind: "key_broken".into(),
@@ -165,7 +165,7 @@ mod tests {
             text: HOSTILE.into(),
             action: HOSTILE.into(),
         };
-        vec![event.clone(), ToldEvent { level: "resolved".into(), policy_domain: None, ..event }]
+        vec![event.clone(), EventText { level: "resolved".into(), policy_domain: None, ..event }]
     }
 
     #[test]

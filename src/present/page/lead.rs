@@ -1,6 +1,6 @@
 //! What happened, in two or three sentences: first spoofing, then the user's own mail, then what to do first.
 
-use super::shared::unfolded;
+use super::shared::{names, unfolded};
 use super::tls;
 use crate::analyze::{DomainSummary, Sender, Summary};
 use crate::present::wording::clean::Clean;
@@ -56,17 +56,6 @@ fn spoofing(summary: &Summary) -> String {
         (_, 1) => format!("Receivers did not block 1 message that probably spoofs {names}."),
         _ => format!("Receivers did not block {} that probably spoof {names}.", words::messages(open)),
     }
-}
-
-/// `a`, `a and b`, `a, b and 3 more domains`.
-pub(super) fn names(mut names: Vec<String>, what: &str) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    if more > 1 {
-        names.truncate(NAMED);
-        return format!("{} and {} more {what}", names.join(", "), count(more as u64));
-    }
-    let last = names.pop().unwrap_or_default();
-    if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
 }
 
 fn own_mail(summary: &Summary) -> String {

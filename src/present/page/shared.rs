@@ -57,3 +57,14 @@ impl News {
         Self { mark, head, text }
     }
 }
+
+/// `a`, `a and b`, `a, b and 3 more domains`.
+pub(super) fn names(mut names: Vec<String>, what: &str) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    if more > 1 {
+        names.truncate(NAMED);
+        return format!("{} and {} more {what}", names.join(", "), count(more as u64));
+    }
+    let last = names.pop().unwrap_or_default();
+    if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
+}

@@ -38,7 +38,7 @@ fn usual(summary: &Summary, of: impl Fn(&Comparison) -> u64) -> Option<String> {
 }
 
 /// Describes a series: `W46 31, W47 4,268`.
-fn told(trend: &[Point], figure: impl Fn(&Point) -> String) -> String {
+fn series(trend: &[Point], figure: impl Fn(&Point) -> String) -> String {
     trend.iter().map(|point| format!("{} {}", label(point), figure(point))).collect::<Vec<_>>().join(", ")
 }
 
@@ -54,7 +54,7 @@ fn pass_rate(summary: &Summary) -> Tile {
     let rate = summary.totals.sums.pass_rate();
     let shares: Vec<Option<f64>> =
         summary.trend.iter().map(|point| Rate::of(point.dmarc_pass, point.messages).map(Rate::share)).collect();
-    let described = told(&summary.trend, |point| percent(Rate::of(point.dmarc_pass, point.messages)));
+    let described = series(&summary.trend, |point| percent(Rate::of(point.dmarc_pass, point.messages)));
     let usual = summary.comparison.as_ref().map(|comparison| comparison.pass_rate_usual);
     let chart = share_sparkline(&shares, usual, false, format!("Pass rate by period: {described}."));
     let (mark, state, note) = match (&summary.comparison, rate) {
@@ -103,7 +103,7 @@ fn spoofed(summary: &Summary) -> Tile {
 
 /// A value for each period, if any period has one.
 fn history(summary: &Summary, figure: &dyn Fn(&Point) -> u64, class: &'static str, what: &str) -> Option<Sparkline> {
-    let described = told(&summary.trend, |point| count(figure(point)));
+    let described = series(&summary.trend, |point| count(figure(point)));
     let counts: Vec<u64> = summary.trend.iter().map(figure).collect();
     count_sparkline(&counts, class, format!("{what} by period: {described}."))
 }

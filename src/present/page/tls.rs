@@ -2,7 +2,7 @@
 //!
 //! Sessions of one cause are added up over domains, but never over policy types.
 
-use super::shared::{Mark, News};
+use super::shared::{Mark, News, names};
 use crate::analyze::{ExplainedBy, Foreign, Rate, Summary, TlsAdvice, TlsCause, TlsSummary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
@@ -341,7 +341,7 @@ pub(super) fn lead(summary: &Summary) -> Option<String> {
             count(worst.failed_sessions),
             first_title(worst)
         ),
-        several => format!("TLS fails for {}.", super::lead::names(several.to_vec(), "domains")),
+        several => format!("TLS fails for {}.", names(several.to_vec(), "domains")),
     })
 }
 

@@ -28,7 +28,7 @@ impl Metric {
     }
 
     /// A metric of one sample without labels.
-    pub fn of(name: &'static str, help: &'static str, value: f64) -> Self {
+    pub fn single(name: &'static str, help: &'static str, value: f64) -> Self {
         Self::new(name, help).with(Vec::new(), value)
     }
 }

@@ -3,7 +3,6 @@
 //! Folders and files of the store are created here, independent of the umask. Each gets the permissions of the folder
 //! it is created in. Exports are not created here and follow the umask.
 
-use super::files::sync_folder;
 use super::layout::{FileKind, Layout};
 use crate::store::error::StoreError;
 use serde::{Deserialize, Serialize};
@@ -100,6 +99,11 @@ pub(crate) fn create_root(root: &Path) -> Result<(), StoreError> {
     parent.map_or(Ok(()), create_parents).map_err(StoreError::io(root, "making the folder"))?;
     make_folder(root, PRIVATE.folder).map_err(StoreError::io(root, "making the folder"))?;
     parent.map_or(Ok(()), sync_folder)
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::io(folder, "syncing the folder"))
 }
 
 fn create_parents(folder: &Path) -> io::Result<()> {

@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 
 /// Size and hash of a file, to tell whether its bytes are the ones that were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seal {
+pub(crate) struct FileSeal {
     pub(crate) bytes: u64,
     /// BLAKE3.
     pub(crate) hash: [u8; 32],
 }
 
-impl Seal {
+impl FileSeal {
     /// The seal of an existing file.
     pub(crate) fn of(path: &Path) -> Result<Self, StoreError> {
         let mut hasher = blake3::Hasher::new();
@@ -49,7 +49,10 @@ impl Write for Sealed {
 
 /// Writes a file and makes its bytes durable. An existing file with this name is removed first, never written into: it
 /// may be a hard link to another.
-pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut Sealed) -> io::Result<()>) -> Result<Seal, StoreError> {
+pub(crate) fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut Sealed) -> io::Result<()>,
+) -> Result<FileSeal, StoreError> {
     remove_file(path, "replacing the file")?;
     let run = || {
         let file = access::create_file(path)?;
@@ -58,7 +61,7 @@ pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut Sealed) -> io::Res
         sealed.flush()?;
         access::finish_file(path, sealed.out.get_ref())?;
         sealed.out.get_ref().sync_all()?;
-        Ok(Seal { bytes: sealed.hasher.count(), hash: *sealed.hasher.finalize().as_bytes() })
+        Ok(FileSeal { bytes: sealed.hasher.count(), hash: *sealed.hasher.finalize().as_bytes() })
     };
     run().map_err(StoreError::io(path, "writing the file"))
 }
@@ -96,13 +99,8 @@ pub(crate) fn exchange(one: &Path, other: &Path) -> Result<bool, StoreError> {
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(false),
         Err(error) => return Err(StoreError::io(other, "exchanging the folder")(error.into())),
     }
-    [one, other].into_iter().filter_map(Path::parent).try_for_each(sync_folder)?;
+    [one, other].into_iter().filter_map(Path::parent).try_for_each(access::sync_folder)?;
     Ok(true)
-}
-
-/// Make the names in a folder durable.
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::io(folder, "syncing the folder"))
 }
 
 /// The names in a folder, sorted; none if it does not exist.

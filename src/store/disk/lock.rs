@@ -33,7 +33,7 @@ pub(crate) struct Owner {
 
 /// Whether a writer that did not sign off still runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum WriterState {
     /// It runs.
     Alive,
     /// It does not run.
@@ -70,19 +70,19 @@ impl Owner {
     }
 
     /// Whether this writer still runs.
-    pub(crate) fn life(&self, here: &Self) -> Life {
+    pub(crate) fn life(&self, here: &Self) -> WriterState {
         if self.boot != here.boot {
             let restarted = !self.machine.is_empty() && self.machine == here.machine;
-            return if restarted { Life::Dead } else { Life::Foreign };
+            return if restarted { WriterState::Dead } else { WriterState::Foreign };
         }
         if self.namespace != here.namespace {
-            return Life::Elsewhere;
+            return WriterState::Elsewhere;
         }
         // An earlier writer of this process; without process information from the kernel, the lock decides.
         if self.pid == here.pid || self.started.is_empty() {
-            return Life::Dead;
+            return WriterState::Dead;
         }
-        if started(self.pid).as_ref() == Some(&self.started) { Life::Alive } else { Life::Dead }
+        if started(self.pid).as_ref() == Some(&self.started) { WriterState::Alive } else { WriterState::Dead }
     }
 }
 
@@ -205,15 +205,23 @@ mod tests {
         let parent = std::os::unix::process::parent_id();
         let alive = Owner { pid: parent, started: started(parent).unwrap_or_default(), ..owner() };
         if !alive.started.is_empty() {
-            assert_eq!(alive.life(&here), Life::Alive);
-            assert_eq!(Owner { started: "1".into(), ..alive.clone() }.life(&here), Life::Dead, "the id was used again");
+            assert_eq!(alive.life(&here), WriterState::Alive);
+            assert_eq!(
+                Owner { started: "1".into(), ..alive.clone() }.life(&here),
+                WriterState::Dead,
+                "the id was used again"
+            );
         }
-        assert_eq!(Owner { boot: "other".into(), ..alive.clone() }.life(&here), Life::Dead, "this host was restarted");
+        assert_eq!(
+            Owner { boot: "other".into(), ..alive.clone() }.life(&here),
+            WriterState::Dead,
+            "this host was restarted"
+        );
         for machine in ["", "other"] {
             let other = Owner { boot: "other".into(), machine: machine.into(), ..alive.clone() };
-            assert_eq!(other.life(&here), Life::Foreign, "{machine:?}");
+            assert_eq!(other.life(&here), WriterState::Foreign, "{machine:?}");
         }
-        assert_eq!(Owner { namespace: "pid:[2]".into(), ..alive }.life(&here), Life::Elsewhere);
+        assert_eq!(Owner { namespace: "pid:[2]".into(), ..alive }.life(&here), WriterState::Elsewhere);
         assert_eq!(Owner::parse(&here.text()), Some(here));
     }
 

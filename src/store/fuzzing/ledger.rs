@@ -68,12 +68,12 @@ struct Table {
 }
 
 /// A store whose ledger is in memory and takes any value anywhere.
-struct Loose {
+struct LooseLedger {
     store: Store,
     groups: Vec<Vec<Table>>,
 }
 
-impl Loose {
+impl LooseLedger {
     fn new() -> Self {
         let strict = in_memory();
         strict.make_tables().expect("the ledger's tables");
@@ -182,7 +182,7 @@ impl Bytes<'_> {
 
 /// As rows of one table, or of those read together: reading gives a value for each row, or a typed error.
 pub fn ledger(bytes: &[u8]) {
-    thread_local!(static LOOSE: Loose = Loose::new());
+    thread_local!(static LOOSE: LooseLedger = LooseLedger::new());
     LOOSE.with(|loose| {
         let mut bytes = Bytes(bytes);
         let group = &loose.groups[usize::from(bytes.byte()) % loose.groups.len()];

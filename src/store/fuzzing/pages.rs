@@ -30,14 +30,14 @@ use std::sync::Mutex;
 
 /// Valid files, which the bytes change.
 #[derive(Debug)]
-pub struct Sound {
+pub struct ValidFiles {
     /// One row per record: as this program writes it, then as others do.
     records: Vec<Vec<u8>>,
     /// One row per report.
     reports: Vec<Vec<u8>>,
 }
 
-impl Sound {
+impl ValidFiles {
     /// The files of these reports.
     pub fn new(accepted: &[Accepted]) -> Self {
         let own = encode::encode(&encode::judged(accepted, &encode::keys(accepted), |_| Timestamp::UNIX_EPOCH))
@@ -183,7 +183,7 @@ fn changed(sound: &[u8], mut changes: &[u8]) -> Vec<u8> {
 
 /// As changes of a valid file, chosen by the first byte: either all declared rows are read and all readers agree, or
 /// there is a typed error.
-pub fn pages(sound: &Sound, bytes: &[u8]) {
+pub fn pages(sound: &ValidFiles, bytes: &[u8]) {
     let Some((which, changes)) = bytes.split_first() else { return };
     let which = usize::from(*which) % (sound.records.len() + sound.reports.len());
     let read = match sound.records.get(which) {
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn a_column_that_is_shorter_than_its_row_group_is_told_by_all_who_read_it() {
         let made = [accepted(0, 2), accepted(1, 2)];
-        let sound = Sound::new(&made);
+        let sound = ValidFiles::new(&made);
         let mut columns = read_back(&sound.records[0]).unwrap();
         let whole = file(&columns, Version::V1, Encoding::Plain).unwrap();
         assert_eq!(records(&whole), Some(4));

@@ -5,10 +5,9 @@
 //! costs the same however much is stored.
 
 use super::upgrade;
-use crate::store::disk::access;
-use crate::store::disk::files::sync_folder;
+use crate::store::disk::access::{self, sync_folder};
 use crate::store::disk::layout::Layout;
-use crate::store::disk::lock::{Life, Lock, Owner};
+use crate::store::disk::lock::{Lock, Owner, WriterState};
 use crate::store::error::StoreError;
 use crate::store::tables::values::hex_digit;
 use jiff::Timestamp;
@@ -271,15 +270,15 @@ impl Ledger {
         if let Some(owner) = owner.as_deref().and_then(Owner::parse) {
             let silent = now.saturating_sub(seen) > i64::try_from(SILENT.as_millis()).unwrap_or(i64::MAX);
             let refused = match owner.life(&lock.owner) {
-                Life::Alive => true,
+                WriterState::Alive => true,
                 // The file `lock` says the same: nobody removed it because that host is gone.
-                Life::Foreign => lock.left.as_ref() == Some(&owner) && !silent,
+                WriterState::Foreign => lock.left.as_ref() == Some(&owner) && !silent,
                 // It is on this kernel: if it were alive, it would hold the lock. Without the file, it is refused from
                 // now on.
-                Life::Elsewhere | Life::Dead => false,
+                WriterState::Elsewhere | WriterState::Dead => false,
             };
             if refused {
-                let foreign = owner.life(&lock.owner) == Life::Foreign;
+                let foreign = owner.life(&lock.owner) == WriterState::Foreign;
                 let place = if foreign { " on another host; if it has ended, remove the file" } else { "" };
                 return Err(StoreError::Busy { path: lock.path().to_owned(), holder: format!("{owner}{place}") });
             }

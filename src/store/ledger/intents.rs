@@ -6,8 +6,8 @@
 //! (`remove`). The operations run right after their transaction; the next writer finishes what a kill leaves undone.
 
 use super::database::Ledger;
-use crate::store::disk::access::create_folder;
-use crate::store::disk::files::{self, remove_file, rename_new, sync_folder};
+use crate::store::disk::access::{create_folder, sync_folder};
+use crate::store::disk::files::{self, remove_file, rename_new};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use rusqlite::{Connection, params};
@@ -206,7 +206,7 @@ fn give_name(path: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     // Names of rejected items and conflicts are derived from their content: the same file already exists.
-    if files::Seal::of(&hidden)? == files::Seal::of(path)? {
+    if files::FileSeal::of(&hidden)? == files::FileSeal::of(path)? {
         return remove_file(&hidden, "removing the second copy of a file");
     }
     let found = format!("another file; both are kept, this one as {}", hidden.display());

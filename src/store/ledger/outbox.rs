@@ -108,7 +108,7 @@ pub struct AlertRun {
 
 /// An event not sent through a channel yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Untold {
+pub struct Undelivered {
     /// The id of the event.
     pub event: String,
     /// `new` or `resolved`.
@@ -140,15 +140,15 @@ pub(crate) fn has_tables(ledger: &Ledger) -> rusqlite::Result<bool> {
     ledger.connection.table_exists(None, "alert_state")
 }
 
-pub(crate) fn untold(ledger: &Ledger, way: &str) -> Result<Vec<Untold>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<Untold>> {
+pub(crate) fn undelivered(ledger: &Ledger, channel: &str) -> Result<Vec<Undelivered>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<Undelivered>> {
         if !has_tables(ledger)? {
             return Ok(Vec::new());
         }
         let sql = "SELECT event, state, body, attempts, next FROM outbox WHERE way = ?1 ORDER BY queued, event, state";
         let mut statement = ledger.connection.prepare(sql)?;
-        let found = statement.query_map([way], |row| {
-            Ok(Untold {
+        let found = statement.query_map([channel], |row| {
+            Ok(Undelivered {
                 event: row.get(0)?,
                 state: row.get(1)?,
                 body: row.get(2)?,

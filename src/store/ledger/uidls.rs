@@ -55,7 +55,7 @@ pub(crate) fn record(
 }
 
 /// The server was told about this message.
-pub(crate) fn told(transaction: &Transaction<'_>, mailbox: &str, uidl: &str) -> rusqlite::Result<()> {
+pub(crate) fn clear_pending(transaction: &Transaction<'_>, mailbox: &str, uidl: &str) -> rusqlite::Result<()> {
     let sql = "UPDATE uidls SET pending = 0 WHERE mailbox = ?1 AND uidl = ?2";
     transaction.prepare_cached(sql)?.execute([mailbox, uidl]).map(drop)
 }

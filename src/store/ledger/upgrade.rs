@@ -1,8 +1,8 @@
 //! Upgrades a data folder of an older version: its ledger, and leftovers of a killed run.
 
 use super::database::{ADDED, FIRST_WITH_STEPS, Ledger, VERSION};
-use crate::store::disk::access;
-use crate::store::disk::files::{self, Seal, remove_file, rename_new, sync_folder};
+use crate::store::disk::access::{self, sync_folder};
+use crate::store::disk::files::{self, FileSeal, remove_file, rename_new};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::pack::zip::PackReader;
@@ -92,7 +92,7 @@ fn finish_merges(layout: &Layout, ledger: &Ledger, version: i64) -> Result<(), S
         if !target.exists() {
             continue;
         }
-        let seal = Seal::of(&target)?;
+        let seal = FileSeal::of(&target)?;
         let record = || -> rusqlite::Result<()> {
             let transaction = ledger.connection.unchecked_transaction()?;
             let mut reports: i64 = 0;

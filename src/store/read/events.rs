@@ -3,7 +3,7 @@
 use super::store::Store;
 use crate::store::error::StoreError;
 use crate::store::ledger::events::{StoredEvent, events};
-use crate::store::ledger::outbox::{AlertMemory, MailboxRun, UnseenReport, Untold, has_tables, untold};
+use crate::store::ledger::outbox::{AlertMemory, MailboxRun, Undelivered, UnseenReport, has_tables, undelivered};
 use crate::store::tables::values::time;
 use rusqlite::OptionalExtension as _;
 
@@ -136,7 +136,7 @@ impl Store {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn untold(&self, way: &str) -> Result<Vec<Untold>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| untold(ledger, way))
+    pub fn undelivered(&self, channel: &str) -> Result<Vec<Undelivered>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| undelivered(ledger, channel))
     }
 }

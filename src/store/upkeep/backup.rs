@@ -4,8 +4,9 @@
 //! snapshot replaces the backup's older ledger last: an interrupted backup is still the earlier one.
 
 use super::verify::Problem;
+use crate::store::disk::access::sync_folder;
 use crate::store::disk::access::{self, create_folder};
-use crate::store::disk::files::{self, Seal, list, remove_file, sync_folder, write_file};
+use crate::store::disk::files::{self, FileSeal, list, remove_file, write_file};
 use crate::store::disk::layout::{FileKind, Layout};
 use crate::store::disk::lock::Lock;
 use crate::store::error::StoreError;
@@ -40,7 +41,7 @@ pub struct Backup {
 struct Wanted {
     path: String,
     /// Its size and hash; `None` if the ledger does not say.
-    seal: Option<Seal>,
+    seal: Option<FileSeal>,
 }
 
 /// Copies the whole store into a folder: a new or empty one, or an earlier backup of this store, which is updated.
@@ -117,10 +118,10 @@ fn copy(
 }
 
 /// Whether a file is copied already.
-fn is_there(copy: &Path, original: &Path, seal: Option<&Seal>) -> Result<bool, StoreError> {
+fn is_there(copy: &Path, original: &Path, seal: Option<&FileSeal>) -> Result<bool, StoreError> {
     let Ok(found) = std::fs::metadata(copy) else { return Ok(false) };
     match seal {
-        Some(seal) if found.len() == seal.bytes => Ok(Seal::of(copy)? == *seal),
+        Some(seal) if found.len() == seal.bytes => Ok(FileSeal::of(copy)? == *seal),
         Some(_) => Ok(false),
         // The names of rejected items are hashes of their bytes.
         None => Ok(std::fs::metadata(files::standing(original)).is_ok_and(|original| original.len() == found.len())),
@@ -181,7 +182,7 @@ fn wanted(snapshot: &Path) -> Result<Vec<Wanted>, StoreError> {
         )?;
         let rows = statement.query_map([], |row| {
             let (bytes, hash): (Option<i64>, Option<[u8; 32]>) = (row.get(1)?, row.get(2)?);
-            let seal = bytes.zip(hash).map(|(bytes, hash)| Seal { bytes: bytes.cast_unsigned(), hash });
+            let seal = bytes.zip(hash).map(|(bytes, hash)| FileSeal { bytes: bytes.cast_unsigned(), hash });
             Ok(Wanted { path: row.get(0)?, seal })
         })?;
         rows.collect()

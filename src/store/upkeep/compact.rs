@@ -5,13 +5,14 @@
 //! of intents.rs update the folder. Copied data are checked: a damaged file is reported and left alone.
 
 use super::verify::Problem;
-use crate::store::disk::files::{self, Seal, sync_folder};
+use crate::store::disk::access::sync_folder;
+use crate::store::disk::files::{self, FileSeal};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::intents;
 use crate::store::pack::zip::PackReader;
 use crate::store::tables::values::int;
-use crate::store::write::commit::Made;
+use crate::store::write::commit::LedgerFile;
 use crate::store::write::merge;
 use crate::store::write::replace::replace_files;
 use crate::store::write::writer::Writer;
@@ -60,7 +61,7 @@ pub(crate) enum MergeStage {
 }
 
 /// A file that is not full.
-struct Small {
+struct SmallFile {
     path: String,
     records: i64,
     reports: i64,
@@ -71,7 +72,7 @@ struct Small {
     inflated: i64,
 }
 
-impl Small {
+impl SmallFile {
     /// Its size, and the size that fills a merge.
     fn size(&self, kind: FileKind) -> (i64, i64) {
         match kind {
@@ -92,12 +93,12 @@ struct Merge {
     kind: FileKind,
     month: Month,
     /// Oldest first.
-    files: Vec<Small>,
+    files: Vec<SmallFile>,
 }
 
 impl Merge {
     /// As many of the files as fit, smallest first. Two always do; the rest then waits beside a full file.
-    fn of_smallest(kind: FileKind, month: Month, mut files: Vec<Small>) -> Self {
+    fn of_smallest(kind: FileKind, month: Month, mut files: Vec<SmallFile>) -> Self {
         files.sort_by(|one, other| (one.size(kind).0, &one.path).cmp(&(other.size(kind).0, &other.path)));
         let (mut sum, mut inflated): (i64, i64) = (0, 0);
         let fit = files.iter().take_while(|file| {
@@ -163,7 +164,7 @@ impl Writer {
     /// The merges that are due: for each month, kind and size class as many files as fit into a merge.
     fn due(&self, all: bool, left_out: &BTreeSet<String>) -> Result<Vec<Merge>, StoreError> {
         let least = if all { 2 } else { MERGE_FILES };
-        let read = || -> rusqlite::Result<BTreeMap<(FileKind, Month, u32), Vec<Small>>> {
+        let read = || -> rusqlite::Result<BTreeMap<(FileKind, Month, u32), Vec<SmallFile>>> {
             let mut statement = self.ledger.connection.prepare_cached(
                 "SELECT kind, month, path, records, bytes, reports, hash FROM files WHERE (kind, month) IN (
                     SELECT kind, month FROM files WHERE CASE kind WHEN 'records' THEN records < ?2 ELSE bytes < ?3 END
@@ -177,7 +178,7 @@ impl Writer {
                 let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
                 let (Some(kind), Some(month)) = (kind, Month::parse(&month)) else { continue };
                 let (path, records, bytes) = (row.get(2)?, row.get(3)?, row.get(4)?);
-                let small = Small { path, records, bytes, reports: row.get(5)?, hash: row.get(6)?, inflated: 0 };
+                let small = SmallFile { path, records, bytes, reports: row.get(5)?, hash: row.get(6)?, inflated: 0 };
                 if !left_out.contains(&small.path) {
                     let class = if all { 0 } else { small.class(kind) };
                     classes.entry((kind, month, class)).or_default().push(small);
@@ -248,7 +249,7 @@ impl Writer {
         let (records, reports) = merge.files.iter().fold((0_i64, 0_i64), |(records, reports), file| {
             (records.saturating_add(file.records), reports.saturating_add(file.reports))
         });
-        let made = Made { path: made, kind: merge.kind, month: merge.month, records, reports, seal };
+        let made = LedgerFile { path: made, kind: merge.kind, month: merge.month, records, reports, seal };
         let old: Vec<&str> = merge.paths().collect();
         self.ledger.write("recording the merged file", |transaction| {
             replace_files(transaction, &old, std::slice::from_ref(&made), number)
@@ -260,9 +261,9 @@ impl Writer {
     }
 
     /// Whether a file still has the bytes that were written.
-    fn check_source(&self, file: &Small) -> Result<(), StoreError> {
+    fn check_source(&self, file: &SmallFile) -> Result<(), StoreError> {
         let path = files::standing(&self.layout.file(&file.path));
-        let found = match Seal::of(&path) {
+        let found = match FileSeal::of(&path) {
             Ok(found) => found,
             // An unreadable disk is a local error; a missing file is damage.
             Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -298,9 +299,9 @@ fn check_members(path: &std::path::Path) -> Result<(), StoreError> {
 mod tests {
     use super::*;
 
-    fn small(number: usize, thousands: i64) -> Small {
+    fn small(number: usize, thousands: i64) -> SmallFile {
         let (records, bytes) = (thousands * 1000, thousands << 14);
-        Small { path: format!("{number}"), records, bytes, reports: 1, hash: None, inflated: 0 }
+        SmallFile { path: format!("{number}"), records, bytes, reports: 1, hash: None, inflated: 0 }
     }
 
     /// The names of the files that are merged of a month with files of so many thousand rows each.
@@ -332,7 +333,7 @@ mod tests {
             for _ in 0..3000 {
                 month.push((rows, 0));
                 loop {
-                    let class = |rows: i64| Small { records: rows, ..small(0, 0) }.class(FileKind::Part);
+                    let class = |rows: i64| SmallFile { records: rows, ..small(0, 0) }.class(FileKind::Part);
                     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
                     for (index, (rows, _)) in month.iter().enumerate().filter(|(_, (rows, _))| *rows < FULL_ROWS) {
                         classes.entry(class(*rows)).or_default().push(index);

@@ -7,8 +7,8 @@
 
 use super::verify::{Problem, RESTORE, named, some_of};
 use crate::model::{Accepted, Finding, FindingCode, Hash, Original, Provenance, ReportKind};
-use crate::store::disk::access::{self, Access, create_folder};
-use crate::store::disk::files::{Seal, list, rename_new, sync_folder};
+use crate::store::disk::access::{self, Access, create_folder, sync_folder};
+use crate::store::disk::files::{FileSeal, list, rename_new};
 use crate::store::disk::layout::{FileKind, Layout};
 use crate::store::disk::lock::Lock;
 use crate::store::error::StoreError;
@@ -16,7 +16,7 @@ use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, survey, upgrade};
 use crate::store::pack::zip::{self, ManifestLine, PackReader};
 use crate::store::tables::values::int;
-use crate::store::write::commit::{Made, insert_conflict, record_files};
+use crate::store::write::commit::{LedgerFile, insert_conflict, record_files};
 use crate::store::write::unfinished::{clear, clear_all};
 use crate::store::write::writer::Writer;
 use jiff::Timestamp;
@@ -68,7 +68,7 @@ pub struct Rebuild {
     /// The old ledger, if it is readable. It keeps other writers out.
     old: Option<Ledger>,
     access: Access,
-    packs: Vec<Made>,
+    packs: Vec<LedgerFile>,
     /// Keys with a replaced report, and the batch of the last replacement.
     replaced: Arc<HashMap<String, i64>>,
     damaged: Vec<Problem>,
@@ -326,17 +326,17 @@ impl Rebuild {
             Some((records, reports, seal)) => (records, reports, seal),
             None => (0, reports, None),
         };
-        let seal = seal.map_or_else(|| Seal::of(pack), Ok)?;
-        self.packs.push(Made { path: at, kind, month, records, reports: reports.max(known), seal });
+        let seal = seal.map_or_else(|| FileSeal::of(pack), Ok)?;
+        self.packs.push(LedgerFile { path: at, kind, month, records, reports: reports.max(known), seal });
         Ok(())
     }
 
     /// What the old ledger says about a pack: records, reports, and its expected size and hash.
-    fn listed(&self, path: &str) -> Option<(i64, i64, Option<Seal>)> {
+    fn listed(&self, path: &str) -> Option<(i64, i64, Option<FileSeal>)> {
         let sql = "SELECT records, reports, bytes, hash FROM files WHERE path = ?1";
         let row = self.old.as_ref()?.connection.query_row(sql, [path], |row| {
             let (bytes, hash): (i64, Option<[u8; 32]>) = (row.get(2)?, row.get(3)?);
-            let seal = hash.map(|hash| Seal { bytes: u64::try_from(bytes).unwrap_or(0), hash });
+            let seal = hash.map(|hash| FileSeal { bytes: u64::try_from(bytes).unwrap_or(0), hash });
             Ok((row.get(0)?, row.get(1)?, seal))
         });
         row.ok()

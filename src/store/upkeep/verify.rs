@@ -1,6 +1,6 @@
 //! Prunes old months, and verifies that ledger, parts and originals agree.
 
-use crate::store::disk::files::{self, Seal};
+use crate::store::disk::files::{self, FileSeal};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
@@ -166,7 +166,7 @@ fn check_ledger(ledger: &Ledger, faults: &mut Vec<Problem>) -> Result<(), StoreE
 fn check_file(layout: &Layout, listed: &ListedFile, faults: &mut Vec<Problem>) {
     let path = files::standing(&layout.file(&listed.path));
     let mut fault = |what: String| faults.push(Problem { at: listed.path.clone(), what });
-    match Seal::of(&path) {
+    match FileSeal::of(&path) {
         Err(error) => return fault(format!("expected a file, found none: {error}")),
         Ok(found) if i64::try_from(found.bytes) != Ok(listed.bytes) => {
             fault(format!("expected {} bytes, found {}", listed.bytes, found.bytes));

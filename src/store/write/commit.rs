@@ -13,8 +13,8 @@ use super::replace;
 use super::tls::TlsConflict;
 use super::writer::{Batch, Conflict, Reject, Writer};
 use crate::model::{Accepted, AcceptedTls, Hash, Provenance, ReportKey};
-use crate::store::disk::access::create_folder;
-use crate::store::disk::files::{Seal, sync_folder, write_file};
+use crate::store::disk::access::{create_folder, sync_folder};
+use crate::store::disk::files::{FileSeal, write_file};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::survey::LAST_BATCH;
@@ -48,13 +48,13 @@ pub(crate) enum CommitStage {
 
 /// A part or pack as listed in the ledger.
 #[derive(Debug, Clone)]
-pub(crate) struct Made {
+pub(crate) struct LedgerFile {
     pub(crate) path: String,
     pub(crate) kind: FileKind,
     pub(crate) month: Month,
     pub(crate) records: i64,
     pub(crate) reports: i64,
-    pub(crate) seal: Seal,
+    pub(crate) seal: FileSeal,
 }
 
 /// A file that a commit writes.
@@ -216,7 +216,7 @@ fn write<'w>(
         let ingested = batch.ingested.get(&key).copied().unwrap_or(now);
         Standing { ingested, replaced, promoted: batch.promoted.contains(&key) }
     };
-    let mut written: Vec<Option<Result<Option<Made>, StoreError>>> = tasks.iter().map(|_| None).collect();
+    let mut written: Vec<Option<Result<Option<LedgerFile>, StoreError>>> = tasks.iter().map(|_| None).collect();
     let entered = rayon::in_place_scope(|scope| {
         for (task, slot) in tasks.iter().zip(&mut written) {
             let standing = &standing;
@@ -224,7 +224,8 @@ fn write<'w>(
         }
         enter(writer, batch, number)
     });
-    let made: Vec<Made> = written.into_iter().flatten().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    let made: Vec<LedgerFile> =
+        written.into_iter().flatten().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     let transaction = entered?;
     folders.into_par_iter().try_for_each(|folder| sync_folder(&folder))?;
     record_files(&transaction, &made, number).map_err(writer.ledger.failed("recording the batch"))?;
@@ -235,7 +236,7 @@ fn write_task(
     layout: &Layout,
     task: &Task<'_>,
     standing: &(dyn Fn(ReportKey) -> Standing + Sync),
-) -> Result<Option<Made>, StoreError> {
+) -> Result<Option<LedgerFile>, StoreError> {
     let target = layout.file(task.path());
     let file = Layout::temporary(&target);
     let made = match task {
@@ -255,7 +256,7 @@ fn write_task(
             None
         }
     };
-    Ok(made.map(|(path, kind, month, records, reports, seal)| Made {
+    Ok(made.map(|(path, kind, month, records, reports, seal)| LedgerFile {
         path: path.clone(),
         kind,
         month: *month,
@@ -304,9 +305,9 @@ fn record_batch(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: 
 }
 
 /// List parts or packs.
-pub(crate) fn record_files(transaction: &Transaction<'_>, made: &[Made], number: i64) -> rusqlite::Result<()> {
+pub(crate) fn record_files(transaction: &Transaction<'_>, made: &[LedgerFile], number: i64) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-    for Made { path, kind, month, records, reports, seal } in made {
+    for LedgerFile { path, kind, month, records, reports, seal } in made {
         statement.execute(params![
             path,
             kind.folder(),

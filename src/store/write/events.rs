@@ -3,7 +3,7 @@
 use super::writer::Writer;
 use crate::store::error::StoreError;
 use crate::store::ledger::events::{self, ACTION, Acknowledgment};
-use crate::store::ledger::outbox::{AlertRun, HEARD_DAYS, MOST_MARKS, SENDER_DAYS, Untold, untold};
+use crate::store::ledger::outbox::{AlertRun, HEARD_DAYS, MOST_MARKS, SENDER_DAYS, Undelivered, undelivered};
 use jiff::Timestamp;
 use rusqlite::params;
 
@@ -51,8 +51,8 @@ impl Writer {
                 events::keep(transaction, event)?;
             }
             let mut outbox = transaction.prepare_cached("INSERT OR IGNORE INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, 0, 0)")?;
-            for (way, event, state, body) in &run.outbox {
-                outbox.execute(params![way, event, state, body, now])?;
+            for (channel, event, state, body) in &run.outbox {
+                outbox.execute(params![channel, event, state, body, now])?;
             }
             Ok(())
         })
@@ -62,19 +62,19 @@ impl Writer {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn untold(&self, way: &str) -> Result<Vec<Untold>, StoreError> {
-        untold(&self.ledger, way)
+    pub fn undelivered(&self, channel: &str) -> Result<Vec<Undelivered>, StoreError> {
+        undelivered(&self.ledger, channel)
     }
 
     /// Notes that a channel accepted these events.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn was_told(&mut self, way: &str, told: &[Untold]) -> Result<(), StoreError> {
+    pub fn mark_delivered(&mut self, channel: &str, delivered: &[Undelivered]) -> Result<(), StoreError> {
         self.ledger.write("noting what was told", |transaction| {
             let mut done =
                 transaction.prepare_cached("DELETE FROM outbox WHERE way = ?1 AND event = ?2 AND state = ?3")?;
-            told.iter().try_for_each(|one| done.execute(params![way, one.event, one.state]).map(drop))
+            delivered.iter().try_for_each(|one| done.execute(params![channel, one.event, one.state]).map(drop))
         })
     }
 
@@ -82,12 +82,17 @@ impl Writer {
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn was_not_told(&mut self, way: &str, untold: &[Untold], next: Timestamp) -> Result<(), StoreError> {
+    pub fn postpone_delivery(
+        &mut self,
+        channel: &str,
+        undelivered: &[Undelivered],
+        next: Timestamp,
+    ) -> Result<(), StoreError> {
         let sql = "UPDATE outbox SET attempts = attempts + 1, next = ?4 WHERE way = ?1 AND event = ?2 AND state = ?3";
         self.ledger.write("noting what was not told", |transaction| {
             let mut later = transaction.prepare_cached(sql)?;
             let next = next.as_millisecond();
-            untold.iter().try_for_each(|one| later.execute(params![way, one.event, one.state, next]).map(drop))
+            undelivered.iter().try_for_each(|one| later.execute(params![channel, one.event, one.state, next]).map(drop))
         })
     }
 
@@ -95,12 +100,12 @@ impl Writer {
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn forget_ways(&mut self, ways: &[String]) -> Result<(), StoreError> {
+    pub fn forget_channels(&mut self, channels: &[String]) -> Result<(), StoreError> {
         self.ledger.write("forgetting ways out", |transaction| {
             let mut found = transaction.prepare("SELECT DISTINCT way FROM outbox")?;
             let found: Vec<String> = found.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-            for way in found.iter().filter(|way| !ways.contains(way)) {
-                transaction.execute("DELETE FROM outbox WHERE way = ?1", [way])?;
+            for channel in found.iter().filter(|channel| !channels.contains(channel)) {
+                transaction.execute("DELETE FROM outbox WHERE way = ?1", [channel])?;
             }
             Ok(())
         })

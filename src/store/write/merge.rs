@@ -4,7 +4,7 @@
 //! pages, never the rows.
 
 use crate::model::{Text, Words};
-use crate::store::disk::files::{Seal, write_file};
+use crate::store::disk::files::{FileSeal, write_file};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::pack::zip::{PackReader, PackWriter};
@@ -41,7 +41,7 @@ pub(crate) fn inflated(path: &Path) -> Result<i64, StoreError> {
 }
 
 /// Merges parts into one file with today's columns; the ledger supplies what older parts lack.
-pub(crate) fn parts(ledger: &Ledger, paths: &[PathBuf], target: &Path) -> Result<Seal, StoreError> {
+pub(crate) fn parts(ledger: &Ledger, paths: &[PathBuf], target: &Path) -> Result<FileSeal, StoreError> {
     parts_without(ledger, paths, target, &HashSet::new())
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn parts_without(
     paths: &[PathBuf],
     target: &Path,
     keys: &HashSet<String>,
-) -> Result<Seal, StoreError> {
+) -> Result<FileSeal, StoreError> {
     let parts: Vec<ParquetPart> = paths.iter().map(|path| ParquetPart::open(path.clone())).collect::<Result<_, _>>()?;
     let times = IngestedTimes::of(ledger, &parts)?;
     let merge = || -> PolarsResult<Vec<u8>> {
@@ -297,7 +297,7 @@ fn gather_lists<'a>(
 }
 
 /// Merge packs into one.
-pub(crate) fn packs(paths: &[PathBuf], target: &Path) -> Result<Seal, StoreError> {
+pub(crate) fn packs(paths: &[PathBuf], target: &Path) -> Result<FileSeal, StoreError> {
     let mut fault = None;
     write_file(target, |out| {
         let mut pack = PackWriter::new(out);

@@ -6,12 +6,13 @@
 //! pack says that it replaced another ([`ManifestLine::replaced`](crate::store::pack::zip::ManifestLine)), so that a
 //! rebuild knows which one counts.
 
-use super::commit::{Made, record_files};
+use super::commit::{LedgerFile, record_files};
 use super::merge;
 use super::writer::{Added, Batch, Conflict, ConflictFile, Writer};
 use crate::judge::{Rivalry, rivalry};
 use crate::model::{Accepted, Hash, MailFacts, Original, Provenance, Report, ReportKey};
-use crate::store::disk::files::{self, standing};
+use crate::store::disk::access::sync_folder;
+use crate::store::disk::files::standing;
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
@@ -171,7 +172,7 @@ impl Writer {
 
     /// In a rebuild: a replaced report. It is listed as a conflict, with the copy of its bytes if that still exists.
     pub fn replaced_before(&mut self, mut accepted: Accepted) {
-        let file = ConflictFile::Xml.of(&accepted.original);
+        let file = ConflictFile::Xml.name(&accepted.original);
         let kept = self.layout.file(&file).is_file();
         accepted.report.records = Vec::new();
         accepted.verdicts = Vec::new();
@@ -372,7 +373,7 @@ pub(crate) fn write(
     layout: &Layout,
     ledger: &Ledger,
     rewrites: &[Rewrite],
-) -> Result<Vec<(Option<Made>, i64)>, StoreError> {
+) -> Result<Vec<(Option<LedgerFile>, i64)>, StoreError> {
     let mut made = Vec::new();
     for Rewrite { old, new, month, keys, records, reports } in rewrites {
         let Some((path, number)) = new else {
@@ -382,10 +383,10 @@ pub(crate) fn write(
         let hidden = Layout::temporary(&layout.file(path));
         let seal = merge::parts_without(ledger, &[standing(&layout.file(old))], &hidden, keys)?;
         let (kind, month, records, reports) = (FileKind::Part, *month, *records, *reports);
-        made.push((Some(Made { path: path.clone(), kind, month, records, reports, seal }), *number));
+        made.push((Some(LedgerFile { path: path.clone(), kind, month, records, reports, seal }), *number));
     }
     let months: BTreeSet<Month> = rewrites.iter().map(|rewrite| rewrite.month).collect();
-    months.into_iter().try_for_each(|month| files::sync_folder(&layout.month(FileKind::Part, month)))?;
+    months.into_iter().try_for_each(|month| sync_folder(&layout.month(FileKind::Part, month)))?;
     Ok(made)
 }
 
@@ -393,7 +394,7 @@ pub(crate) fn write(
 pub(crate) fn record(
     transaction: &Transaction<'_>,
     rewrites: &[Rewrite],
-    made: &[(Option<Made>, i64)],
+    made: &[(Option<LedgerFile>, i64)],
 ) -> rusqlite::Result<()> {
     for (rewrite, (made, number)) in rewrites.iter().zip(made) {
         replace_files(transaction, &[&rewrite.old], made.as_slice(), *number)?;
@@ -423,7 +424,7 @@ pub(crate) fn sum_month(transaction: &Transaction<'_>, month: Month) -> rusqlite
 pub(crate) fn replace_files(
     transaction: &rusqlite::Transaction<'_>,
     old: &[&str],
-    new: &[Made],
+    new: &[LedgerFile],
     number: i64,
 ) -> rusqlite::Result<()> {
     for path in old {

@@ -163,14 +163,14 @@ impl Writer {
         let batch = &mut self.batch;
         batch.tls.conflicting.insert((accepted.report.key, accepted.report.content));
         batch.bytes += accepted.weight() + accepted.original.bytes().len();
-        let file = ConflictFile::Json.of(&accepted.original);
+        let file = ConflictFile::Json.name(&accepted.original);
         batch.tls.conflicts.push(TlsConflict { accepted, file });
     }
 
     /// In a rebuild: a report whose place another took. It is listed as a conflict, with the copy of its bytes if that is
     /// still there.
     pub fn tls_replaced_before(&mut self, mut accepted: AcceptedTls) {
-        let file = ConflictFile::Json.of(&accepted.original);
+        let file = ConflictFile::Json.name(&accepted.original);
         let kept = self.layout.file(&file).is_file();
         accepted.original = Arc::new(Original::Plain(Vec::new()));
         self.batch.bytes += accepted.weight();

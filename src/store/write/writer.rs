@@ -131,7 +131,7 @@ pub(crate) struct Conflict {
 impl Conflict {
     fn new(accepted: Accepted, before: Option<&Self>) -> Self {
         let shared = before.filter(|before| Arc::ptr_eq(&before.accepted.original, &accepted.original));
-        let file = shared.map_or_else(|| ConflictFile::Xml.of(&accepted.original), |before| before.file.clone());
+        let file = shared.map_or_else(|| ConflictFile::Xml.name(&accepted.original), |before| before.file.clone());
         Self { accepted, file }
     }
 }
@@ -145,7 +145,7 @@ pub(crate) enum ConflictFile {
 
 impl ConflictFile {
     /// The file for these bytes.
-    pub(crate) fn of(self, original: &Original) -> String {
+    pub(crate) fn name(self, original: &Original) -> String {
         let extension = match (self, original) {
             (Self::Xml, Original::Plain(_)) => "xml",
             (Self::Xml, Original::Gzip(_)) => "xml.gz",
@@ -523,7 +523,7 @@ impl Writer {
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn told(&mut self, messages: &[Message]) -> Result<(), StoreError> {
+    pub fn clear_pending(&mut self, messages: &[Message]) -> Result<(), StoreError> {
         if messages.is_empty() {
             return Ok(());
         }
@@ -536,7 +536,7 @@ impl Writer {
                     statement.execute(params![mailbox, folder, uid_validity, uid]).map(drop)
                 }
                 Message::Pop3 { mailbox, uidl, .. } => {
-                    uidl.as_ref().map_or(Ok(()), |(uidl, _)| uidls::told(transaction, mailbox, uidl))
+                    uidl.as_ref().map_or(Ok(()), |(uidl, _)| uidls::clear_pending(transaction, mailbox, uidl))
                 }
             })
         })

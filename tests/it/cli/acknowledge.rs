@@ -1,4 +1,4 @@
-//! `ack`: what a person has said of an action holds in every rendering, until the action grows.
+//! `ack`: an acknowledgment applies in every format until the action grows.
 
 use crate::workdir::WorkDir;
 use jiff::civil::Date;
@@ -11,7 +11,7 @@ fn monday() -> Date {
     today - i64::from(today.weekday().to_monday_zero_offset()).days() - 7.days()
 }
 
-/// A report of one day: an own server, and a key that is broken for `broken` messages.
+/// A report of one day: one of our servers, and a key that is broken for `broken` messages.
 fn report(day: Date, reporter: &str, broken: u64, id: &str) -> String {
     let begin = Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap().as_second();
     let row = |source: &str, count: u64, result: &str, passes: bool| {

@@ -1,4 +1,4 @@
-//! `backup` while a run writes, and what a restored data folder does: whole, with an older ledger, with older files.
+//! `backup` while a run writes, and restored data folders: complete, with an older ledger, with older files.
 
 use crate::workdir::{Done, WorkDir};
 use std::path::Path;
@@ -15,7 +15,7 @@ fn report(number: u32) -> String {
     )
 }
 
-/// Ingest some reports, a run each.
+/// Ingests some reports, each in a run of its own.
 fn ingest(dir: &WorkDir, numbers: std::ops::Range<u32>) {
     for number in numbers {
         dir.write(format!("in/{number}.xml"), report(number));

@@ -1,11 +1,11 @@
-//! `status --reporters`: who reports, with what, and what is wrong with it.
+//! `status --reporters`: who reports, with which software, and with which defects.
 
 use crate::dns_servers::Scripted;
 use crate::workdir::WorkDir;
 
 const CONFIG: &str = "home/.config/dmarquet/config.toml";
 
-/// A report about a domain, with more in its metadata and policy.
+/// A report about a domain, with additional metadata and policy elements.
 fn report(reporter: &str, domain: &str, id: u32, (metadata, policy): (&str, &str), period: &str) -> String {
     format!(
         "<feedback><report_metadata><org_name>{reporter}</org_name><email>d@one.example</email><report_id>{id}</report_id>{metadata}\

@@ -1,4 +1,4 @@
-//! A mail leaves: by a real server on loopback in all three ways, and by a sendmail.
+//! Sending mail: to a real server on loopback with each kind of security, and through sendmail.
 
 use crate::smtp::{Secured, SmtpServer, scripted};
 use crate::workdir::WorkDir;
@@ -43,7 +43,7 @@ fn route(work: &WorkDir, server: &SmtpServer, security: SmtpSecurity, password: 
 const SOON: Duration = Duration::from_millis(300);
 const SECRET: &str = "hunter2-word/+";
 
-/// What comes of sending to a server that does as it likes, which must be soon.
+/// The result of sending to a misbehaving server, which must come soon.
 fn sent_to(security: SmtpSecurity, text: &str, serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
     let route = Route::Server(Server {
         host: "localhost".to_owned(),
@@ -62,7 +62,7 @@ fn sent_to(security: SmtpSecurity, text: &str, serve: impl FnOnce(TcpStream) + S
     error
 }
 
-/// Answers each line of a client, until it goes away.
+/// Answers each line of a client until it disconnects.
 fn answering(socket: TcpStream, mut answer: impl FnMut(&str) -> String) {
     let mut lines = BufReader::new(socket.try_clone().unwrap());
     let mut socket = socket;

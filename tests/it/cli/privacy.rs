@@ -1,4 +1,4 @@
-//! Who can read what the program leaves: a store is for its owner, or for one group more; an export is the umask's.
+//! Permissions: a store is readable by its owner and at most one group; an export follows the umask.
 
 use crate::imap_server::{Manner, Server};
 use crate::smtp::{SmtpServer, repeating_endpoint};
@@ -22,7 +22,7 @@ fn report(work: &WorkDir, id: &str, count: u32) -> PathBuf {
     work.write(name, SAMPLE.replace("ID", id).replace("COUNT", &count.to_string()))
 }
 
-/// Run the program under a umask.
+/// Runs the program under a umask.
 fn under(work: &WorkDir, umask: &str, args: &[&str]) -> Done {
     let program = work.command(args);
     let mut shell = Command::new("sh");
@@ -61,7 +61,7 @@ fn all_below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Each thing of the store has the mode of its kind.
+/// Everything in the store has the mode of its kind.
 #[track_caller]
 fn check_modes(store: &Path, [folder, finished, written]: [u32; 3]) {
     let all = all_below(store);

@@ -1,4 +1,4 @@
-//! The commands around a store, as a person and a cron meet them.
+//! The commands around a store, as a person and cron run them.
 
 use crate::smtp::{Secured, SmtpServer};
 use crate::workdir::{WorkDir, samples};

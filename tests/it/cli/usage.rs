@@ -1,4 +1,4 @@
-//! The command line as a person meets it: help, usage errors, settings, completions, manual pages.
+//! The command line: help, usage errors, settings, completions, manual pages.
 
 use crate::workdir::{Done, WorkDir};
 use std::process::{Command, Stdio};

@@ -1,7 +1,7 @@
-//! Naming many addresses: a hundred in flight, killed half-way, resumed: none is asked for twice.
+//! Names for many addresses: a hundred lookups at once, killed halfway, resumed; none is looked up twice.
 
 use crate::dns_servers::Scripted;
-use dmarquet::dns::hosts::enrich::{Cache, EnrichOptions, Looked, enrich};
+use dmarquet::dns::hosts::enrich::{Cache, EnrichOptions, HostLookup, enrich};
 use dmarquet::dns::hosts::ptr::PtrName;
 use dmarquet::dns::lookup::resolver;
 use dmarquet::dns::lookup::resolver::Resolver;
@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
 #[derive(Default)]
-struct Table(HashMap<IpAddr, Looked>);
+struct Table(HashMap<IpAddr, HostLookup>);
 
 impl Cache for Table {
     type Error = Infallible;
@@ -21,7 +21,7 @@ impl Cache for Table {
         Ok(self.0.get(&address).is_some_and(|looked| looked.until > now))
     }
 
-    fn put(&mut self, looked: &[Looked]) -> Result<(), Infallible> {
+    fn put(&mut self, looked: &[HostLookup]) -> Result<(), Infallible> {
         for looked in looked {
             assert!(self.0.insert(looked.address, looked.clone()).is_none(), "{} twice", looked.address);
         }
@@ -33,7 +33,7 @@ fn addresses(count: u32) -> impl Iterator<Item = IpAddr> {
     (0..count).map(|number| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number)))
 }
 
-/// Every third has a name that leads back, every third one that does not, the rest none.
+/// Every third has a confirmed name, every third an unconfirmed one, the rest none.
 fn zone(count: u32) -> String {
     let mut text = String::new();
     for (number, address) in addresses(count).enumerate() {

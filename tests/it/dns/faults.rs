@@ -1,4 +1,5 @@
-//! A server that fails, is silent, cuts, points elsewhere or lies: each kind is told apart, and none looks like absence.
+//! A server that fails, is silent, truncates, refers elsewhere or lies: each is distinguished, and none is mistaken for
+//! absence.
 
 use crate::dns_servers::Scripted;
 use dmarquet::dns::lookup::answer::{Answer, Failure, Lookup as _};

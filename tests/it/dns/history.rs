@@ -1,5 +1,5 @@
-//! DNS with a memory, as cron meets it: `check --all`, `fetch --check`, `alert --check`, and what they tell of each kind of
-//! record that changes.
+//! The history of DNS as cron records it: `check --all`, `fetch --check`, `alert --check`, and what they report for
+//! each kind of changed record.
 
 use crate::dns_servers::Scripted;
 use crate::workdir::WorkDir;
@@ -12,7 +12,7 @@ const KEY: &str = "v=DKIM1; k=ed25519; p=";
 const KEYS: [&str; 2] =
     ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAI="];
 
-/// The records of example.com, one a line: key and text. The texts can be replaced by key.
+/// The records of example.com, one per line: key and text. A text can be replaced by its key.
 const RECORDS: [(&str, &str); 11] = [
     ("_dmarc.example.com TXT", "v=DMARC1; p=none; rua=mailto:d@rua.example.net"),
     ("example.com TXT", "v=spf1 include:_spf.example.org -all"),
@@ -27,7 +27,7 @@ const RECORDS: [(&str, &str); 11] = [
     ("mx1.example.com A", "192.0.2.25"),
 ];
 
-/// The zone with some records replaced; an empty text takes the record away.
+/// The zone with some records replaced; an empty text removes the record.
 fn zone(replaced: &[(&str, &str)]) -> String {
     let text = |(key, text): &(&str, &'static str)| {
         let text = replaced.iter().find(|(other, _)| other == key).map_or(*text, |(_, text)| text);
@@ -63,7 +63,7 @@ impl Memory {
         Self(work)
     }
 
-    /// Keep what DNS says on a day of November.
+    /// Records what DNS says on a day in November.
     fn look(&self, day: u8, zone: &str) {
         let server = Scripted::start(zone);
         let now = format!("2026-11-{day}T05:30:00Z");
@@ -71,7 +71,7 @@ impl Memory {
         assert!(done.stdout.starts_with("example.com: "), "{done:#?}");
     }
 
-    /// What `alert` tells on a day: `name type: text`.
+    /// What `alert` reports on a day: `name type: text`.
     fn told(&self, day: u8, more: &[&str]) -> Vec<Value> {
         let now = format!("2026-11-{day}T06:00:00Z");
         let done = self.0.run(["alert", "--now", &now, "--format", "json"].iter().chain(more));

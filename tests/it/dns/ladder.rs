@@ -1,12 +1,12 @@
-//! Whose servers the sources are: a planted zone behind NSD and Unbound, an address for each rung of proof and for each that
-//! proves nothing, and what the tables and the summary make of it.
+//! Whose servers the sources are: a zone behind NSD and Unbound with an address for each kind of proof and for each
+//! case that proves nothing, and what the tables and the summary say about them.
 
 use crate::dns_servers::{Scripted, Servers};
 use crate::workdir::WorkDir;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Records by source: what DKIM and SPF say; `-` is nothing.
+/// Records by source with their DKIM and SPF results; `-` is none.
 const SOURCES: &[(u8, &str, &str)] = &[
     (1, "bulk.mailer.example s1 pass", "acme.example fail"),
     (2, "acme.example s1 pass", "acme.example fail"),
@@ -23,7 +23,7 @@ const SOURCES: &[(u8, &str, &str)] = &[
     (13, "acme.example s3 pass", "acme.example fail"),
 ];
 
-/// What is expected of each: name, rung, class; no name without a proof, but for the host name.
+/// What is expected for each: name, rung, class. Without a proof there is only the host name.
 const EXPECTED: &[(u8, Option<&str>, Option<i64>, Option<&str>)] = &[
     (1, Some("Example Mailer"), Some(1), Some("mail_service")),
     (2, Some("Example Mailer"), Some(2), Some("mail_service")),

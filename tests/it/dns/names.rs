@@ -1,4 +1,4 @@
-//! The sources named: looked up over loopback, killed half-way, resumed; shown by the summary and exported.
+//! Names of sources: looked up over loopback, killed halfway, resumed, shown by the summary and exported.
 
 use crate::dns_servers::Scripted;
 use crate::mmdb::{self, Value};
@@ -7,7 +7,7 @@ use crate::workdir::WorkDir;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// A store with one report of so many sources, 10.0.0.1 and on.
+/// A store with one report about this many sources, from 10.0.0.1 on.
 fn with_sources(count: u32) -> WorkDir {
     let work = WorkDir::new();
     let end = jiff::Timestamp::now().as_second() - 86_400;
@@ -155,7 +155,7 @@ fn a_known_service_is_named_beside_its_address_and_the_readers_file_adds_more() 
     assert!(done.stderr.contains("senders.toml line 2: sender 1: name: expected one of dkim"), "{}", done.stderr);
 }
 
-/// Databases as `GeoLite2-ASN` and `GeoLite2-Country` have them, and one in the words of others.
+/// Databases with the fields of `GeoLite2-ASN` and `GeoLite2-Country`, and one with those of other providers.
 fn databases(work: &WorkDir) {
     let system = |number, name| {
         let name = ("autonomous_system_organization", Value::Text(name));

@@ -1,6 +1,6 @@
-//! The cases of `tests/dns/spf.cases` over a real resolver, with mail-auth's evaluator beside ours.
+//! The cases of `tests/dns/spf.cases` over a real resolver, compared with mail-auth's evaluator.
 //!
-//! Where the two differ the case says so (`mail-auth WORD`): a new difference fails the test, so that each is looked at.
+//! If the two differ, the case says so (`mail-auth WORD`). A new difference fails the test, so that someone examines it.
 
 use crate::dns_servers::Scripted;
 use dmarquet::dns::lookup::resolver::{Resolver, ResolverOptions};

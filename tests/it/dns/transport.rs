@@ -1,5 +1,5 @@
 //! MTA-STS, TLS-RPT and TLSA records against NSD and Unbound, with policies from an HTTPS server on loopback: each domain
-//! has the findings planted in it, and no other.
+//! has exactly the expected findings.
 
 use crate::dns_servers::Servers;
 use crate::support::https::HttpsServer;
@@ -13,7 +13,7 @@ const DIGEST: &str = "ababababababababababababababababababababababababababababab
 
 type Planted = (&'static str, String, String, Vec<&'static str>);
 
-/// A policy as a server sends it.
+/// A policy as served.
 fn served(policy: &str) -> String {
     http("200 OK", "Content-Type: text/plain; charset=utf-8\r\n", policy)
 }
@@ -22,7 +22,7 @@ fn http(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }
 
-/// The first label of a domain, its records beside those of a good domain, what its policy host sends, and the findings.
+/// The first label of a domain, how its records differ from a good domain's, what its policy host sends, and the findings.
 fn planted() -> Vec<Planted> {
     let both = || format!("{STS}{RPT}");
     let sts = |record: &str| format!("_mta-sts TXT {record}\nmta-sts A 192.0.2.80\n{RPT}");
@@ -110,7 +110,7 @@ fn codes(posture: &Value) -> Vec<&str> {
     codes.filter(|code| !code.starts_with("dkim.") && !code.starts_with("spf.")).collect()
 }
 
-/// One pair of servers for all of them.
+/// One pair of servers for all domains.
 #[test]
 fn tls_between_mail_servers_is_checked() {
     let planted = planted();

@@ -1,5 +1,5 @@
-//! `check` against NSD and Unbound: each domain of `tests/dns/example.zone` has the findings that stand beside it, and no
-//! other; and the program ends with the right code.
+//! `check` against NSD and Unbound: each domain of `tests/dns/example.zone` has the findings that the zone file names,
+//! and no other, and the program exits with the right code.
 
 use crate::dns_servers::Servers;
 use crate::workdir::WorkDir;
@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 const ZONE: &str = include_str!("../../dns/example.zone");
 
-/// Names for a few of the addresses, so that the reverse tree is served, too.
+/// Names for a few of the addresses, so that the reverse zone is served, too.
 const REVERSE: &str = "$TTL 300\n@ SOA ns.example. hostmaster.example. 1 3600 600 86400 60\n@ NS ns.example.\n25 PTR mx.example.\n26 PTR nowhere.example.\n";
 
 fn servers() -> Option<Servers> {
@@ -73,7 +73,7 @@ fn each_domain_has_its_findings_and_no_other() {
     assert!(proposals >= 20, "{proposals}");
 }
 
-/// What `check` has against a proposed record once it is in place of the old one.
+/// What `check` finds about a proposed record after it replaced the old one.
 fn judged(request: &Request, resolver: &Resolver, finding: &CheckFinding, before: &Posture) -> Option<String> {
     let record = finding.publish.as_deref()?;
     let (name, data) = record.split_once(". ")?;

@@ -1,5 +1,5 @@
-//! `convert` as a pipeline meets it: frames in, Arrow out, and a line for everything found. `--records`: a bare folder of
-//! Parquet gives the numbers of the store it came from.
+//! `convert` as a pipeline uses it: frames in, Arrow out, and a line for everything found. `--records`: a folder of
+//! Parquet files gives the numbers of the store it came from.
 
 use crate::support::python;
 use crate::workdir::{WorkDir, files_below, repository, samples};
@@ -25,7 +25,7 @@ fn frame(name: &str, body: &[u8]) -> Vec<u8> {
     [&length(name.len())[..], name.as_bytes(), &length(body.len()), body].concat()
 }
 
-/// Exit code, Arrow, talk.
+/// Exit code, Arrow bytes, stderr.
 fn convert(work: &WorkDir, frames: &[u8]) -> (Option<i32>, Vec<u8>, String) {
     let args = ["convert", "--frames", "--outcomes", "outcomes.ndjson", "--reports", "reports.arrows"];
     let mut child = work.command(args);
@@ -38,7 +38,7 @@ fn convert(work: &WorkDir, frames: &[u8]) -> (Option<i32>, Vec<u8>, String) {
     (done.status.code(), done.stdout, String::from_utf8_lossy(&done.stderr).into_owned())
 }
 
-/// How many things ended where.
+/// The number of items by outcome.
 fn outcomes(work: &WorkDir) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for line in std::fs::read_to_string(work.path("outcomes.ndjson")).expect("outcomes").lines() {
@@ -49,7 +49,7 @@ fn outcomes(work: &WorkDir) -> BTreeMap<String, u64> {
     counts
 }
 
-/// What pyarrow says of the streams; null where there is no pyarrow.
+/// What pyarrow reads from the streams; null without pyarrow.
 fn as_pyarrow_reads(work: &WorkDir, arrow: &[u8]) -> Option<Value> {
     let python = python()?;
     work.write("records.arrows", arrow);
@@ -242,7 +242,7 @@ fn a_folder_of_more_files_than_may_be_open_is_read_whole() {
     assert_eq!(records(300), 401 * once);
 }
 
-/// Take keys out, at any depth.
+/// Removes keys at any depth.
 fn forget(value: &mut Value, names: &[&str]) {
     match value {
         Value::Object(map) => {

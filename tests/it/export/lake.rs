@@ -1,5 +1,5 @@
-//! What other engines rely on: tables of one version, increments that give each row once, streams that begin at once, and no
-//! URL taken for a folder.
+//! What other engines rely on: tables of one version, increments that give each row once, streams that begin
+//! immediately, and no URL mistaken for a folder.
 
 use crate::workdir::{WorkDir, repository};
 use serde_json::Value;
@@ -18,14 +18,14 @@ fn report(id: &str, count: u32) -> String {
     )
 }
 
-/// A folder of so many reports, one row each.
+/// A folder of this many reports with one row each.
 fn reports(work: &WorkDir, folder: &str, ids: std::ops::Range<u32>) {
     for id in ids {
         work.write(format!("{folder}/{id}.xml"), report(&id.to_string(), id + 1));
     }
 }
 
-/// The ids of the reports of an increment, and the run to go on from.
+/// The IDs of an increment's reports, and the run to continue from.
 fn since(work: &WorkDir, run: i64) -> (Vec<String>, i64) {
     let run = run.to_string();
     work.run(["export", "--since-run", &run, "--format", "ndjson", "--out", "new"]).quiet();
@@ -220,7 +220,7 @@ fn a_url_is_refused_wherever_a_path_stands() {
     assert_eq!(std::fs::read_dir(work.path("")).unwrap().count(), 0, "nothing is made");
 }
 
-/// A week of reports about example.com: an own sender that passes, and one that nothing vouches for.
+/// A week of reports about example.com: one of its own senders, which passes, and an unauthenticated one.
 fn week_of_reports(work: &WorkDir, folder: &str, monday: i64, reporters: std::ops::Range<u32>, messages: u32) {
     for reporter in reporters {
         for day in 0..7 {
@@ -253,7 +253,7 @@ fn table(work: &WorkDir, name: &str, args: &[&str]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What the tables say of a week is what its summary says.
+/// The tables say the same about a week as its summary.
 #[track_caller]
 fn check_week(work: &WorkDir, week: &str) -> i64 {
     let said = work.run(["summary", "--week", week, "--format", "json"]).json();

@@ -1,10 +1,10 @@
-//! The metrics, and what `packaging/` builds on them. With Prometheus' own tools where they are installed.
+//! The metrics, and the files in `packaging/` that use them. Uses Prometheus' own tools if they are installed.
 
 use crate::workdir::{WorkDir, repository, samples};
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// A store with the samples, and one mailbox that was tried.
+/// A store with the samples, and one mailbox that was polled.
 fn metrics() -> (WorkDir, String) {
     let work = WorkDir::new();
     work.run(["ingest", samples().to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! What other programs read: Parquet and Delta exports, Arrow streams, metrics.
+//! Output for other programs: Parquet and Delta exports, Arrow streams, metrics.
 
 mod convert;
 mod lake;

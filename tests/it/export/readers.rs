@@ -1,14 +1,14 @@
-//! The exported Parquet opened by the programs that analysts use: DuckDB, pandas, pyarrow, Polars; and the notebooks.
+//! The exported Parquet read by the programs that analysts use: DuckDB, pandas, pyarrow, Polars; and the notebooks.
 //!
-//! They run in a Python environment that `tests/all` creates in `target/venv`. Without it the tests are skipped, except in CI,
-//! where they fail.
+//! They run in a Python environment that `tests/all` creates in `target/venv`. Without it the tests are skipped, except
+//! in CI, where they fail.
 
 use crate::support::python;
 use crate::workdir::{WorkDir, repository, samples};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A folder with the samples ingested, exported to `export/`, and summed up in `summary.json`.
+/// A folder with the samples ingested, exported to `export/`, and summarized in `summary.json`.
 fn exported() -> WorkDir {
     let work = WorkDir::new();
     work.run([std::ffi::OsString::from("ingest"), samples().into()]);
@@ -22,7 +22,7 @@ fn script(name: &str) -> PathBuf {
     repository().join("tests").join(name)
 }
 
-/// Run a script to its end; its output is the message of a failure.
+/// Runs a script; if it fails, its output is the message.
 fn run(command: &mut Command) {
     let done = command.output().expect("Python starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

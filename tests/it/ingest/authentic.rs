@@ -1,8 +1,8 @@
-//! The report mails judged: whom the settings trust, what is forged, whose domains the reports are on.
+//! Authenticity of report mails: whom the settings trust, what is forged, and whose domains the reports are about.
 
 use crate::workdir::WorkDir;
 
-/// A mail with a report of 7 messages on a domain, under an `Authentication-Results`.
+/// A mail with a report of 7 messages about a domain, with an `Authentication-Results` field.
 fn mail(work: &WorkDir, name: &str, results: &str, domain: &str) {
     let text = format!(
         "Authentication-Results: {results}\r\nFrom: reporter@example.net\r\nSubject: Report domain: {domain}\r\n\

@@ -1,6 +1,8 @@
-//! Samples are the specification: each file below `samples/` has its result in `tests/golden/`, read by a person.
+//! The samples are the specification: for each file below `samples/`, `tests/golden/` has the result, which a person
+//! has read.
 //!
-//! A new sample without a golden file fails; `DMARQUET_UPDATE_GOLDEN=1` writes what the program says, to be read.
+//! A new sample without a golden file fails; `DMARQUET_UPDATE_GOLDEN=1` writes what the program prints, for a person to
+//! read.
 
 use crate::workdir::{WorkDir, files_below, repository, samples};
 use serde_json::Value;
@@ -8,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The tally of one sample, and each of its rows on a line, without nulls and the time of the run.
+/// The tally of one sample, and each of its rows on a line, without nulls and without the time of the run.
 fn result_of(sample: &Path) -> String {
     let work = WorkDir::new();
     let name = sample.file_name().expect("a file");

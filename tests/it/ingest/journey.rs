@@ -1,9 +1,9 @@
-//! The whole journey of the samples through the program: in, kept, summed up, out again.
+//! The samples through the whole program: ingested, stored, summarized, exported.
 
 use crate::workdir::{WorkDir, samples, without_ingested};
 use serde_json::Value;
 
-/// The sums of all seven weeks, whatever form they come in.
+/// The sums of all seven weeks, from any kind of input.
 const SUMS: [&str; 8] = ["messages", "dmarc_pass", "both", "dkim_only", "spf_only", "neither", "records", "reports"];
 
 fn path(samples: &std::path::Path) -> &str {

@@ -1,9 +1,9 @@
-//! What must hold whatever the order in which reports arrive, and however many at once.
+//! What must hold in whatever order reports arrive, and however many at once.
 
 use crate::workdir::{WorkDir, files_below, samples, without_ingested};
 use proptest::prelude::*;
 
-/// Everything that a store answers: the summary's numbers of seven weeks, and every row.
+/// All that a store says: the summary's numbers for seven weeks, and every row.
 fn answers(work: &WorkDir) -> (String, Vec<String>) {
     let summary = work.run(["summary", "--from", "2026-10-05", "--to", "2026-11-22", "--format", "json"]).quiet();
     let mut rows = without_ingested(&work.run(["export", "--format", "ndjson"]).quiet());
@@ -11,7 +11,7 @@ fn answers(work: &WorkDir) -> (String, Vec<String>) {
     (summary, rows)
 }
 
-/// The samples in any order, cut into runs of any length.
+/// The samples in any order, in runs of any length.
 fn any_arrival() -> impl Strategy<Value = Vec<Vec<std::path::PathBuf>>> {
     let files = Just(files_below(&samples())).prop_shuffle();
     (files, prop::collection::vec(1_usize..30, 60)).prop_map(|(mut files, lengths)| {

@@ -1,8 +1,8 @@
-//! Two reports under one key: which counts, in any order, in one run or over several, and after a rebuild.
+//! Two reports with the same key: which one counts, in any order, in one run or several, and after a rebuild.
 
 use crate::workdir::WorkDir;
 
-/// A row of so many messages from an address.
+/// A row of this many messages from an address.
 fn row(ip: u32, count: u32) -> String {
     format!(
         "<record><row><source_ip>192.0.2.{ip}</source_ip><count>{count}</count><policy_evaluated><disposition>none</disposition>\
@@ -20,7 +20,7 @@ fn report(id: &str, rows: &[(u32, u32)]) -> String {
     )
 }
 
-/// A mail with a report, of which your server recorded this.
+/// A mail with a report, with these results recorded by your server.
 fn mail(work: &WorkDir, name: &str, recorded: &str, id: &str, rows: &[(u32, u32)]) {
     let text = format!(
         "Authentication-Results: mx.example.com; dmarc={recorded} header.from=example.net\r\nFrom: reporter@example.net\r\n\
@@ -51,7 +51,7 @@ fn conflicts(work: &WorkDir) -> Vec<serde_json::Value> {
     work.run(["rejected", "list", "--conflicts", "--format", "json"]).json().as_array().unwrap().clone()
 }
 
-/// The store is sound, and a rebuild changes nothing of what it says.
+/// The store verifies, and a rebuild changes nothing.
 fn check(work: &WorkDir, expected: &[(&str, u64)], number: usize) {
     let expected: Vec<(String, u64)> = expected.iter().map(|(ip, count)| ((*ip).to_owned(), *count)).collect();
     let listed = |work: &WorkDir| {

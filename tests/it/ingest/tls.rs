@@ -1,4 +1,4 @@
-//! SMTP TLS reports: from mails and files to the tables, verified, made again, let go.
+//! SMTP TLS reports: from mails and files to the tables, verified, rebuilt, pruned.
 
 use super::verified::{key, signed};
 use crate::dns_servers::Scripted;
@@ -6,7 +6,7 @@ use crate::workdir::WorkDir;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// A report of 100 sessions under MTA-STS, of which some failed.
+/// A report of 100 sessions under MTA-STS, some of which failed.
 fn report(id: &str, failed: u32) -> Value {
     json!({
         "organization-name": "Sender Example",
@@ -24,7 +24,7 @@ fn report(id: &str, failed: u32) -> Value {
     })
 }
 
-/// A mail of `tls@FROM` with a report.
+/// A mail from `tls@FROM` with a report.
 fn mail(report: &Value, from: &str) -> String {
     format!(
         "From: TLS reports <tls@{from}>\r\nTo: tls@example.com\r\nSubject: Report Domain: example.com\r\n\

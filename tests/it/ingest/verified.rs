@@ -1,4 +1,4 @@
-//! `--verify`: the signatures of report mails verified against keys on loopback, while they are taken in.
+//! `--verify`: verifies the signatures of report mails against keys on loopback during ingest.
 
 use crate::dns_servers::Scripted;
 use crate::workdir::WorkDir;
@@ -15,7 +15,7 @@ pub(crate) fn key(domain: &str) -> (Ed25519Key, String) {
     (key, format!("s1._domainkey.{domain} TXT v=DKIM1; k=ed25519; p={p}\n"))
 }
 
-/// A mail of `reporter@FROM` with a report of 7 messages that says it is of `org`.
+/// A mail from `reporter@FROM` with a report of 7 messages whose organization is `org`.
 fn mail(id: &str, from: &str, org: &str) -> String {
     format!(
         "From: Reports <reporter@{from}>\r\nTo: dmarc@example.com\r\nSubject: Report domain: example.com\r\n\
@@ -29,7 +29,7 @@ fn mail(id: &str, from: &str, org: &str) -> String {
     )
 }
 
-/// The mail, signed as a domain.
+/// The mail, signed by a domain.
 pub(crate) fn signed(mail: &str, key: Ed25519Key, domain: &str) -> String {
     let fields = ["From", "To", "Subject", "Content-Type"];
     let signer = DkimSigner::from_key(key).domain(domain).selector("s1").headers(fields);
@@ -49,7 +49,7 @@ pub(crate) fn judged(work: &WorkDir) -> Vec<String> {
     found
 }
 
-/// Mails of every kind, and the zone of their keys.
+/// Mails of every kind, and the zone with their keys.
 fn with_mails() -> (WorkDir, String) {
     let work = WorkDir::new();
     let mut zone =
@@ -143,7 +143,7 @@ fn a_verified_signature_of_the_reporter_is_a_pass_and_a_broken_one_a_fail() {
     assert_eq!((sum(&[]), sum(&["--authentic"])), (64.into(), 56.into()));
 }
 
-/// A mail that carries another as an attachment.
+/// A mail with another attached.
 fn forwarded(mail: &str) -> String {
     format!(
         "From: Someone <someone@forwarder.example>\r\nSubject: Fwd\r\nContent-Type: multipart/mixed; boundary=\"b\"\r\n\r\n\

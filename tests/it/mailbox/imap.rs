@@ -1,4 +1,4 @@
-//! `fetch` and `config check` as programs, against a real Dovecot: exit codes, silence, what cron is told.
+//! `fetch` and `config check` against a real Dovecot: exit codes, and what cron would mail.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail like the tests")]
 
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-/// Settings for a mailbox of this server, with more lines.
+/// Settings for a mailbox on this server, with additional lines.
 pub(crate) fn settings(dir: &WorkDir, dovecot: &Dovecot, more: &str) {
     let password = dir.write("password", "correct horse\n");
     std::fs::set_permissions(password, std::fs::Permissions::from_mode(0o600)).unwrap();

@@ -1,7 +1,7 @@
-//! The four mailbox scenarios of the shared cases, from the scripted server to a store and back.
+//! The four mailbox scenarios of the shared cases, from a scripted server to a store and back.
 //!
-//! The cases are no part of this repository (`DMARQUET_TEST_CASES` says where they are); without them the tests pass
-//! with a word.
+//! The cases are not in this repository (`DMARQUET_TEST_CASES` says where they are); without them the tests say so
+//! and pass.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail like the tests")]
 
@@ -28,7 +28,7 @@ impl Observer for Tell {
     }
 }
 
-/// One start of the program, as `fetch` does it, but quick to lose patience.
+/// One run as `fetch` does it, with short timeouts.
 fn fetch(mailbox: &Mailbox, store: &Path) -> (Tally, Finished) {
     let now = "2026-11-25T12:00:00Z".parse().unwrap();
     let mut writer = Writer::open(store, now).unwrap();
@@ -47,7 +47,7 @@ fn fetch(mailbox: &Mailbox, store: &Path) -> (Tally, Finished) {
     (tally, finished)
 }
 
-/// A case: its server, its mailbox, the faults of each run.
+/// A case: its server, its mailbox, and the faults of each run.
 struct Case {
     server: Server,
     mailbox: Mailbox,
@@ -149,7 +149,7 @@ fn fault_of(fault: &Value) -> (u64, When, Wrong) {
     (fault["run"].as_u64().unwrap(), when, wrong)
 }
 
-/// All runs; what each came to.
+/// The result of each run.
 fn play(case: &Case, store: &Path) -> Vec<(Tally, Finished)> {
     let run = |number| {
         let due = case.faults.iter().filter(|(run, ..)| *run == number);

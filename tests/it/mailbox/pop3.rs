@@ -1,4 +1,4 @@
-//! `fetch`, `config check` and `rebuild` over POP3 as programs, against a real Dovecot.
+//! `fetch`, `config check` and `rebuild` over POP3 against a real Dovecot.
 
 use crate::imap_dovecot::Dovecot;
 use crate::mailbox::imap::report;
@@ -6,7 +6,7 @@ use crate::workdir::{Done, WorkDir};
 use dmarquet::store::Store;
 use std::os::unix::fs::PermissionsExt as _;
 
-/// Settings for the mailbox of this server, with more lines.
+/// Settings for this server's mailbox, with additional lines.
 fn settings(dir: &WorkDir, dovecot: &Dovecot, port: u16, more: &str) {
     let password = dir.write("password", "correct horse\n");
     std::fs::set_permissions(password, std::fs::Permissions::from_mode(0o600)).unwrap();

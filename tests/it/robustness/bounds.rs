@@ -1,4 +1,4 @@
-//! What a run costs follows the size of what it reads, and no item ends it twice.
+//! A run's cost is proportional to the size of its input, and no item ends two runs.
 
 use crate::workdir::WorkDir;
 use flate2::Compression;
@@ -28,7 +28,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The program as a shell runs it that allows it so many KiB of address space.
+/// The program under a shell that limits its address space to this many KiB.
 fn within(work: &WorkDir, kib: u64, args: &[&str]) -> Command {
     let program = work.command(args);
     let mut command = Command::new("/bin/sh");
@@ -44,7 +44,7 @@ fn within(work: &WorkDir, kib: u64, args: &[&str]) -> Command {
     command
 }
 
-/// Address space, in KiB, in which a small report can be taken in. The allocator asks for much in advance, and how much
+/// Address space in KiB that is enough to ingest a small report. The allocator reserves much in advance, and how much
 /// depends on which thread comes first.
 fn enough() -> u64 {
     let fits = |kib: &u64| {

@@ -1,6 +1,6 @@
-//! The program killed with SIGKILL at random moments of `ingest` and `compact`: in the end every report is there once.
+//! Kills the program with SIGKILL at random moments of `ingest` and `compact`: in the end every report is there once.
 //!
-//! `DMARQUET_KILLS` says how many kills (default 20).
+//! `DMARQUET_KILLS` is the number of kills (default 20).
 
 use crate::support::numbered_report;
 use crate::workdir::WorkDir;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// Reports in the folder; each has one row of a count of its own, 1 to so many.
+/// Reports in the folder; each has one row with a unique count, from 1 to this number.
 const REPORTS: u32 = 300;
 
 /// A report of one row, in one of four months, whose count is its number.
@@ -16,7 +16,7 @@ fn report(number: u32) -> String {
     numbered_report(number, 1_767_225_600 + u64::from(number % 120) * 86_400)
 }
 
-/// The counts of all rows, which name their reports.
+/// The counts of all rows, which identify their reports.
 fn counts(work: &WorkDir) -> Vec<u64> {
     let rows = work.run(["export", "--format", "ndjson"]);
     assert_eq!(rows.code, Some(0), "{rows:#?}");
@@ -24,7 +24,7 @@ fn counts(work: &WorkDir) -> Vec<u64> {
     rows.stdout.lines().map(|line| count(line).expect("a count")).collect()
 }
 
-/// No report twice, and none half: what `status` says is what the rows say.
+/// No report is there twice or in part: `status` agrees with the rows.
 fn check(work: &WorkDir) -> usize {
     let rows = counts(work);
     let distinct: BTreeSet<u64> = rows.iter().copied().collect();

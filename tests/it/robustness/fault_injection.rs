@@ -1,7 +1,8 @@
-//! Every command that writes, with a system call that fails or a kill in its place: the next run has every report once.
+//! Every command that writes, with a failed system call or a kill in its place: after the next run every report is
+//! there once.
 //!
-//! Needs strace. `DMARQUET_FAULTS=all` plays every call of every command with every fault (about an hour); otherwise one
-//! call of each kind is played.
+//! Needs strace. `DMARQUET_FAULTS=all` tries every call of every command with every fault (about an hour); otherwise one
+//! call of each kind is tried.
 
 use crate::support::numbered_report;
 use crate::workdir::WorkDir;
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-/// Reports of the store that a command finds; those beyond, up to `ALL`, are new to it.
+/// Reports already in the store; those after them, up to `ALL`, are new.
 const STORED: u32 = 12;
 const ALL: u32 = 16;
 
@@ -29,7 +30,7 @@ const CALLS: [&str; 11] = [
 ];
 const FAULTS: [&str; 3] = ["error=EIO", "error=ENOSPC", "signal=KILL"];
 
-/// A command, and one that makes up for it.
+/// A command, and the one that repairs what its failure left.
 const COMMANDS: [(&[&str], &[&str]); 4] = [
     (&["ingest", "in"], &["ingest", "in"]),
     (&["compact"], &["compact"]),
@@ -68,7 +69,7 @@ fn base() -> WorkDir {
     work
 }
 
-/// The program under strace, with these expressions; none where strace cannot be started.
+/// The program under strace with these expressions; `None` if strace cannot be started.
 fn traced(work: &WorkDir, args: &[&str], log: &Path, expressions: &[String]) -> Option<()> {
     let plain = work.command(args);
     let mut command = Command::new("strace");
@@ -90,7 +91,7 @@ fn traced(work: &WorkDir, args: &[&str], log: &Path, expressions: &[String]) -> 
     Some(())
 }
 
-/// The counts of all rows, which name their reports.
+/// The counts of all rows, which identify their reports.
 fn counts(work: &WorkDir) -> Vec<u64> {
     let rows = work.run(["export", "--format", "ndjson"]);
     assert_eq!(rows.code, Some(0), "{rows:#?}");
@@ -100,7 +101,7 @@ fn counts(work: &WorkDir) -> Vec<u64> {
     counts
 }
 
-/// Every report once, in what is read and in what is kept.
+/// Every report is in the tables and in the originals exactly once.
 fn check(work: &WorkDir, expected: &[u64], what: &str) {
     assert_eq!(counts(work), expected, "{what}");
     let verified = work.run(["verify"]);
@@ -191,7 +192,7 @@ fn whatever_call_fails_the_next_run_has_every_report_once() {
     println!("{played} faults");
 }
 
-/// Locks that cannot be had, or that exclude nobody: nobody writes.
+/// With locks that cannot be taken, or that exclude nobody, nothing is written.
 #[test]
 fn where_the_file_system_does_not_lock_nobody_writes() {
     let base = base();

@@ -1,5 +1,5 @@
-//! The disk and the ledger fail: a full disk, a ledger with a byte flipped, cut short or gone. A clear error or a repair
-//! by `rebuild`, never a silent loss.
+//! Failures of the disk and the ledger: a full disk, a ledger with a flipped byte, truncated or missing. There is a
+//! clear error or a repair by `rebuild`, never a silent loss.
 
 use crate::workdir::{Done, WorkDir, samples};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ fn reports(work: &WorkDir) -> u64 {
     work.run(["status", "--format", "json"]).json()["reports"].as_u64().expect("a number")
 }
 
-/// Ended with 2 and said why.
+/// Exited with 2 and said why.
 #[track_caller]
 fn refused(done: &Done, what: &str) {
     assert_eq!(done.code, Some(2), "{what}: {done:#?}");
@@ -60,7 +60,7 @@ fn a_damaged_or_lost_ledger_is_said_and_made_anew_from_the_originals() {
     }
 }
 
-/// A small disk in memory, gone with the value.
+/// A small disk in memory, unmounted on drop.
 struct Disk(PathBuf);
 
 impl Disk {
@@ -173,7 +173,7 @@ fn a_file_flipped_cut_or_gone_is_named_by_verify_and_never_the_end_of_the_progra
     assert_eq!(work.run(["verify"]).code, Some(0));
 }
 
-/// Replace a file of a store, whether it is there or not: nobody may write to one.
+/// Replaces or creates a file of a store; the existing ones are read-only.
 fn overwrite(path: &std::path::Path, bytes: &[u8]) {
     let _ = std::fs::remove_file(path);
     std::fs::write(path, bytes).expect("a file");

@@ -1,7 +1,7 @@
-//! Input made to hurt, through the program: each attack ends as rejected or as stored with findings, a good report beside
-//! it is stored all the same, the exit code says which, and neither memory nor time runs away.
+//! Hostile input through the program: each attack ends as rejected or as stored with findings, a good report beside
+//! it is stored all the same, the exit code says which, and memory and time stay bounded.
 //!
-//! The inputs are made here. A debug build is held to its outcome and to a generous time, on a tenth of the largest
+//! The inputs are generated here. A debug build must reach the outcome within a generous time, on a tenth of the largest
 //! inputs. With `DMARQUET_MEASURE` naming a
 //! release build, that one is run under `/usr/bin/time` instead, held to 10 s and 300 MB, and its row of
 //! `benches/hostile.md` is printed.
@@ -14,29 +14,29 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What an unoptimized build on a busy machine may take.
+/// How long an unoptimized build may take on a busy machine.
 const GENEROUS: Duration = Duration::from_mins(4);
 /// What a release build may take, in seconds of processor time and KiB.
 const MOST: (f64, u64) = (10.0, 300_000);
 
-/// Where an attack must end.
+/// The outcome an attack must have.
 enum Ends<'a> {
-    /// Named as rejected, so many times, the first with this reason.
+    /// Rejected this many times, the first with this reason.
     Rejected(usize, &'a str),
     /// Stored, with this kind of finding.
     Stored(&'a str),
-    /// Stored, and nothing is odd about it.
+    /// Stored without a finding.
     Clean,
     /// No report and no error.
     SetAside,
 }
 
-/// How often to repeat a block: a tenth suffices where nothing is measured.
+/// How often to repeat a block: a tenth is enough if nothing is measured.
 fn times(full: usize) -> usize {
     if std::env::var_os("DMARQUET_MEASURE").is_some() { full } else { full / 10 }
 }
 
-/// Take in the attack and a good report in one run; gives the tally.
+/// Ingests the attack and a good report in one run; returns the tally.
 #[track_caller]
 fn attack(what: &str, name: &str, bytes: &[u8], ends: &Ends<'_>) -> Value {
     let work = WorkDir::new();
@@ -62,7 +62,7 @@ fn attack(what: &str, name: &str, bytes: &[u8], ends: &Ends<'_>) -> Value {
     tally
 }
 
-/// The kinds of findings, and how many there were, those included that are counted and not kept.
+/// The number of findings of each kind, including those that are counted but not kept.
 fn findings(tally: &Value) -> String {
     let mut kinds: Vec<&str> =
         tally["findings"].as_array().into_iter().flatten().filter_map(|found| found["code"].as_str()).collect();
@@ -101,7 +101,7 @@ fn check(what: &str, done: &Done, tally: &Value, ends: &Ends<'_>) {
     }
 }
 
-/// Run the program, or the release build that is to be measured.
+/// Runs the program, or the release build to be measured.
 fn run(work: &WorkDir, args: &[&str]) -> (Done, Option<(f64, u64)>) {
     match std::env::var("DMARQUET_MEASURE") {
         Ok(program) => measured(work, &program, args),
@@ -109,7 +109,7 @@ fn run(work: &WorkDir, args: &[&str]) -> (Done, Option<(f64, u64)>) {
     }
 }
 
-/// Print the row of a flood, and hold it to its memory.
+/// Prints the row of a flood, and checks its memory.
 fn print_flood(what: &str, size: usize, (seconds, kib): (f64, u64), work: &WorkDir, end: &str) {
     let files = crate::workdir::files_below(&work.path("store"));
     let store: u64 = files.iter().filter_map(|path| std::fs::metadata(path).ok()).map(|found| found.len()).sum();
@@ -117,8 +117,8 @@ fn print_flood(what: &str, size: usize, (seconds, kib): (f64, u64), work: &WorkD
     assert!(kib < MOST.1, "{what}: {kib} KiB");
 }
 
-/// Run a release build under GNU time: what it did, its seconds of processor time, which do not grow on a busy machine, and
-/// its peak KiB.
+/// Runs a release build under GNU time. Returns its result, its seconds of processor time, which do not grow on a busy
+/// machine, and its peak KiB.
 fn measured(work: &WorkDir, program: &str, args: &[&str]) -> (Done, Option<(f64, u64)>) {
     let figures = work.path("figures");
     let output = Command::new("/usr/bin/time")
@@ -152,7 +152,7 @@ fn row(ip: &str) -> String {
     )
 }
 
-/// Everything before the records.
+/// The document up to its records.
 fn head(org: &str) -> String {
     format!(
         "<feedback><report_metadata><org_name>{org}</org_name><email>d@example.net</email><report_id>{}</report_id>\
@@ -166,7 +166,8 @@ fn report(org: &str, records: &str) -> String {
     head(org) + records + "</feedback>"
 }
 
-/// A gzip file of blocks, each so many times: each stands alone in the stream, so that a repeated one is made once.
+/// A gzip file of blocks, each repeated this many times. Each block is self-contained, so a repeated one is compressed
+/// once.
 fn gzip(blocks: &[(&[u8], usize)]) -> Vec<u8> {
     let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
     let mut crc = flate2::Crc::new();
@@ -183,7 +184,7 @@ fn gzip(blocks: &[(&[u8], usize)]) -> Vec<u8> {
     file
 }
 
-/// The deflate blocks of some bytes, that end at a byte and are not the last.
+/// The deflate blocks of some bytes: they end at a byte boundary, and none is the last block.
 fn deflate(block: &[u8]) -> Vec<u8> {
     let mut packed = Vec::with_capacity(block.len() + 1024);
     let mut compress = Compress::new(Compression::new(9), false);
@@ -203,7 +204,7 @@ struct Entry<'a> {
     packed: &'a [u8],
     /// Checksum, and size when unpacked.
     content: (u32, u32),
-    /// Where its local header lies; null: behind what there is.
+    /// The offset of its local header; `None` means after the existing bytes.
     at: Option<u32>,
 }
 
@@ -215,7 +216,7 @@ fn entry<'a>(name: &'a [u8], content: &[u8], packed: &'a mut Vec<u8>) -> Entry<'
     Entry { name, packed, content: (crc.sum(), crc.amount()), at: None }
 }
 
-/// A zip of these entries, with nothing checked.
+/// A zip of these entries, without any check.
 fn zip(entries: &[Entry<'_>]) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     let int = |number: usize| u32::try_from(number).expect("a small zip");
@@ -298,7 +299,7 @@ fn a_million_empty_members() {
     attack("zip of 10^6 empty members", "a.zip", &zip(&entries), &Ends::Rejected(1, "1000 archive members"));
 }
 
-/// A mail of these header lines and this body.
+/// A mail with these header lines and this body.
 fn mail(headers: &str, body: &str) -> String {
     format!(
         "From: d@example.net\r\nTo: dmarc@example.com\r\nSubject: Report Domain: example.com\r\n{headers}\r\n{body}"

@@ -1,4 +1,4 @@
-//! What must not happen: loss after a kill or a failed disk, harm by hostile input, unbounded cost.
+//! What must not happen: loss after a kill or a disk failure, harm by hostile input, unbounded cost.
 
 mod bounds;
 mod crash;

@@ -1,13 +1,13 @@
-//! The reference pages under `docs/` and the excerpt in the README are what the program says.
+//! The reference pages under `docs/` and the excerpt in the README match what the program prints.
 //!
-//! `DMARQUET_UPDATE_DOCS=1 cargo nextest run docs` writes the generated pages anew.
+//! `DMARQUET_UPDATE_DOCS=1 cargo nextest run docs` writes the generated pages again.
 
 use crate::workdir::{WorkDir, repository};
 use dmarquet::model::FindingCode;
 use dmarquet::store::tables::{TABLES, Table, TableColumn};
 use std::fmt::Write as _;
 
-/// What stands at the end of the page of columns.
+/// The end of the page about columns.
 const OLDER_COLUMNS: &str = "
 ## Version 1
 
@@ -17,7 +17,7 @@ above, and so does `compact` where it merges them. Where a store holds both vers
 example `coalesce(period_begin, \"begin\")` with DuckDB's `union_by_name`, or query an export.
 ";
 
-/// Compare a generated page with the file, or write the file if asked to.
+/// Compares a generated page with the file, or writes the file if requested.
 #[track_caller]
 fn assert_page(name: &str, text: &str) {
     let path = repository().join("docs").join(name);

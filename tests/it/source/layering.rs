@@ -1,5 +1,5 @@
-//! Imports run downhill only, and no two folders import each other: the table says what may import what, and the sources are
-//! held to it.
+//! A module imports only from those below it, and no two folders import each other: the table says what may import
+//! what, and the sources are checked against it.
 
 mod imports;
 
@@ -8,7 +8,7 @@ use imports::{Sources, expand};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// What each module may import of ours; `a::b` allows that part of `a` only. `cli` may import all.
+/// What each module may import from this crate; `a::b` allows only that part of `a`. `cli` may import everything.
 const TABLE: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("limits", &[]),
@@ -89,7 +89,8 @@ fn modules_import_only_what_lies_below_them() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Folders that import nothing of the rest go, until no more do: the rest stands in circles, or imports what does.
+/// Removes folders that import none of the others until none is left to remove: the rest are in a circle, or import one
+/// that is.
 #[test]
 fn folders_stand_in_no_circle() {
     let mut edges = Sources::read().folders();

@@ -1,4 +1,4 @@
-//! The sources and the documentation: who may import what, and that pages match the program.
+//! The sources and the documentation: which module may import which, and whether the pages match the program.
 
 mod docs;
 mod layering;

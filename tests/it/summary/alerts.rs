@@ -1,4 +1,4 @@
-//! `alert` as a cron job and an administrator meet it: events of the program itself, the list, every way out, and kills.
+//! `alert` as a cron job and an administrator use it: events of the program itself, the list, every channel, and kills.
 
 use crate::smtp::{Secured, SmtpServer};
 use crate::workdir::{Done, WorkDir};
@@ -19,7 +19,7 @@ fn day(number: i64) -> Date {
     FIRST.parse::<Date>().unwrap() + number.days()
 }
 
-/// What one reporter says of one day: rows of source, messages, signing selector, its result, SPF's result.
+/// One reporter's rows for a day: source, messages, DKIM selector, DKIM result, SPF result.
 fn report(reporter: &str, day: Date, rows: &[(&str, u64, &str, &str, &str)]) -> String {
     let begin = Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap().as_second();
     let rows: Vec<String> = rows
@@ -84,7 +84,7 @@ impl Town {
         self.alert(number, &[]).iter().map(told).collect()
     }
 
-    /// The key s2 breaks on day 40, and two days show it.
+    /// The key s2 breaks on day 40, and two days of reports show it.
     fn broken() -> Self {
         let town = Self::quiet();
         assert_eq!(town.kinds(40), [""; 0]);
@@ -182,7 +182,7 @@ fn rejected_items_and_damaged_files_are_told() {
     assert_eq!(town.kinds(42), ["resolved store_damaged"]);
 }
 
-/// An HTTP server on loopback that answers as it is told to, and keeps what it was sent.
+/// An HTTP server on loopback that gives scripted answers and records the requests.
 #[derive(Clone, Default)]
 struct Receiver {
     port: u16,
@@ -190,7 +190,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// `answer` is given the number of the request.
+    /// `answer` gets the number of the request.
     fn start(answer: impl Fn(usize) -> String + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let receiver = Self { port: listener.local_addr().unwrap().port(), ..Self::default() };
@@ -362,7 +362,7 @@ fn a_way_out_that_cannot_be_used_is_said_by_the_settings() {
     }
 }
 
-/// Runs that are killed at any instant: nothing is lost, and nothing that was taken is told again under another key.
+/// Runs killed at any moment: nothing is lost, and nothing that was accepted is sent again under another key.
 #[test]
 fn kills_lose_nothing_and_double_nothing() {
     let receiver = Receiver::start(|_| answer("200 OK", ""));

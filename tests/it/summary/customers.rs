@@ -1,4 +1,4 @@
-//! Several owners in one store: nothing of one reaches what is made for another, and each gets what is its own.
+//! Several customers in one store: nothing of one appears in another's output, and each gets all of its own.
 
 use crate::workdir::{WorkDir, files_below};
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// An owner, and the words that stand in its reports and settings only.
+/// A customer, and the words that only its reports and settings contain.
 struct Owner {
     name: &'static str,
     domains: &'static [&'static str],
@@ -62,7 +62,7 @@ impl Owner {
 }
 
 const SHARED: [&str; 2] = ["North Post", "South Post"];
-/// A vendor's address, which sends for both; and a server of Alder, which spoofs Birch.
+/// The address of a vendor that sends for both, and a server of Alder that spoofs Birch.
 const VENDOR: &str = "198.51.100.60";
 const SERVER: &str = "203.0.113.20";
 const WEEK: [&str; 2] = ["--week", "2026-W47"];
@@ -100,7 +100,7 @@ fn report(reporter: &str, domain: &str, day: u32, rows: &[ReportRow<'_>]) -> Str
     xml + "</feedback>\n"
 }
 
-/// A store of both owners and of nobody, with settings.
+/// A store with reports of both customers and of domains without one, with settings.
 fn town(smtp_port: Option<u16>) -> WorkDir {
     let work = WorkDir::new();
     for day in 0..63 {
@@ -145,7 +145,7 @@ fn run(work: &WorkDir, args: &[&str]) -> crate::workdir::Done {
     work.run(args.iter().copied().chain(["--config", "dmarquet.toml"]))
 }
 
-/// No word of the other owner, nor of nobody, stands in what was made for one; and its own does.
+/// The output for one customer has its own words, and none of the other's or of domains without a customer.
 #[track_caller]
 fn assert_bounded(owner: &Owner, text: &str, what: &str) {
     let other = if owner.name == ALDER.name { &BIRCH } else { &ALDER };
@@ -322,10 +322,10 @@ fn monitoring_names_the_domains_that_went_silent() {
     assert_eq!((own.code, own.stdout.as_str()), (Some(0), ""), "{own:#?}");
 }
 
-/// What a mail server took: recipients and text of each mail.
+/// What a mail server accepted: recipients and text of each mail.
 type Mails = Arc<Mutex<Vec<(Vec<String>, String)>>>;
 
-/// A mail server that refuses some recipients. Its port, what it took, and how many sessions there were.
+/// A mail server that refuses some recipients: its port, what it accepted, and the number of sessions.
 fn mail_server(refused: &'static str) -> (u16, Mails, Arc<Mutex<usize>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

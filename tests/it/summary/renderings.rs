@@ -1,13 +1,13 @@
-//! What the samples' last week looks like in every form: `samples/rendered/`, examples to look at and goldens to hold.
+//! The samples' last week in every format: `samples/rendered/` has examples for readers, which are also the golden files.
 //!
-//! `DMARQUET_UPDATE_GOLDEN=1` writes what the program says, to be read by a person.
+//! `DMARQUET_UPDATE_GOLDEN=1` writes what the program prints, for a person to read.
 
 use crate::support::python;
 use crate::workdir::{WorkDir, repository, samples};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Each form: its file, and the options that make it.
+/// Each format: its file, and the options for it.
 const FORMS: [(&str, &[&str]); 6] = [
     ("week-80.txt", &["--format", "text", "--width", "80"]),
     ("week-140.txt", &["--format", "text", "--width", "140"]),
@@ -22,7 +22,7 @@ fn rendered() -> PathBuf {
     samples().join("rendered")
 }
 
-/// One form of the week, as the program writes it.
+/// The week in one format, as the program writes it.
 fn rendering(options: &[&str]) -> String {
     let samples = samples();
     let asked = ["summary", samples.to_str().expect("UTF-8"), "--week", "2026-W47"];
@@ -70,7 +70,8 @@ fn no_line_of_the_text_is_wider_than_asked() {
     }
 }
 
-/// The node modules that look at a page, where they and Chromium are. Without them a test says so and passes, but for CI.
+/// The node modules that examine a page, if they and Chromium are installed. Without them a test says so and passes,
+/// except in CI.
 fn browser() -> Option<PathBuf> {
     let modules = repository().join("target/axe/node_modules");
     let starts = |program| Command::new(program).arg("--version").output().is_ok_and(|done| done.status.success());
@@ -83,7 +84,7 @@ fn browser() -> Option<PathBuf> {
     None
 }
 
-/// Open a page in Chromium at three widths, light and dark.
+/// Opens a page in Chromium at three widths, light and dark.
 fn look(modules: &Path, page: &Path, shots: Option<PathBuf>) {
     let script = repository().join("tests/html/check.mjs");
     let done = Command::new("node").arg(script).args([modules, page]).args(shots).output().expect("node starts");
@@ -99,7 +100,7 @@ fn the_page_fits_every_screen_asks_for_nothing_and_has_no_serious_fault() {
     look(&modules, &page, std::env::var_os("DMARQUET_UPDATE_GOLDEN").map(|_| rendered()));
 }
 
-/// A report with a stranger's text wherever one can stand, on that many sources.
+/// A report with untrusted text in every place that can have it, about this many sources.
 fn report_of(text: &str, long: &str, sources: u32) -> String {
     let mut records = String::new();
     for host in 1..=sources {
@@ -169,7 +170,7 @@ fn what_a_stranger_wrote_is_inert_in_every_form_in_the_mail_and_in_the_explanati
     }
 }
 
-/// The parts of a mail, decoded; its header lines in front.
+/// The decoded parts of a mail, after its header lines.
 fn decoded(mail: &str) -> Vec<String> {
     let parsed = mailparse::parse_mail(mail.as_bytes()).expect("a mail");
     let fields = String::from_utf8_lossy(parsed.get_headers().get_raw_bytes()).into_owned();

@@ -1,4 +1,4 @@
-//! `simulate` as a program: a store of planted reports, proposals, exit codes, and what stands on which stream.
+//! `simulate` as a program: a store with known reports, proposals, exit codes, and what is written to which stream.
 
 use crate::dns_servers::Scripted;
 use crate::workdir::{Done, WorkDir};

@@ -1,4 +1,4 @@
-//! `site` as a program: every link resolves, every number is the summary's, and nothing is written twice.
+//! `site` as a program: every link resolves, every number equals the summary's, and unchanged pages are not written again.
 
 use crate::workdir::{WorkDir, files_below, samples};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::time::SystemTime;
 /// A time after the samples' last week.
 const NOW: &str = "2026-11-25T06:00:00Z";
 
-/// The samples in a store, and an archive of them in `site/`.
+/// The samples in a store, and their archive in `site/`.
 fn archive() -> WorkDir {
     let work = WorkDir::new();
     work.run(["ingest", "-q", samples().to_str().expect("UTF-8")]);
@@ -34,7 +34,7 @@ fn json(file: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(file).expect("a file")).unwrap_or_else(|_| panic!("{}", file.display()))
 }
 
-/// What stands in an attribute, of all tags.
+/// The values of an attribute in all tags.
 fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
     html.split(&format!(" {name}=\"")).skip(1).filter_map(|rest| rest.split('"').next()).collect()
 }

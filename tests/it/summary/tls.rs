@@ -1,9 +1,10 @@
-//! TLS reports through the program: each result type planted once, told in every form; and nothing of TLS without reports.
+//! TLS reports through the program: each result type occurs once and is reported in every format; without TLS reports
+//! nothing mentions TLS.
 
 use crate::workdir::{WorkDir, samples};
 use serde_json::{Value, json};
 
-/// A result type, the policy it belongs to, and what must be said of it.
+/// A result type, its policy, and what the output must say about it.
 const PLANTED: [(&str, &str, &str); 12] = [
     ("starttls-not-supported", "sts", "Enable STARTTLS on port 25"),
     ("certificate-host-mismatch", "sts", "for the host name in the MX record"),
@@ -19,7 +20,7 @@ const PLANTED: [(&str, &str, &str); 12] = [
     ("quantum-handshake-lost", "sts", "a reason that RFC 8460 does not define"),
 ];
 
-/// A report of a day, about a domain of its own.
+/// A report of one day about a domain that no other report is about.
 fn report(day: &str, number: usize, (result, kind): (&str, &str), failed: usize) -> Value {
     let details = json!([{
         "result-type": result, "sending-mta-ip": "192.0.2.25", "receiving-mx-hostname": format!("mx.d{number}.example"),

@@ -1,6 +1,6 @@
-//! DNS on loopback: NSD with the zone file and Unbound in front, and a small scripted server that lies on demand.
+//! DNS on loopback: Unbound in front of NSD with the zone file, and a small scripted server that lies on demand.
 //!
-//! Where NSD or Unbound is not installed the tests that want them pass with a word, unless `DMARQUET_TEST_DNS` is set (CI).
+//! Without NSD or Unbound the tests that need them say so and pass, unless `DMARQUET_TEST_DNS` is set (CI).
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -20,7 +20,7 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Serve a zone file, and more zones by name and text, behind a resolver.
+    /// Serves a zone file, and additional zones by name and text, behind a resolver.
     pub(crate) fn start(zones: &[(&str, &str)]) -> Option<Self> {
         let there = ["/usr/sbin/nsd", "/usr/sbin/unbound"].iter().all(|program| Path::new(program).exists());
         if !there && std::env::var_os("DMARQUET_TEST_DNS").is_none() {
@@ -81,13 +81,13 @@ fn start(program: &str, file: &str, settings: &str) -> Child {
     Command::new(program).args(["-d", "-c", file]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect(program)
 }
 
-/// A port that was free a moment ago, for both protocols.
+/// A port that was just free for both protocols.
 fn free_port() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a loopback port");
     socket.local_addr().expect("it is bound")
 }
 
-/// Ask for the zone's SOA until somebody answers.
+/// Queries the zone's SOA until there is an answer.
 fn wait_for(server: SocketAddr, zone: &str) {
     let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     query.extend(wire_name(zone));
@@ -106,28 +106,28 @@ fn wait_for(server: SocketAddr, zone: &str) {
     panic!("no answer from {server} for {zone}");
 }
 
-/// How a scripted name answers, whatever is asked.
+/// How a scripted name answers every query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trick {
     ServFail,
     Refused,
     /// Never answers.
     Silent,
-    /// Points to other servers, without a SOA.
+    /// Refers to other servers, without an SOA.
     Lame,
     /// Answers for another name.
     OtherName,
-    /// Sends bytes that are no answer.
+    /// Sends bytes that are not an answer.
     Garbage,
-    /// Cuts the answer over UDP; whole over TCP.
+    /// Truncates the answer over UDP; complete over TCP.
     Truncated,
-    /// Cuts the answer over both.
+    /// Truncates the answer over both.
     AlwaysTruncated,
-    /// Says "no data" without a SOA.
+    /// Answers "no data" without an SOA.
     Bare,
 }
 
-/// A server over a table, as in `tests/dns/spf.cases`, with tricks: `name SERVFAIL`, `name TRUNCATED` and so on.
+/// A server of a table as in `tests/dns/spf.cases`, with faults: `name SERVFAIL`, `name TRUNCATED` and so on.
 pub(crate) struct Scripted {
     pub(crate) address: SocketAddr,
     /// Queries answered, both protocols.
@@ -205,7 +205,7 @@ fn over_tcp(mut stream: std::net::TcpStream, zone: &Zone, asked: &AtomicUsize) {
     }
 }
 
-/// Records by name and type number, and names with a trick.
+/// Records by name and type number, and names with a fault.
 struct Zone {
     records: BTreeMap<(String, u16), Vec<Vec<u8>>>,
     aliases: BTreeMap<String, String>,
@@ -267,7 +267,7 @@ impl Zone {
         self.records.keys().any(|(other, _)| within(other))
     }
 
-    /// The records for a question, and the response code where there are none.
+    /// The records for a question, and the response code if there are none.
     fn find(&self, name: &str, kind: u16) -> Result<&[Vec<u8>], u8> {
         if let Some(records) = self.records.get(&(name.to_owned(), kind)) {
             return Ok(records);
@@ -341,7 +341,7 @@ impl Zone {
     }
 }
 
-/// The name and type asked for, and where the question ends.
+/// The queried name and type, and where the question ends.
 fn question(query: &[u8]) -> (String, u16, usize) {
     let (mut at, mut labels) = (12, Vec::new());
     while query[at] != 0 {
@@ -352,7 +352,7 @@ fn question(query: &[u8]) -> (String, u16, usize) {
     (labels.join("."), u16::from_be_bytes([query[at + 1], query[at + 2]]), at + 5)
 }
 
-/// A response to a query; without records, with the SOA that says how long that holds.
+/// A response to a query; without records it has the SOA that says how long that is valid.
 fn message(query: &[u8], end: usize, code: u8, records: &[(String, u16, Vec<u8>)], cut: bool) -> Vec<u8> {
     let mut message = query[..end].to_vec();
     message[2] = 0x84 | (query[2] & 1) | if cut { 2 } else { 0 };

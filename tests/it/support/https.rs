@@ -1,4 +1,4 @@
-//! An HTTPS server on loopback that answers by host, and shows an expired or unknown certificate where it is told to.
+//! An HTTPS server on loopback that answers by host, and presents an expired or unknown certificate on request.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -13,10 +13,10 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// What the server sends for a host: everything, head and body.
+/// What the server sends for a host: head and body.
 pub(crate) type Answers = Arc<Mutex<BTreeMap<String, String>>>;
 
-/// The server, for as long as the tests run.
+/// The server; it runs as long as the tests.
 pub(crate) struct HttpsServer {
     pub(crate) address: SocketAddr,
     /// The certificate to trust, and the one that has expired.
@@ -27,7 +27,7 @@ pub(crate) struct HttpsServer {
 }
 
 impl HttpsServer {
-    /// Serve these hosts, with certificates made in the folder. A host that begins with `mta-sts.expired` or
+    /// Serves these hosts, with certificates created in the folder. A host that begins with `mta-sts.expired` or
     /// `mta-sts.stranger` has a bad one; the good one is not valid for `mta-sts.misnamed.example`.
     pub(crate) fn start(folder: &Path, hosts: &[String]) -> Self {
         let named: Vec<&str> = hosts.iter().map(String::as_str).filter(|host| !host.contains("misnamed")).collect();
@@ -61,7 +61,7 @@ impl HttpsServer {
     }
 }
 
-/// A client that goes away, or does not like the certificate, gets nothing.
+/// A client that disconnects or rejects the certificate gets nothing.
 fn serve(socket: TcpStream, config: Arc<ServerConfig>, answers: &Answers, asked: &Mutex<Vec<String>>) -> Option<()> {
     let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(config).ok()?, socket));
     let (mut host, mut line) = (String::new(), String::new());
@@ -97,7 +97,7 @@ impl ResolvesServerCert for ByName {
     }
 }
 
-/// A certificate of its own, made anew: none that is checked in can grow old.
+/// A new certificate: one that is checked in would expire.
 fn certificate(folder: &Path, name: &str, hosts: &[&str], (from, to): (&str, &str)) -> Arc<CertifiedKey> {
     let names: Vec<String> = hosts.iter().map(|host| format!("DNS:{host}")).collect();
     let settings = format!(

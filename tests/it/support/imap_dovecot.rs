@@ -1,6 +1,6 @@
-//! A real Dovecot for a test, by `tests/dovecot/serve`; it ends with the value.
+//! A real Dovecot for a test, started by `tests/dovecot/serve` and stopped on drop.
 //!
-//! Where there is no Dovecot the tests that want one pass with a word, unless `DMARQUET_TEST_DOVECOT` is set (CI).
+//! Without Dovecot the tests that need it say so and pass, unless `DMARQUET_TEST_DOVECOT` is set (CI).
 
 #![allow(dead_code, reason = "the library's tests and the program's use different halves")]
 
@@ -23,7 +23,7 @@ pub(crate) struct Dovecot {
 }
 
 impl Dovecot {
-    /// Start one with these words for `serve`.
+    /// Starts one with these arguments for `serve`.
     pub(crate) fn start(words: &[&str]) -> Option<Self> {
         if std::env::var_os("DMARQUET_TEST_DOVECOT").is_none() && !Path::new("/usr/sbin/dovecot").exists() {
             eprintln!("skipped: no Dovecot (apt-get install dovecot-imapd)");
@@ -57,7 +57,7 @@ impl Dovecot {
         })
     }
 
-    /// The same, where its POP3 is installed.
+    /// The same, if its POP3 server is installed.
     pub(crate) fn start_with_pop3() -> Option<Self> {
         if std::env::var_os("DMARQUET_TEST_DOVECOT").is_none() && !Path::new("/usr/lib/dovecot/pop3").exists() {
             eprintln!("skipped: no POP3 of Dovecot (apt-get install dovecot-pop3d)");
@@ -72,7 +72,7 @@ impl Dovecot {
         if folder == "INBOX" { mail } else { mail.join(format!(".{}", folder.replace('/', "."))) }
     }
 
-    /// Put a mail into a folder that is there.
+    /// Puts a mail into an existing folder.
     pub(crate) fn deliver(&self, folder: &str, name: &str, mail: &[u8]) {
         let folder = self.maildir(folder);
         let tmp = folder.join("tmp").join(name);
@@ -80,14 +80,14 @@ impl Dovecot {
         std::fs::rename(&tmp, folder.join("new").join(format!("{name}.test"))).expect("the Maildir can be written");
     }
 
-    /// Make a delivered mail one that the server cannot read.
+    /// Makes a delivered mail unreadable for the server.
     pub(crate) fn forbid(&self, folder: &str, name: &str) {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.maildir(folder).join("new").join(format!("{name}.test"));
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000)).expect("it is there");
     }
 
-    /// All that clients said after login.
+    /// Everything that clients sent after login.
     pub(crate) fn said(&self) -> String {
         let logs = std::fs::read_dir(self.folder.join("rawlog")).expect("serve makes it");
         let paths =

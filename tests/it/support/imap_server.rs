@@ -1,7 +1,7 @@
-//! A small IMAP server for tests: it does what a good one does, and on demand what no good one would.
+//! A small IMAP server for tests: it behaves well, and on demand in ways that no good server would.
 //!
-//! Comes in: folders with mails, a [`Manner`], faults. Goes out: a port on loopback, every command it was given, and
-//! the folders as they are then. One thread a connection, no TLS, one user.
+//! It takes folders with mails, a [`Manner`] and faults, and gives a port on loopback, every command it received, and
+//! the folders as they are afterward. One thread per connection, no TLS, one user.
 
 #![allow(dead_code, reason = "the library's tests and the program's use different halves")]
 
@@ -23,21 +23,21 @@ pub(crate) struct Manner {
     pub(crate) no_inferiors: Vec<String>,
     pub(crate) refuse_chars: String,
     pub(crate) read_only: bool,
-    /// Replies are written in pieces of this size.
+    /// Writes replies in pieces of this size.
     pub(crate) chunk_bytes: Option<usize>,
-    /// BYE where one FETCH names more mails.
+    /// Answers BYE if one FETCH names more mails.
     pub(crate) largest_set: usize,
-    /// BYE where a command line is longer.
+    /// Answers BYE if a command line is longer.
     pub(crate) longest_line: usize,
-    /// What it says of a mail's size, over the truth.
+    /// How much it adds to a mail's size.
     pub(crate) size_factor: f64,
-    /// FETCH answers come last mail first, the UID after the body.
+    /// Answers FETCH with the last mail first, and the UID after the body.
     pub(crate) backwards: bool,
     /// Sent before every answer to a FETCH.
     pub(crate) interjection: String,
     /// Instead of the true answer to a FETCH of a body: UID to bytes.
     pub(crate) instead: BTreeMap<u32, Vec<u8>>,
-    /// How many mails a folder holds, as it is said when it is opened; `#` stands for the number.
+    /// How it states the number of mails when a folder is opened; `#` stands for the number.
     pub(crate) exists: String,
     /// Sent instead of the greeting.
     pub(crate) greeting: Option<Vec<u8>>,
@@ -68,17 +68,17 @@ impl Default for Manner {
 /// What goes wrong, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wrong {
-    /// The connection ends after so many bytes of the answer.
+    /// The connection ends after this many bytes of the answer.
     DropAfter(usize),
-    /// A literal promises more than is sent, and then there is silence.
+    /// A literal announces more than is sent, and then nothing follows.
     ShortLiteral { promise: usize, send: usize },
-    /// The server says BYE instead of an answer.
+    /// The server sends BYE instead of an answer.
     Bye,
     /// The connection ends instead of an answer.
     Close,
-    /// There is no answer, and the connection stays.
+    /// There is no answer, and the connection stays open.
     Silence,
-    /// The command is done, and the connection ends before the answer.
+    /// The command is carried out, and the connection ends before the answer.
     CloseAfter,
 }
 
@@ -110,7 +110,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// A folder of these mails, UIDs from 1.
+    /// A folder with these mails, UIDs from 1.
     pub(crate) fn of(mails: impl IntoIterator<Item = Vec<u8>>) -> Self {
         let mut folder = Self { validity: 7, next: 1, mails: Vec::new() };
         for bytes in mails {
@@ -126,7 +126,7 @@ impl Folder {
     }
 }
 
-/// What all connections share.
+/// State shared by all connections.
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) folders: BTreeMap<String, Folder>,
@@ -172,7 +172,7 @@ impl Server {
         self.world.lock().expect("no connection panics")
     }
 
-    /// The contents of a folder by UID; nothing where there is none.
+    /// The contents of a folder by UID; empty if there is no such folder.
     pub(crate) fn folder(&self, name: &str) -> Folder {
         self.world().folders.get(name).cloned().unwrap_or_default()
     }
@@ -222,7 +222,7 @@ impl Session {
         Some(())
     }
 
-    /// Carry out one command; none where the connection ends.
+    /// Carries out one command; `None` if the connection ends.
     fn command(&mut self, line: &str, lines: &mut impl BufRead) -> Option<()> {
         let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
         let (wrong, longest) = {
@@ -398,7 +398,7 @@ impl Session {
         self.write(format!("{tag} OK done\r\n").as_bytes())
     }
 
-    /// The UIDs of a set that are there; `n:*` always has the last.
+    /// The existing UIDs of a set; `n:*` always includes the last.
     fn expand(&self, folder: &str, set: &str) -> Vec<u32> {
         let world = self.server.world();
         let all: Vec<u32> = world.folders[folder].mails.iter().map(|mail| mail.uid).collect();
@@ -493,7 +493,7 @@ impl Session {
     }
 }
 
-/// A port whose listener swallows everything.
+/// A port whose listener accepts connections and never answers.
 fn sinkhole() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
     let port = listener.local_addr().expect("it is bound").port();
@@ -505,7 +505,7 @@ fn sinkhole() -> u16 {
     port
 }
 
-/// Split a command at its spaces, quoted strings whole.
+/// Splits a command at its spaces, except in quoted strings.
 fn words(command: &str) -> Vec<String> {
     let (mut words, mut quoted) = (vec![String::new()], false);
     for character in command.chars() {

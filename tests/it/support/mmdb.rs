@@ -1,4 +1,5 @@
-//! A database of networks in the format of `.mmdb` files, small and made anew: a binary tree over address bits, and data behind it.
+//! Builds a small database of networks in the format of `.mmdb` files: a binary tree over address bits, followed by the
+//! data.
 //!
 //! The format: <https://maxmind.github.io/MaxMind-DB/>. Records of 24 bits, IPv6 with IPv4 below `::/96`.
 
@@ -8,18 +9,18 @@ use std::net::IpAddr;
 pub(crate) enum Value {
     Text(&'static str),
     Number(u32),
-    /// 16 bits, and 64: metadata have each number in a size of its own.
+    /// 16 bits, and 64: each number in the metadata has a size of its own.
     Short(u16),
     Long(u64),
     /// 128 bits.
     Wide(u128),
     Signed(i32),
     Map(Vec<(&'static str, Value)>),
-    /// A list of nothing.
+    /// An empty list.
     NoList,
 }
 
-/// What a record of the tree leads to.
+/// What a record of the tree refers to.
 #[derive(Clone, Copy)]
 enum Next {
     Nothing,
@@ -27,7 +28,7 @@ enum Next {
     Data(usize),
 }
 
-/// A database over networks, as `192.0.2.0/24`.
+/// A database of networks such as `192.0.2.0/24`.
 pub(crate) fn database(networks: &[(&str, Value)]) -> Vec<u8> {
     let mut nodes = vec![[Next::Nothing; 2]];
     let mut data = Vec::new();
@@ -70,7 +71,7 @@ pub(crate) fn database(networks: &[(&str, Value)]) -> Vec<u8> {
     file
 }
 
-/// Lead the bits of a network to a record.
+/// Maps the bits of a network to a record.
 fn put(nodes: &mut Vec<[Next; 2]>, (address, bits): (u128, u8), end: Next) {
     let mut node = 0;
     for bit in 0..bits {
@@ -88,7 +89,7 @@ fn put(nodes: &mut Vec<[Next; 2]>, (address, bits): (u128, u8), end: Next) {
     }
 }
 
-/// A control byte: type in the upper three bits, length below; lengths from 29 on stand in a byte of their own.
+/// A control byte: the type in the upper three bits, the length below; lengths from 29 on have a byte of their own.
 fn begin(out: &mut Vec<u8>, kind: u8, length: usize) {
     match u8::try_from(length).unwrap() {
         short @ 0..0x1d => out.push(kind << 5 | short),

@@ -1,4 +1,4 @@
-//! What tests share: a working folder, servers on loopback, small files of foreign formats, a Python environment.
+//! Shared by tests: a temporary folder, servers on loopback, small files of other formats, a Python environment.
 
 pub(crate) mod dns_servers;
 pub(crate) mod https;
@@ -23,7 +23,7 @@ pub(crate) fn python() -> Option<PathBuf> {
     None
 }
 
-/// A report of one row whose count is its number, about the day that begins at this second.
+/// A report of one row whose count is its number, about the day that begins at this time.
 pub(crate) fn numbered_report(number: u32, begin: u64) -> String {
     format!(
         "<feedback><report_metadata><org_name>r{number}</org_name><email>d@example.net</email><report_id>{number}\

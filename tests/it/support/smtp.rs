@@ -1,4 +1,4 @@
-//! A small SMTP server on loopback, with the three ways to secure a connection. It keeps what it was told.
+//! A small SMTP server on loopback with the three kinds of connection security. It records what it receives.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ pub(crate) enum Secured {
     FromTheStart,
 }
 
-/// What a client said in one session.
+/// What a client sent in one session.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     pub(crate) encrypted: bool,
@@ -33,7 +33,7 @@ pub(crate) struct SmtpServer {
 }
 
 impl SmtpServer {
-    /// Listen; refuse recipients whose address holds `refused`.
+    /// Listens; refuses recipients whose address contains `refused`.
     pub(crate) fn start(secured: Secured, folder: &Path) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port on loopback");
         let port = listener.local_addr().expect("a bound address").port();
@@ -49,7 +49,7 @@ impl SmtpServer {
         Self { port, session }
     }
 
-    /// What the client said.
+    /// What the client sent.
     pub(crate) fn session(self) -> Session {
         self.session.recv_timeout(std::time::Duration::from_secs(10)).expect("a session that ends")
     }
@@ -60,7 +60,7 @@ impl SmtpServer {
     }
 }
 
-/// A server that does what it likes with one connection; its port.
+/// A server that handles one connection with this function; its port.
 pub(crate) fn scripted(serve: impl FnOnce(TcpStream) + Send + 'static) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port on loopback");
     let port = listener.local_addr().expect("a bound address").port();
@@ -91,7 +91,7 @@ pub(crate) fn repeating_endpoint(folder: &Path) -> u16 {
     })
 }
 
-/// A certificate for localhost, made anew: none that is checked in can grow old.
+/// A new certificate for localhost: one that is checked in would expire.
 fn tls(folder: &Path) -> Arc<ServerConfig> {
     let (key, certificate) = (folder.join("smtp-key.pem"), SmtpServer::ca_file(folder));
     let made = Command::new("openssl")
@@ -131,7 +131,7 @@ fn serve(
     Ok(())
 }
 
-/// Answer until QUIT, or until STARTTLS: then true.
+/// Answers until QUIT or STARTTLS; returns true for the latter.
 fn dialogue(stream: impl Read + Write, offer_tls: bool, talk: &mut Session) -> std::io::Result<bool> {
     let mut stream = BufReader::new(stream);
     loop {

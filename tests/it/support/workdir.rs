@@ -1,4 +1,4 @@
-//! A folder of its own for each test, and the program run in it: exit code, stdout and stderr together.
+//! A temporary folder for each test, and the program run in it: exit code, stdout and stderr.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// Standard output, of a run that must have ended with 0 and without a word on stderr.
+    /// Standard output of a run that must have exited with 0 and an empty stderr.
     #[track_caller]
     pub(crate) fn quiet(self) -> String {
         assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "stdout: {}", self.stdout);
@@ -27,7 +27,7 @@ impl Done {
     }
 }
 
-/// A temporary folder: the program runs in it, keeps its store in `store/` below it, and finds no settings.
+/// A temporary folder: the program runs in it, has its store in `store/` there, and finds no settings.
 pub(crate) struct WorkDir {
     folder: tempfile::TempDir,
     zone: &'static str,
@@ -39,7 +39,7 @@ impl WorkDir {
         Self { folder, zone: "UTC" }
     }
 
-    /// The same, on a host that lives in another time zone.
+    /// The same, on a host in another time zone.
     pub(crate) fn in_zone(zone: &'static str) -> Self {
         Self { zone, ..Self::new() }
     }
@@ -73,7 +73,7 @@ impl WorkDir {
         command
     }
 
-    /// Run it to its end.
+    /// Runs it to its end.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Done {
         let output = self.command(args).output().expect("the program can be started");
         Done {
@@ -84,7 +84,7 @@ impl WorkDir {
     }
 }
 
-/// Rows as NDJSON without when each was stored, which is another time in each run.
+/// Rows as NDJSON without the time each was stored, which differs in every run.
 pub(crate) fn without_ingested(rows: &str) -> Vec<String> {
     let cut = |line: &str| line.split_once(",\"ingested\":").expect("every row says when it was stored").0.to_owned();
     rows.lines().map(cut).collect()

@@ -73,7 +73,7 @@ enum QueryForm {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit> {
-    let Some(asked) = args.sql.as_deref().filter(|_| !args.list) else {
+    let Some(selection) = args.sql.as_deref().filter(|_| !args.list) else {
         let lines: Vec<String> =
             NAMED_QUERIES.iter().map(|query| format!("{}  {}\n", query.name, query.answers)).collect();
         output::data(lines.concat().as_bytes())?;
@@ -85,20 +85,20 @@ pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit
         return Err(error.hint("as in `dmarquet query ... --format parquet > answer.parquet`"));
     }
     let week = args.week.map(Week::first);
-    let (sql, days) = match NamedQuery::find(asked) {
+    let (sql, days) = match NamedQuery::find(selection) {
         Some(query) => {
             let usual = || Period::last_complete_week(run.now).from();
             let week = week.or_else(|| (query.period == DefaultPeriod::LastWeek).then(usual));
             (query.sql(week), week)
         }
-        None if asked.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) => {
+        None if selection.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) => {
             let error = anyhow!("query: expected a SELECT or the name of a query, found {asked:?}");
             return Err(error.hint("`dmarquet query --list` shows the names"));
         }
         None if week.is_some() => {
             return Err(anyhow!("--week: expected a named query beside it, found SQL"));
         }
-        None => (asked.to_owned(), None),
+        None => (selection.to_owned(), None),
     };
     // Users need no warnings about future versions of Polars.
     polars_error::set_warning_function(|_, _| {});

@@ -2,7 +2,7 @@
 //!
 //! A database may be corrupt or not what its name says. Either is an error, and no offset in it is trusted.
 
-use super::{NAME, country};
+use super::values::{NAME, country};
 use crate::store::StoredNetwork;
 use anyhow::anyhow;
 use maxminddb::Reader;
@@ -19,20 +19,20 @@ pub(super) struct Mmdb(Reader<Vec<u8>>);
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct MmdbRecord {
-    autonomous_system_number: Loose,
-    autonomous_system_organization: Loose,
+    autonomous_system_number: AnyValue,
+    autonomous_system_organization: AnyValue,
     /// A number, or `AS64500`.
-    asn: Loose,
-    as_name: Loose,
+    asn: AnyValue,
+    as_name: AnyValue,
     /// A code, a name beside `country_code`, or a nested record.
-    country: Loose,
-    country_code: Loose,
+    country: AnyValue,
+    country_code: AnyValue,
 }
 
 /// A value of any type: an integer of any width, text, or a record with a country code. Others are ignored, as are
 /// numbers too large for an AS number.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum Loose {
+enum AnyValue {
     Number(u32),
     Text(String),
     Country(String),
@@ -61,15 +61,15 @@ impl Mmdb {
 
 impl MmdbRecord {
     fn network(self) -> StoredNetwork {
-        let asn = |value: &Loose| match value {
-            Loose::Number(number) => Some(*number),
-            Loose::Text(text) => text.strip_prefix("AS").unwrap_or(text).parse().ok(),
-            Loose::Country(_) | Loose::Other => None,
+        let asn = |value: &AnyValue| match value {
+            AnyValue::Number(number) => Some(*number),
+            AnyValue::Text(text) => text.strip_prefix("AS").unwrap_or(text).parse().ok(),
+            AnyValue::Country(_) | AnyValue::Other => None,
         };
-        let text = |value: Loose| if let Loose::Text(text) = value { Some(text) } else { None };
+        let text = |value: AnyValue| if let AnyValue::Text(text) = value { Some(text) } else { None };
         let code = match self.country {
-            Loose::Country(code) | Loose::Text(code) => Some(code),
-            Loose::Number(_) | Loose::Other => None,
+            AnyValue::Country(code) | AnyValue::Text(code) => Some(code),
+            AnyValue::Number(_) | AnyValue::Other => None,
         };
         let as_name = text(self.autonomous_system_organization).or_else(|| text(self.as_name));
         StoredNetwork {
@@ -80,60 +80,60 @@ impl MmdbRecord {
     }
 }
 
-impl<'de> Deserialize<'de> for Loose {
+impl<'de> Deserialize<'de> for AnyValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LooseVisitor)
+        deserializer.deserialize_any(AnyValueVisitor)
     }
 }
 
-struct LooseVisitor;
+struct AnyValueVisitor;
 
-impl<'de> Visitor<'de> for LooseVisitor {
-    type Value = Loose;
+impl<'de> Visitor<'de> for AnyValueVisitor {
+    type Value = AnyValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Loose, E> {
-        Ok(Loose::Other)
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<AnyValue, E> {
+        Ok(AnyValue::Other)
     }
 
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Loose, E> {
-        Ok(u32::try_from(number).map_or(Loose::Other, Loose::Number))
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<AnyValue, E> {
+        Ok(u32::try_from(number).map_or(AnyValue::Other, AnyValue::Number))
     }
 
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Loose, E> {
-        Ok(u32::try_from(number).map_or(Loose::Other, Loose::Number))
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<AnyValue, E> {
+        Ok(u32::try_from(number).map_or(AnyValue::Other, AnyValue::Number))
     }
 
-    fn visit_u128<E: de::Error>(self, number: u128) -> Result<Loose, E> {
-        Ok(u32::try_from(number).map_or(Loose::Other, Loose::Number))
+    fn visit_u128<E: de::Error>(self, number: u128) -> Result<AnyValue, E> {
+        Ok(u32::try_from(number).map_or(AnyValue::Other, AnyValue::Number))
     }
 
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Loose, E> {
-        Ok(Loose::Other)
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<AnyValue, E> {
+        Ok(AnyValue::Other)
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Loose, E> {
-        Ok(Loose::Text(text.to_owned()))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<AnyValue, E> {
+        Ok(AnyValue::Text(text.to_owned()))
     }
 
-    fn visit_bytes<E: de::Error>(self, _: &[u8]) -> Result<Loose, E> {
-        Ok(Loose::Other)
+    fn visit_bytes<E: de::Error>(self, _: &[u8]) -> Result<AnyValue, E> {
+        Ok(AnyValue::Other)
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Loose, E> {
-        Ok(Loose::Other)
+    fn visit_unit<E: de::Error>(self) -> Result<AnyValue, E> {
+        Ok(AnyValue::Other)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Loose, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<AnyValue, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Loose::Other)
+        Ok(AnyValue::Other)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Loose, A::Error> {
-        let mut code = Loose::Other;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnyValue, A::Error> {
+        let mut code = AnyValue::Other;
         while let Some(key) = map.next_key::<String>()? {
             if key == "iso_code" {
                 code = map.next_value()?;
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for LooseVisitor {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(if let Loose::Text(code) = code { Loose::Country(code) } else { Loose::Other })
+        Ok(if let AnyValue::Text(code) = code { AnyValue::Country(code) } else { AnyValue::Other })
     }
 }
 

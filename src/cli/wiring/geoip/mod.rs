@@ -5,6 +5,7 @@
 pub(crate) mod installed;
 mod mmdb;
 mod table;
+mod values;
 
 use crate::store::StoredNetwork;
 use anyhow::{Context as _, anyhow};
@@ -14,13 +15,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use values::{FILE_BYTES, GZIP};
 
-/// Maximum size of a file, uncompressed: twice the largest known one.
-const FILE_BYTES: u64 = 1 << 30;
-/// Maximum length of a name in characters.
-const NAME: usize = 100;
-/// The first bytes of a gzip file.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Bytes used to detect the format.
 const BEGINNING: u64 = 4096;
 
@@ -104,10 +100,4 @@ impl Database {
             Format::Table => table::networks(&self.path, addresses),
         }
     }
-}
-
-/// A country code in upper case; `None` if it is something else.
-fn country(code: &str) -> Option<String> {
-    let is_code = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_code.then(|| code.to_ascii_uppercase())
 }

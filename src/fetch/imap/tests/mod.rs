@@ -62,13 +62,13 @@ fn mails(count: usize) -> Vec<Vec<u8>> {
 
 /// The result of a run.
 #[derive(Debug, Default)]
-struct Brought {
+struct ImapRunResult {
     items: Vec<Item>,
     others: Vec<Fetched>,
     finished: Finished,
 }
 
-impl Brought {
+impl ImapRunResult {
     fn uids(&self) -> Vec<u32> {
         let mut uids: Vec<u32> = self.items.iter().map(uid_of).collect();
         uids.sort_unstable();
@@ -95,10 +95,10 @@ fn message_of(fetched: &Fetched) -> Option<(Message, Fate)> {
 }
 
 /// Runs, and acknowledges the mails in batches of three.
-fn run(mailbox: Mailbox, cursors: Vec<(String, Cursor)>, options: PollOptions) -> Brought {
+fn run(mailbox: Mailbox, cursors: Vec<(String, Cursor)>, options: PollOptions) -> ImapRunResult {
     let mut poller = Poller::start(mailbox, cursors, options).unwrap();
     let acknowledger = poller.acknowledger();
-    let (mut brought, mut batch) = (Brought::default(), Vec::new());
+    let (mut brought, mut batch) = (ImapRunResult::default(), Vec::new());
     for fetched in poller.mails().unwrap() {
         let fetched = fetched.unwrap();
         batch.extend(message_of(&fetched));
@@ -115,6 +115,6 @@ fn run(mailbox: Mailbox, cursors: Vec<(String, Cursor)>, options: PollOptions) -
     brought
 }
 
-fn once(server: &Server, after: After) -> Brought {
+fn once(server: &Server, after: After) -> ImapRunResult {
     run(mailbox(server, after), vec![], options())
 }

@@ -12,7 +12,7 @@ use crate::model::MailboxProgress;
 use std::{path::Path, time::Instant};
 
 /// The mailbox of a Dovecot, with TLS and a password.
-fn of(dovecot: &Dovecot) -> Mailbox {
+fn mailbox_on(dovecot: &Dovecot) -> Mailbox {
     Mailbox {
         name: "reports".to_owned(),
         host: "localhost".to_owned(),
@@ -58,7 +58,7 @@ fn refusal(mailbox: &Mailbox) -> (String, String) {
 fn both_ways_of_tls_and_all_mechanisms_let_us_in() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     dovecot.deliver("INBOX", "1", b"Subject: one\r\n\r\nbody\r\n");
-    let tls = of(&dovecot);
+    let tls = mailbox_on(&dovecot);
     assert_eq!(count(&tls), Ok(1));
     let starttls = Mailbox { port: dovecot.imap, security: Security::StartTls, ..tls.clone() };
     assert_eq!(count(&starttls), Ok(1));
@@ -83,14 +83,14 @@ fn both_ways_of_tls_and_all_mechanisms_let_us_in() {
 #[test]
 fn sasl_login_is_used_where_there_is_no_plain() {
     let Some(dovecot) = Dovecot::start(&["--mechanisms", "login"]) else { return };
-    assert_eq!(count(&of(&dovecot)), Ok(0));
+    assert_eq!(count(&mailbox_on(&dovecot)), Ok(0));
     assert!(std::fs::read_to_string(dovecot.folder.join("log")).unwrap().contains("method=LOGIN"));
 }
 
 #[test]
 fn what_keeps_us_out_is_said_with_a_way_on_and_without_the_secret() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
-    let tls = of(&dovecot);
+    let tls = mailbox_on(&dovecot);
     let (reason, hint) = refusal(&Mailbox { auth: Auth::Password(value("wrong-secret")), ..tls.clone() });
     assert!(
         reason.contains("login as reports@example.com is refused") && reason.contains("AUTHENTICATIONFAILED"),
@@ -124,7 +124,8 @@ fn what_keeps_us_out_is_said_with_a_way_on_and_without_the_secret() {
 #[test]
 fn a_refused_password_is_tried_once() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
-    let mailbox = Mailbox { auth: Auth::Password(value("wrong")), patience: Patience::default(), ..of(&dovecot) };
+    let mailbox =
+        Mailbox { auth: Auth::Password(value("wrong")), patience: Patience::default(), ..mailbox_on(&dovecot) };
     Poller::start(mailbox, vec![], options()).unwrap_err();
     // Dovecot writes when the connection is closed; a second try would come within the second, too.
     std::thread::sleep(Duration::from_millis(1500));
@@ -135,7 +136,7 @@ fn a_refused_password_is_tried_once() {
 #[test]
 fn a_token_that_ended_is_asked_for_anew() {
     let Some(dovecot) = Dovecot::start(&["--lifetime", "1"]) else { return };
-    let mailbox = Mailbox { auth: Auth::XOAuth2(asked(&dovecot, Some("refresh-token"))), ..of(&dovecot) };
+    let mailbox = Mailbox { auth: Auth::XOAuth2(asked(&dovecot, Some("refresh-token"))), ..mailbox_on(&dovecot) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let trust = tls::Roots::load(mailbox.ca_file.as_deref()).unwrap().config().unwrap();
@@ -151,11 +152,11 @@ fn files_in(folder: &Path) -> usize {
     ["new", "cur"].iter().filter_map(|part| std::fs::read_dir(folder.join(part)).ok()).map(Iterator::count).sum()
 }
 
-fn run_with(dovecot: &Dovecot, after: After, folder: &str) -> Brought {
+fn run_with(dovecot: &Dovecot, after: After, folder: &str) -> ImapRunResult {
     for number in 0..5 {
         dovecot.deliver(folder, &number.to_string(), format!("Subject: {number}\r\n\r\nbody\r\n").as_bytes());
     }
-    run(Mailbox { after, ..of(dovecot) }, vec![], options())
+    run(Mailbox { after, ..mailbox_on(dovecot) }, vec![], options())
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn mails_are_moved_with_and_without_move_and_uidplus() {
 #[test]
 fn a_dot_and_a_prefix_are_found_for_folders_of_any_script() {
     let Some(dovecot) = Dovecot::start(&["--separator", "."]) else { return };
-    let mut mailbox = Mailbox { after: After::Move("Berichte/Geprüft".into()), ..of(&dovecot) };
+    let mut mailbox = Mailbox { after: After::Move("Berichte/Geprüft".into()), ..mailbox_on(&dovecot) };
     mailbox.rejected_to = Some("INBOX/DMARC/unreadable".into());
     dovecot.deliver("INBOX", "1", b"Subject: 1\r\n\r\nbody\r\n");
     let brought = run(mailbox.clone(), vec![], options());
@@ -197,7 +198,7 @@ fn a_mail_nobody_can_read_is_named_and_the_rest_goes_on() {
         dovecot.deliver("INBOX", &number.to_string(), format!("Subject: {number}\r\n\r\nbody\r\n").as_bytes());
     }
     dovecot.forbid("INBOX", "3");
-    let brought = run(of(&dovecot), vec![], options());
+    let brought = run(mailbox_on(&dovecot), vec![], options());
     assert_eq!((brought.items.len(), brought.others.len()), (4, 1), "{:?}", brought.finished);
     assert!(matches!(&brought.others[0], Fetched::Unfetched { .. }));
 }
@@ -206,7 +207,7 @@ fn a_mail_nobody_can_read_is_named_and_the_rest_goes_on() {
 fn idle_and_polling_tell_of_new_mail() {
     for hidden in [&[][..], &["--hide", "IDLE"]] {
         let Some(dovecot) = Dovecot::start(hidden) else { return };
-        let mut mailbox = of(&dovecot);
+        let mut mailbox = mailbox_on(&dovecot);
         mailbox.patience = Patience { poll: Duration::from_millis(300), ..Patience::default() };
         let stop = StopFlag::new();
         let mut watch = IdleWatch::start(vec![mailbox], &stop);
@@ -226,7 +227,7 @@ fn idle_and_polling_tell_of_new_mail() {
 #[test]
 fn a_watch_renews_its_idle_and_ends_at_a_refused_password() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
-    let mut mailbox = of(&dovecot);
+    let mut mailbox = mailbox_on(&dovecot);
     mailbox.patience.idle = Duration::from_millis(200);
     let stop = StopFlag::new();
     let mut watch = IdleWatch::start(vec![mailbox.clone()], &stop);

@@ -15,7 +15,7 @@ fn every_mail_is_given_once_and_the_next_run_gives_none() {
     assert_eq!(first.uids(), (1..=120).collect::<Vec<_>>());
     assert_eq!(first.items[6].bytes, mails(120)[6]);
     assert_eq!(first.items[0].arrival.to_string(), "2026-11-25T06:00:00Z");
-    assert_eq!((first.cursor().last_uid, first.finished.told.len()), (120, 120));
+    assert_eq!((first.cursor().last_uid, first.finished.acknowledged.len()), (120, 120));
     assert!(first.finished.failures.is_empty());
     server.world().commands.clear();
     let second = run(mailbox(&server, After::Keep), first.finished.cursors, options());
@@ -98,7 +98,7 @@ fn what_is_pending_is_finished_without_fetching_it_again() {
     assert_eq!(brought.uids(), [4, 5]);
     let left: Vec<u32> = server.folder("INBOX").mails.iter().map(|mail| mail.uid).collect();
     assert_eq!((left, server.folder("Bad").mails.len()), (vec![2], 1));
-    assert_eq!(brought.finished.told.len(), 5);
+    assert_eq!(brought.finished.acknowledged.len(), 5);
     assert_eq!(brought.cursor().last_uid, 5);
 }
 
@@ -283,7 +283,7 @@ fn a_target_that_cannot_be_made_is_said_before_anything_is_read() {
     let given: Vec<(Message, Fate)> = poller.mails().unwrap().filter_map(|mail| message_of(&mail.unwrap())).collect();
     acknowledger.safe(&given);
     let finished = poller.finish();
-    assert_eq!((given.len(), finished.told.len(), finished.failures.len()), (2, 0, 1));
+    assert_eq!((given.len(), finished.acknowledged.len(), finished.failures.len()), (2, 0, 1));
     assert_eq!(finished.cursors[0].1.pending.len(), 2);
     assert_eq!(server.folder("INBOX").mails.len(), 2);
     let commands = server.world().commands.clone();
@@ -311,7 +311,7 @@ fn what_was_not_called_safe_is_not_touched() {
     let mut poller = Poller::start(mailbox(&server, After::Delete), vec![], options()).unwrap();
     assert_eq!(poller.mails().unwrap().count(), 3);
     let finished = poller.finish();
-    assert_eq!((finished.told.len(), finished.cursors[0].1.last_uid), (0, 0));
+    assert_eq!((finished.acknowledged.len(), finished.cursors[0].1.last_uid), (0, 0));
     assert_eq!(server.folder("INBOX").mails.len(), 3);
 }
 
@@ -322,7 +322,7 @@ fn a_caller_that_leaves_early_does_not_hang_the_poller() {
     let first = poller.next().unwrap().unwrap();
     poller.acknowledger().safe(&[message_of(&first).unwrap()]);
     let finished = poller.finish();
-    assert_eq!((finished.told.len(), server.folder("INBOX").mails.len()), (1, 999));
+    assert_eq!((finished.acknowledged.len(), server.folder("INBOX").mails.len()), (1, 999));
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! The sources as the layering tests read them: what each file imports, by the folder that defines it.
+//! Reads the sources for the layering tests: what each file imports, by the folder that defines it.
 
 use crate::workdir::{files_below, repository};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// A path of ours, from the root of the crate.
+/// A path in this crate, from its root.
 pub(super) type Names = Vec<String>;
 
 /// A source file of the program: tests and entry points for fuzzing are left out.
@@ -34,7 +34,7 @@ impl Source {
         self.path.split(['/', '.']).next().expect("a path is not empty")
     }
 
-    /// The folder that it lies in; a file at the top stands for itself.
+    /// The folder that contains it; a file at the top counts as a folder of its own.
     pub(super) fn folder(&self) -> &str {
         self.path.rsplit_once('/').map_or(&self.path, |(folder, _)| folder)
     }
@@ -43,7 +43,7 @@ impl Source {
         ["mod.rs", "lib.rs", "main.rs"].contains(&self.path.rsplit('/').next().expect("a path has a name"))
     }
 
-    /// A path as written here, from the root of the crate; `None` where it is none of ours.
+    /// A path as written here, from the root of the crate; `None` if it is not in this crate.
     fn absolute(&self, names: &[String]) -> Option<Names> {
         let supers = names.iter().take_while(|name| *name == "super").count();
         match names.first()?.as_str() {
@@ -68,7 +68,7 @@ impl Source {
         found
     }
 
-    /// Paths in the code itself: two names or more.
+    /// Paths of two names or more in the code itself.
     fn inline(&self) -> Vec<Names> {
         let mut found = Vec::new();
         let mut rest = self.code.as_str();
@@ -97,7 +97,7 @@ impl Source {
         found
     }
 
-    /// Every path of ours that the code names, from the root. What stands behind an imported module counts, not the import.
+    /// Every path in this crate that the code names, from its root. What follows an imported module counts, not the import.
     pub(super) fn imports(&self) -> Vec<Names> {
         let mut found = Vec::new();
         let mut modules: HashMap<String, Names> = HashMap::new();
@@ -162,8 +162,8 @@ fn members(group: &str) -> Vec<String> {
     found
 }
 
-/// Code that ships: comments go, and so do unit tests, which stand at the end of a file or in files of their own, and what
-/// only tests have on the line behind `#[cfg(test)]`.
+/// Code that ships: without comments, without unit tests (at the end of a file or in files of their own), and without what
+/// follows `#[cfg(test)]` on the next line.
 fn shipped(text: &str) -> String {
     let code = text.split("#[cfg(test)]\nmod tests").next().expect("split gives one piece at least");
     let mut gated = false;
@@ -178,7 +178,7 @@ fn shipped(text: &str) -> String {
 pub(super) struct Sources {
     pub(super) all: Vec<Source>,
     modules: HashMap<Names, usize>,
-    /// What a module re-exports: the name, and where it leads.
+    /// What a module re-exports: the name, and the path it refers to.
     exports: HashMap<(Names, String), Names>,
 }
 
@@ -230,8 +230,8 @@ impl Sources {
         None
     }
 
-    /// Which folder imports which, and where: what is named, and methods that a folder adds to a type of another, by their
-    /// names where these are unique.
+    /// Which folder imports which, and where: named paths, and methods that a folder adds to another's type, by their
+    /// names if these are unique.
     pub(super) fn folders(&self) -> BTreeMap<(String, String), BTreeSet<String>> {
         let mut edges: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         let mut add = |from: &Source, to: &Source, what: String| {

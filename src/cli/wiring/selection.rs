@@ -62,7 +62,7 @@ impl Sum for Adder {
     }
 
     fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool) {
-        Adder::aside(self, rejections.of(wanted));
+        Adder::aside(self, rejections.count(wanted));
     }
 }
 

@@ -1,11 +1,11 @@
 //! The alert channels in the settings. Secrets are read when they are needed.
 
 use super::mail_summary;
-use crate::alert::{AlertDelivery, AlertEvent, AlertMessage, TellFailure};
+use crate::alert::{AlertDelivery, AlertEvent, AlertMessage, DeliveryFailure};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::{CommandSettings, Smtp, WebhookFormat, WebhookSettings};
 use crate::fetch::mailbox::Secret;
-use crate::present::{self, ToldEvent};
+use crate::present::{self, EventText};
 use crate::send::{self, OutgoingMail, WebMessage, Webhook};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,7 @@ const PROGRAM: Duration = Duration::from_mins(1);
 
 /// The names of the channels in the outbox.
 pub(crate) fn names(settings: &Settings) -> Vec<String> {
-    deliveries(settings).into_iter().map(|delivery| delivery.way).collect()
+    deliveries(settings).into_iter().map(|delivery| delivery.channel).collect()
 }
 
 /// The channels, ready to deliver messages.
@@ -25,31 +25,31 @@ pub(crate) fn deliveries(settings: &Settings) -> Vec<AlertDelivery<'_>> {
     // Each recipient is a channel: a refused one is retried alone.
     for to in &alert.mail_to {
         deliveries.push(AlertDelivery {
-            way: format!("mail {to}"),
+            channel: format!("mail {to}"),
             send: Box::new(move |message, key| mail(settings.smtp.as_ref(), to, message, key)),
         });
     }
     for webhook in &alert.webhooks {
         deliveries.push(AlertDelivery {
-            way: format!("webhook {}", webhook.name),
+            channel: format!("webhook {}", webhook.name),
             send: Box::new(move |message, key| post_to(webhook, message, key)),
         });
     }
     for command in &alert.commands {
         deliveries.push(AlertDelivery {
-            way: format!("command {}", command.name),
+            channel: format!("command {}", command.name),
             send: Box::new(move |message, key| feed(command, message, key)),
         });
     }
     deliveries
 }
 
-fn settled(why: impl std::fmt::Display) -> TellFailure {
-    TellFailure { why: format!("{why:#}"), again: false }
+fn settled(why: impl std::fmt::Display) -> DeliveryFailure {
+    DeliveryFailure { why: format!("{why:#}"), again: false }
 }
 
-fn told(message: &AlertMessage) -> Vec<ToldEvent> {
-    let told = |event: &AlertEvent| ToldEvent {
+fn event_texts(message: &AlertMessage) -> Vec<EventText> {
+    let text = |event: &AlertEvent| EventText {
         level: if event.state == "resolved" { event.state.clone() } else { event.severity.clone() },
         id: event.id.clone(),
         kind: event.kind.clone(),
@@ -58,16 +58,16 @@ fn told(message: &AlertMessage) -> Vec<ToldEvent> {
         text: event.text.clone(),
         action: event.action.clone(),
     };
-    message.events.iter().map(told).collect()
+    message.events.iter().map(text).collect()
 }
 
-fn json(message: &AlertMessage) -> Result<String, TellFailure> {
+fn json(message: &AlertMessage) -> Result<String, DeliveryFailure> {
     serde_json::to_string(message).map_err(settled)
 }
 
-fn mail(smtp: Option<&Smtp>, to: &str, message: &AlertMessage, key: &str) -> Result<(), TellFailure> {
+fn mail(smtp: Option<&Smtp>, to: &str, message: &AlertMessage, key: &str) -> Result<(), DeliveryFailure> {
     let smtp = smtp.ok_or_else(|| settled("settings: expected [smtp] for the mail_to of [alert], found none"))?;
-    let events = told(message);
+    let events = event_texts(message);
     let outgoing = OutgoingMail {
         from: smtp.from.clone(),
         to: vec![to.to_owned()],
@@ -80,14 +80,14 @@ fn mail(smtp: Option<&Smtp>, to: &str, message: &AlertMessage, key: &str) -> Res
     };
     let route = mail_summary::route(&smtp.outlet).map_err(settled)?;
     let mail = outgoing.compose_as(key).map_err(settled)?;
-    let refused = mail.send(&route).map_err(|error| TellFailure { why: error.to_string(), again: true })?;
+    let refused = mail.send(&route).map_err(|error| DeliveryFailure { why: error.to_string(), again: true })?;
     match &refused[..] {
         [] => Ok(()),
         refused => Err(settled(format!("the server {}", refused[0].why))),
     }
 }
 
-fn post_to(settings: &WebhookSettings, message: &AlertMessage, key: &str) -> Result<(), TellFailure> {
+fn post_to(settings: &WebhookSettings, message: &AlertMessage, key: &str) -> Result<(), DeliveryFailure> {
     let secret = |secret: &Secret| secret.reveal().map_err(settled);
     let webhook = Webhook {
         url: secret(&settings.url)?,
@@ -95,7 +95,7 @@ fn post_to(settings: &WebhookSettings, message: &AlertMessage, key: &str) -> Res
         ca_file: settings.ca_file.clone(),
         patience: send::WEB_PATIENCE,
     };
-    let events = told(message);
+    let events = event_texts(message);
     let of_json = |body| WebMessage { content_type: "application/json".to_owned(), body, headers: Vec::new() };
     let mut posted = match &settings.format {
         WebhookFormat::Json => of_json(json(message)?),
@@ -125,10 +125,10 @@ fn post_to(settings: &WebhookSettings, message: &AlertMessage, key: &str) -> Res
         },
     };
     posted.headers.push(("Idempotency-Key".to_owned(), key.to_owned()));
-    webhook.post(&posted).map_err(|failure| TellFailure { why: failure.why, again: failure.again })
+    webhook.post(&posted).map_err(|failure| DeliveryFailure { why: failure.why, again: failure.again })
 }
 
-fn feed(settings: &CommandSettings, message: &AlertMessage, key: &str) -> Result<(), TellFailure> {
+fn feed(settings: &CommandSettings, message: &AlertMessage, key: &str) -> Result<(), DeliveryFailure> {
     let [program, arguments @ ..] = settings.program.as_slice() else {
         return Err(settled("expected a program, found none"));
     };
@@ -136,5 +136,5 @@ fn feed(settings: &CommandSettings, message: &AlertMessage, key: &str) -> Result
     command.args(arguments).env("DMARQUET_ALERT_KEY", key);
     let input = json(message)? + "\n";
     send::feed(command, input.as_bytes(), PROGRAM, "the alert may not have been told")
-        .map_err(|why| TellFailure { why: format!("{program} {why}"), again: true })
+        .map_err(|why| DeliveryFailure { why: format!("{program} {why}"), again: true })
 }
