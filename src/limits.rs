@@ -62,7 +62,7 @@ impl Growth {
         Self(Some(Arc::new(to)))
     }
 
-    /// Say what an item comes to.
+    /// Reports how much an item has grown.
     pub(crate) fn tell(&self, grown: Grown) {
         if let Some(told) = &self.0 {
             told(grown);

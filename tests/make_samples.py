@@ -389,7 +389,7 @@ def base64_lines(data):
 
 
 def head(report, sender_address=None, subject=None, to="dmarc@example.com"):
-    """The headers that every report mail has. The border's own verdict stands on top."""
+    """The headers that every report mail has. The receiving server's own verdict is at the top."""
     return (f"Authentication-Results: mx.example.com; dmarc=pass header.from={(sender_address or report.reporter.email).split('@')[1]}\n"
             f"From: {sender_address or report.reporter.email}\nTo: {to}\n"
             f"Subject: {subject or report.subject()}\n"

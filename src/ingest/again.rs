@@ -61,7 +61,7 @@ pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(T
     Ok((tally, rebuilt))
 }
 
-/// Retries rejected items that are TLS reports: earlier versions rejected those that they did not recognize.
+/// Retries rejected items that are TLS reports: earlier versions rejected those they did not recognize.
 fn retry_tls(writer: &mut Writer, options: &IngestOptions) -> Result<Tally, IngestError> {
     let mut found = Vec::new();
     for entry in writer.rejected()? {
@@ -310,7 +310,7 @@ fn accept_tls(
     options: &IngestOptions,
 ) -> Result<Box<AcceptedTls>, Box<Reject>> {
     let context = Context { attachment: kept.provenance.attachment.as_deref(), arrival: kept.provenance.arrival };
-    // A later version may make keys otherwise: an original holds one report.
+    // A later version may compute keys differently; an original contains one report.
     let Some((report, more)) = parsed_tls(original, &context, options) else {
         return Err(Box::new(unread(kept, original)));
     };
@@ -337,7 +337,7 @@ fn parsed_tls(
     })
 }
 
-/// What is left of a report that cannot be read any more.
+/// What remains of a report that can no longer be read.
 fn unread(kept: KeptReport, original: &Original) -> Reject {
     let KeptReport { key, kind, provenance, .. } = kept;
     let extension = match (kind, original) {
@@ -356,7 +356,7 @@ fn unread(kept: KeptReport, original: &Original) -> Reject {
     }
 }
 
-/// Judge the mail that brought a report by the rules of today.
+/// Judges the mail that brought a report by the current rules.
 fn judge_sender_again(
     provenance: &mut Provenance,
     findings: &mut Vec<Finding>,
@@ -388,8 +388,8 @@ pub(super) fn retry_ahead(writer: &mut Writer, options: &IngestOptions) -> Resul
     Ok(Tally { items: stored.reports + stored.tls_reports, stored, findings, findings_more, ..Tally::default() })
 }
 
-/// Have another process put items into the store that survived their trial and were under way when a run died all the same.
-/// The run that waits for it goes on whatever they do, and all else is committed before.
+/// Lets another process store items that survived their trial and were being processed when a run died all the same.
+/// The waiting run continues whatever happens to them, and everything else is committed before.
 pub(super) fn in_another_process(
     items: Vec<(Item, Hash)>,
     writer: &mut Writer,

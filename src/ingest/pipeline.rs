@@ -22,7 +22,7 @@ const RESULTS: usize = 16 << 20;
 
 /// What large items that are worked on, and results that wait, may take together.
 const BUDGET: usize = 112 << 20;
-/// What is made of an inflated byte on its way beside rows: itself, and as much again of its original and of long texts.
+/// Memory for an inflated byte besides rows: the byte, and as much again for its original and long texts.
 const MADE_OF_BYTE: usize = 2;
 /// Bytes of a chunk's results that are passed on before the rest of it is done.
 const PARTIAL: usize = 1 << 20;
@@ -147,7 +147,7 @@ impl Reservation {
         self.chunk.store(chunk, Ordering::Relaxed);
     }
 
-    /// The item grows: hold memory for what is made of it.
+    /// The item grows: reserves memory for its results.
     pub(super) fn grow(&self, grown: Grown) {
         let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let (held, more) = match grown {
@@ -188,7 +188,7 @@ pub(super) struct Work<'a, S, B, W, R> {
     pub(super) state: &'a (dyn Fn() -> S + Sync),
     /// Called before any item of a chunk is processed.
     pub(super) begin: B,
-    /// One item: gives its result, and before that what is handed on of a large one.
+    /// Processes one item: passes on the parts of a large one, then returns the result.
     pub(super) each: W,
     /// The memory its result takes.
     pub(super) weight: fn(&R) -> usize,
@@ -196,7 +196,7 @@ pub(super) struct Work<'a, S, B, W, R> {
     pub(super) budget: &'a Budget,
 }
 
-/// Runs all items of a source through the workers, and passes the results to `take` in the source's order. Ends early
+/// Runs all items of a source through the workers and passes the results to `take` in the source's order. Ends early
 /// if `take` fails, or when the interrupt is set; then everything read so far is still passed on.
 pub(super) fn run<S, T, R: Send, E>(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,

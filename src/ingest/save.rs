@@ -1,4 +1,4 @@
-//! Puts each item in its place: in a store, or without one.
+//! Puts each item in its place, in a store or without one.
 
 use super::convert::{Destination, Placed, ReportSink};
 use super::trial::StoredAlone;
@@ -129,7 +129,7 @@ impl Count {
         self.seen = seen;
     }
 
-    /// What another process stored counts as if this one had.
+    /// What another process stored counts as if this one had done it.
     fn alone(&mut self, tally: &mut Tally, alone: StoredAlone, seen: SeenItem) {
         let StoredAlone { stored, duplicates, conflicts, rejected } = alone;
         let few = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
@@ -155,7 +155,7 @@ impl Count {
     }
 }
 
-/// What is reported about a report after it was passed on.
+/// What the run reports about a report after it was passed on.
 struct ReportOutcome {
     origin: String,
     findings: Vec<Finding>,
@@ -177,16 +177,16 @@ impl ReportOutcome {
     }
 }
 
-/// Bytes of items that wait for another process; those beyond are left to a later run.
+/// Maximum bytes of items that wait for another process; the others are left to a later run.
 const WAITING: usize = 64 << 20;
 
-/// Puts worked items into a store.
+/// Puts processed items into a store.
 pub(super) struct Saver<'a> {
     writer: &'a mut Writer,
     observer: &'a mut dyn Observer,
     underway: Option<&'a Underway>,
     tally: Tally,
-    /// Of the item of which parts have come.
+    /// Of the item whose parts are arriving.
     count: Count,
     /// Items that another process is to put into the store, and their bytes.
     for_another: Vec<(Item, Hash)>,
@@ -312,7 +312,7 @@ pub(super) struct Deduplicator<'a> {
     observer: &'a mut dyn Observer,
     sink: &'a mut dyn ReportSink,
     tally: Tally,
-    /// Of the item of which parts have come.
+    /// Of the item whose parts are arriving.
     count: Count,
     reports: HashMap<ReportKey, Hash>,
     conflicts: HashSet<(ReportKey, Hash)>,

@@ -1,4 +1,4 @@
-//! Work on one item in a process of its own: as a trial, with nothing kept, or all the way into the store.
+//! Processes one item in a process of its own: as a trial that keeps nothing, or all the way into the store.
 
 use super::save::Saver;
 use super::work::{Done, KnownItems, Piece, work};
@@ -27,8 +27,8 @@ pub trait Trial: Debug + Send + Sync {
     /// Whether a process survives the item.
     fn survives(&self, item: &TrialItem<'_>) -> Survival;
 
-    /// Have another process put items into the store, which is free for it: each is committed before the next. Returns what
-    /// became of each, or how it ended that process.
+    /// Lets another process store items, while this one does not use the store: each is committed before the next.
+    /// Returns what became of each, or how it ended that process.
     fn store(&self, job: &StoreJob, items: &[TrialItem<'_>]) -> Vec<Result<StoredAlone, Survival>>;
 }
 
@@ -82,11 +82,11 @@ pub struct StoredAlone {
     pub duplicates: u64,
     /// Another report with its key is there.
     pub conflicts: u64,
-    /// New and unreadable: where from, and why.
+    /// New unreadable items: origin and reason.
     pub rejected: Vec<(String, String)>,
 }
 
-/// Do with an item what a run does, in this process, without a store.
+/// Processes an item as a run does, in this process, without a store.
 ///
 /// # Errors
 /// If the result cannot be written.
@@ -106,7 +106,7 @@ pub fn attempt(item: &TrialItem<'_>, options: &IngestOptions) -> Result<(), Stor
     failed.map_or(Ok(()), Err)
 }
 
-/// Put an item into the store, alone, and commit it.
+/// Stores one item alone, and commits it.
 ///
 /// # Errors
 /// Where the store cannot be written or read.

@@ -15,15 +15,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// An item, by the start of the hash of its bytes. All zeros: none. The last bit is no part of the hash: it says that the item
-/// survived its trial, and was then worked on by a run that died.
+/// An item, by the start of the hash of its bytes; all zeros mean none. The last bit is not part of the hash: it says
+/// that the item survived its trial, and was then worked on by a run that died.
 type ItemHash = [u8; 16];
 
 const NONE: ItemHash = [0; 16];
 const ITEM: usize = size_of::<ItemHash>();
 /// The bit that says that an item survived its trial.
 const TRIED: u8 = 1;
-/// The note of a worker: what it takes at once.
+/// The note of a worker: the chunk it is processing.
 const SLOT: usize = CHUNK_ITEMS * ITEM;
 /// Items remembered from earlier runs: a batch has fewer, and each costs the next run some milliseconds.
 const MOST: usize = 1 << 15;
@@ -61,13 +61,13 @@ pub(super) enum Suspicion {
     Tried,
 }
 
-/// The hash of an item as it is looked up.
+/// The hash under which an item is looked up.
 fn item_hash(mut item: ItemHash) -> ItemHash {
     item[ITEM - 1] &= !TRIED;
     item
 }
 
-/// Where a worker notes what it takes.
+/// Where a worker notes what it is processing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WorkerSlot(u64);
 
@@ -78,7 +78,7 @@ fn noted(mut item: ItemHash, tried: bool) -> ItemHash {
 }
 
 impl Underway {
-    /// Begins the note of a run, and takes over that of one that died.
+    /// Begins the note of a run, and takes over the note of one that died.
     pub(super) fn open(store: &Path, workers: usize) -> Result<Self, StoreError> {
         let path = store.join("underway");
         let run = || {
@@ -114,7 +114,7 @@ impl Underway {
         WorkerSlot((self.slots + (number * SLOT) as u64).min(self.commits - SLOT as u64))
     }
 
-    /// Notes what a worker takes, replacing what it took before.
+    /// Notes what a worker is processing, replacing its earlier note.
     pub(super) fn begin(&self, slot: WorkerSlot, hashes: impl Iterator<Item = Hash>) -> Result<(), StoreError> {
         let mut note = [0; SLOT];
         for (place, hash) in note.as_chunks_mut::<ITEM>().0.iter_mut().zip(hashes) {
@@ -140,7 +140,7 @@ impl Underway {
         cut.map_err(StoreError::io(&self.path, "noting what is under way"))
     }
 
-    /// What an earlier run that died says of the item; `None` where it was not under way then.
+    /// What the note of an earlier run that died says about the item; `None` if it was not being processed then.
     pub(super) fn suspicion(&self, hash: Hash) -> Option<Suspicion> {
         let suspect = self.suspects().get(&item_hash(short_hash(hash))).copied()?;
         Some(if suspect.was_tried { Suspicion::Tried } else { Suspicion::UnderWay })
@@ -174,7 +174,7 @@ impl Drop for Underway {
             return;
         }
         let left = self.suspects.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // That one survived its trial speaks against it only where the run died.
+        // Having survived a trial counts against an item only if the run died.
         let left: Vec<ItemHash> = left.iter().map(|(item, suspect)| noted(*item, suspect.was_tried)).collect();
         // Where this fails, the next run takes a closer look at some items, and no more.
         let _ = if left.is_empty() {

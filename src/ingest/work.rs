@@ -1,4 +1,4 @@
-//! Takes one item through the pure stages: unpack, normalize, judge. Runs on any thread, and no input makes it fail.
+//! Runs one item through the pure stages: unpack, normalize, judge. It runs on any thread, and no input makes it fail.
 
 use super::IngestOptions;
 use super::trial::{StoredAlone, Survival, TrialItem};
@@ -47,27 +47,27 @@ pub(super) struct Worked {
 pub(super) enum ItemContents {
     /// They were read now.
     Pieces(Vec<Piece>),
-    /// They were read before, and counted like this.
+    /// They were read before, and were counted like this.
     Seen(SeenItem),
-    /// Put into the store by another process.
+    /// Stored by another process.
     Alone(StoredAlone),
 }
 
-/// Some of what was found in a large item: the rest follows, and then the item.
+/// A part of what was found in a large item: the rest follows, and then the item.
 #[derive(Debug)]
 pub(super) struct ItemPart {
     pub(super) origin: String,
     pub(super) pieces: Vec<Piece>,
 }
 
-/// What comes of an item.
+/// Results of an item.
 #[derive(Debug)]
 pub(super) enum Done {
-    /// Some of it.
+    /// A part of them.
     Part(ItemPart),
-    /// It is done, and this is what was not handed on before.
+    /// The rest; the item is done.
     Whole(Worked),
-    /// This run does not work on it: another process puts it into the store.
+    /// This run does not process it: another process stores it.
     ForAnother(Item, Hash),
     /// It is left to a later run.
     Fault(FetchError),
@@ -99,10 +99,10 @@ const COPIED: usize = 16 << 20;
 /// Bytes of the mails of one item that are kept to verify their signatures.
 const VERIFIED: usize = 32 << 20;
 
-/// What was found in an item is handed on when it weighs so much, and the rest is worked on when that is stored.
+/// Results of an item are passed on when they reach this size; the rest is processed after they are stored.
 const HANDED_ON: usize = 8 << 20;
 
-/// More than any item needs: a request for this much gets all there is.
+/// More than any item needs: a request for this much gets everything.
 const WHOLE: u64 = 1 << 40;
 
 /// What a source returned, with the hash of its bytes, if any.
@@ -131,10 +131,10 @@ pub(super) struct KnownItems<'a> {
     pub(super) underway: Option<&'a Underway>,
 }
 
-/// Takes what is handed on of a large item.
+/// Takes the parts of a large item.
 pub(super) type PartSink<'h> = &'h mut dyn FnMut(ItemPart);
 
-/// Take an item through the pure stages.
+/// Runs an item through the pure stages.
 pub(super) fn work(
     hashed: Hashed,
     options: &IngestOptions,
@@ -199,7 +199,7 @@ fn work_item(
                     return Ok(Done::Fault(FetchError::Left { origin: item.origin, reason }));
                 }
                 Survival::Survived => {
-                    // If this run dies of it all the same, no run works on it again: another process does.
+                    // If this run dies of it all the same, no later run processes it: another process does.
                     underway.survived(hash)?;
                     // Alone in memory, as it was in the trial.
                     options.limits.growth.tell(Grown::Inflated(WHOLE));
@@ -226,7 +226,7 @@ fn work_item(
     Ok(Done::Whole(Worked { origin, message, hash: Some(hash), arrival, contents: ItemContents::Pieces(pieces) }))
 }
 
-/// What was found in an item and is not handed on yet.
+/// What was found in an item and is not passed on yet.
 struct Found<'f> {
     origin: &'f str,
     pieces: Vec<Piece>,
@@ -245,7 +245,7 @@ impl Found<'_> {
     }
 }
 
-/// An item that ended a process that worked on nothing else: it is kept, and never worked on again unless somebody asks.
+/// An item that ended a process that had no other: it is kept, and not processed again unless a user requests it.
 pub(super) fn deadly(item: Item, hash: Hash, how: &str) -> Worked {
     let Item { origin, name, bytes, arrival, message } = item;
     let reason = format!("ended the program: {how}");
@@ -329,15 +329,15 @@ fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>,
     };
     let ItemContext { origin, mail, arrival } = around;
     let context = Context { attachment: attachment.as_deref(), arrival };
-    // Where the bytes are the XML itself, what is made of it shares them while it is read.
+    // If the bytes are the XML itself, everything made from it shares them while it is read.
     let (xml, original) = match original {
         Some(original) => (Some(xml), Arc::new(original)),
         None => (None, Arc::new(Original::Plain(xml))),
     };
-    // Of a thousand broken documents in one file each is rejected with the same bytes.
+    // Each of a thousand broken documents in one file is rejected with the same bytes.
     let whole = SharedBytes::from(original.clone());
     let text = xml.as_deref().unwrap_or_else(|| original.bytes());
-    // A single report is handed on when the XML is let go; of several each before the next is read.
+    // A single report is passed on after the XML is dropped; one of several before the next is read.
     let is_single = memmem::find_iter(text, b"</feedback>").nth(1).is_none();
     let mut last: Option<Piece> = None;
     each_report(text, &context, &options.limits, |read| {
@@ -381,7 +381,7 @@ fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>,
     last.into_iter().for_each(|piece| found.push(piece));
 }
 
-/// What was learned on the way down to a unit.
+/// What is known about a unit from the layers around it.
 struct UnitContext {
     attachment: Option<String>,
     findings: Vec<Finding>,
@@ -424,7 +424,7 @@ fn tls_piece(
 }
 
 impl Piece {
-    /// About how much memory it holds beside the one before, in bytes. What came in one file follows each other, and shares
+    /// About how much memory it adds to the one before it, in bytes. Results from one file follow each other and share
     /// its bytes.
     fn weight(&self, before: Option<&Self>) -> usize {
         match self {

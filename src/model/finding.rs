@@ -43,37 +43,37 @@ macro_rules! codes {
 codes! {
     /// An archive lay inside another archive.
     ARCHIVE_NESTED = "archive.nested";
-    /// A member's name would climb out of a folder; names are never used as paths.
+    /// A member's name leads out of its folder; names are never used as paths.
     ARCHIVE_HOSTILE_NAME = "archive.hostile_name";
     /// Bytes that are neither padding nor an archive follow the archive.
     ARCHIVE_TRAILING = "archive.trailing";
     /// Text was not valid in its encoding and was repaired.
     TEXT_ENCODING = "text.encoding";
-    /// Control characters, or others that no text should hold, stand in the text; kept as U+FFFD or as they are.
+    /// The text contains control characters or others that no text should have; kept as U+FFFD or unchanged.
     TEXT_CONTROL = "text.control";
     /// A text value was longer than the limit and was cut.
     TEXT_CUT = "text.cut";
     /// An entity that XML does not define.
     XML_ENTITY = "xml.entity";
-    /// `<` or `&` stands in a value and is no markup: kept as written.
+    /// A `<` or `&` in a value is not markup; kept as written.
     XML_UNESCAPED = "xml.unescaped";
-    /// Something other than white space stands before or after the document.
+    /// There is something other than white space before or after the document.
     XML_JUNK = "xml.junk";
     /// A tag without its partner was skipped.
     XML_STRAY_TAG = "xml.stray_tag";
-    /// An element that may stand once stands again; the first holds.
+    /// An element that may occur once is repeated; the first counts.
     XML_REPEATED = "xml.repeated";
-    /// One file held several documents.
+    /// One file contained several documents.
     XML_SEVERAL = "xml.several";
     /// The JSON of a TLS report is not well-formed; what could be read was.
     JSON_SYNTAX = "json.syntax";
     /// The JSON of a TLS report ends before it is complete: the policies that are whole were kept.
     JSON_CUT = "json.cut";
-    /// A key that may stand once stands again in the JSON of a TLS report; the first holds.
+    /// A key that may occur once is repeated in the JSON of a TLS report; the first counts.
     JSON_REPEATED = "json.repeated";
-    /// A value in the JSON of a TLS report is of another type than the standard has.
+    /// A value in the JSON of a TLS report has another type than in the standard.
     JSON_SHAPE = "json.shape";
-    /// A value of no standard was kept as text, or folded to the standard word.
+    /// A nonstandard value was kept as text, or mapped to the standard word.
     WORD_UNKNOWN = "word.unknown";
     /// `begin` was after `end`.
     PERIOD_SWAPPED = "period.swapped";
@@ -81,13 +81,13 @@ codes! {
     PERIOD_UNIT = "period.unit";
     /// The report has no period; the attachment's name has one.
     PERIOD_FROM_NAME = "period.from_name";
-    /// One end of the period was missing or unusable and was worked out from the other.
+    /// One end of the period was missing or unusable and was derived from the other.
     PERIOD_DERIVED = "period.derived";
     /// The period is over two days long.
     PERIOD_LONG = "period.long";
-    /// The period stands in an element of another name than `date_range`.
+    /// The period is in an element with another name than `date_range`.
     PERIOD_ELEMENT = "period.element";
-    /// The period lies before there was DMARC.
+    /// The period is before DMARC existed.
     PERIOD_ANCIENT = "period.ancient";
     /// The period ends more than two days after the arrival (a rejection's code).
     PERIOD_FUTURE = "period.future";
@@ -99,31 +99,31 @@ codes! {
     ROW_COUNT_IMPLAUSIBLE = "row.count_implausible";
     /// A row with count 0 and no source was dropped: the reporter saw nothing.
     ROW_EMPTY = "row.empty";
-    /// The source address was unusable, and the row counts for the unknown source; or more than an address stood there.
+    /// The source address was unusable, and the row counts for the unknown source; or there was more than an address.
     ROW_SOURCE = "row.source";
     /// A part of the row was damaged or missing.
     ROW_GAP = "row.gap";
     /// There was no usable `policy_evaluated`: alignment is recomputed.
     ROW_NOT_EVALUATED = "row.not_evaluated";
-    /// What stands for a number of sessions is none: not known, and counted as nothing.
+    /// A number of sessions is invalid: unknown, and counted as zero.
     TLS_COUNT = "tls.count";
     /// A TLS report has no summary of a policy: failed sessions were added up from the details.
     TLS_SUMMARY = "tls.summary";
     /// A policy or detail of a TLS report says nothing and was left out.
     TLS_EMPTY = "tls.empty";
-    /// What stands for an address of a server in a TLS report is none, or more than an address stood there.
+    /// An address of a server in a TLS report is invalid, or there is more than an address.
     TLS_ADDRESS = "tls.address";
     /// A domain could not be read as one.
     DOMAIN_INVALID = "domain.invalid";
-    /// The report is on a domain that is neither one of the settings' `domains` nor below one.
+    /// The report is about a domain that is neither one of the settings' `domains` nor below one.
     DOMAIN_FOREIGN = "domain.foreign";
     /// More of something than the limit; the rest was dropped.
     LIMIT_DROPPED = "limit.dropped";
     /// Findings beyond the limit were counted, not kept.
     FINDINGS_MORE = "findings.more";
-    /// An attachment is encoded in another way than it says, or text stands behind it: decoded.
+    /// An attachment is encoded differently than declared, or text follows it; decoded.
     MAIL_ENCODING = "mail.encoding";
-    /// The border recorded dmarc=fail for the mail that brought the report, or its signature does not verify.
+    /// Your mail server recorded dmarc=fail for the mail that brought the report, or its signature does not verify.
     MAIL_UNAUTHENTICATED = "mail.unauthenticated";
     /// The mail is authentic, but from a domain that does not speak for the reporter the report names.
     MAIL_OTHER_SENDER = "mail.other_sender";

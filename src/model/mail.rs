@@ -17,7 +17,7 @@ pub enum SenderAuth {
 }
 
 impl SenderAuth {
-    /// The word as it stands in the columns.
+    /// The word in the columns.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",

@@ -1,4 +1,4 @@
-//! SMTP TLS reports (RFC 8460): what a sending domain says of its TLS sessions with the MX hosts of another.
+//! SMTP TLS reports (RFC 8460): what a sending domain reports about its TLS sessions with another domain's MX hosts.
 
 use super::{Domain, Finding, Hash, Original, Provenance, ReportKey, SenderAuth, Text};
 use jiff::{Timestamp, civil::Date};
@@ -23,42 +23,42 @@ pub const TLS_RESULT_TYPES: [&str; 11] = [
 /// One TLS report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsReport {
-    /// Identity: a hash of organization, id, policy domains and period.
+    /// Identity: a hash of organization, ID, policy domains and period.
     pub key: ReportKey,
     /// Hash of the JSON without white space between its values: tells a duplicate from a conflict.
     pub content: Hash,
     /// The UTC day of the period's midpoint: the day all its sessions count for.
     pub day: Date,
-    /// The reporter's name for itself; derived, with a finding, where absent.
+    /// The reporter's name for itself; if absent, derived with a finding.
     pub org_name: Text,
     /// The reporter's address.
     pub contact_info: Option<Text>,
-    /// The reporter's id; derived from the content, with a finding, where absent.
+    /// The reporter's ID; if absent, derived from the content with a finding.
     pub report_id: Text,
     /// Start of the period.
     pub begin: Timestamp,
     /// End of the period, never before `begin`.
     pub end: Timestamp,
-    /// What it says of each policy, in order; never empty.
+    /// What it says about each policy, in order; never empty.
     pub policies: Vec<TlsPolicy>,
 }
 
-/// What a TLS report says of the sessions under one policy.
+/// What a TLS report says about the sessions under one policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsPolicy {
     /// `sts`, `tlsa`, `no-policy-found`, or another word as written, in lower case.
     pub policy_type: Option<Text>,
-    /// The domain whose policy was applied; `None` where what stood there is no domain.
+    /// The domain whose policy was applied; `None` if the value is not a domain.
     pub policy_domain: Option<Domain>,
     /// The policy as the reporter saw it: lines of an STS policy, or TLSA records.
     pub policy_strings: Vec<Text>,
     /// The patterns of MX hosts in an STS policy.
     pub mx_hosts: Vec<Text>,
-    /// Sessions that succeeded; `None` where no number of sessions stood there.
+    /// Sessions that succeeded; `None` if the value is not a count.
     pub successful_sessions: Option<i64>,
-    /// Sessions that failed; `None` where no number of sessions stood there.
+    /// Sessions that failed; `None` if the value is not a count.
     pub failed_sessions: Option<i64>,
-    /// Why sessions failed, in order. Their sum may be another than `failed_sessions`.
+    /// Why sessions failed, in order. Their sum may differ from `failed_sessions`.
     pub failures: Vec<TlsFailure>,
 }
 
@@ -71,15 +71,15 @@ pub struct TlsFailure {
     pub sending_mta_ip: Option<IpAddr>,
     /// The MX host.
     pub receiving_mx_hostname: Option<Domain>,
-    /// What the MX host called itself.
+    /// The name with which the MX host introduced itself.
     pub receiving_mx_helo: Option<Text>,
     /// The address of the MX host.
     pub receiving_ip: Option<IpAddr>,
-    /// Sessions; `None` where no number of sessions stood there.
+    /// Sessions; `None` if the value is not a count.
     pub failed_sessions: Option<i64>,
     /// The sender's own code for the failure, often a text.
     pub reason_code: Option<Text>,
-    /// Where more can be read.
+    /// Where to find more information.
     pub additional_information: Option<Text>,
 }
 
@@ -90,29 +90,29 @@ pub struct AcceptedTls {
     pub report: TlsReport,
     /// What was odd.
     pub findings: Vec<Finding>,
-    /// The bytes it came as.
+    /// Its original bytes.
     pub original: Arc<Original>,
     /// Where from.
     pub provenance: Provenance,
 }
 
-/// What a stored TLS report says of one policy, with what is asked of its report.
+/// What a stored TLS report says about one policy, with the facts about the report that a summary needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsPolicyRow {
-    /// Of the report; several rows may share it.
+    /// Key of the report; several rows may share it.
     pub key: ReportKey,
     /// The reporter.
     pub org_name: Text,
-    /// The day its sessions count for.
+    /// The day that its sessions count for.
     pub day: Date,
-    /// Whether the mail that brought it was authentic: RFC 8460 has reports ignored that are `None` or `Fail`.
+    /// Whether the mail that brought it was authentic: RFC 8460 says to ignore reports with `None` or `Fail`.
     pub sender_auth: SenderAuth,
     /// The policy, its sessions, and why some failed.
     pub policy: TlsPolicy,
 }
 
 impl AcceptedTls {
-    /// What is stored of it, policy by policy.
+    /// Its policies, as stored.
     pub fn rows(&self) -> impl Iterator<Item = TlsPolicyRow> + '_ {
         self.report.policies.iter().map(|policy| TlsPolicyRow {
             key: self.report.key,
@@ -130,7 +130,7 @@ impl AcceptedTls {
         2048 + 384 * (self.report.policies.len() + failures) + texts
     }
 
-    /// How much its original adds where the one before it is held already: nothing, where they came in one file.
+    /// How much memory its original adds to that of the report before it: nothing if both came in one file.
     pub fn original_weight(&self, before: Option<&Self>) -> usize {
         let shared = before.is_some_and(|before| Arc::ptr_eq(&before.original, &self.original));
         if shared { 0 } else { self.original.bytes().len() }
@@ -138,7 +138,7 @@ impl AcceptedTls {
 }
 
 impl TlsReport {
-    /// The policy domains, each once, by name.
+    /// The policy domains, sorted, without duplicates.
     pub fn domains(&self) -> Vec<&str> {
         let mut domains: Vec<&str> =
             self.policies.iter().filter_map(|policy| Some(policy.policy_domain.as_ref()?.as_str())).collect();

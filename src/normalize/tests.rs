@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::{FindingCode, Reason, ReasonType, ReturnPath};
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 const METADATA: &str = "<report_metadata><org_name>receiver.example</org_name><email>a@receiver.example</email>\

@@ -1,6 +1,6 @@
-//! TLS reports, from as written to the model.
+//! Turns TLS reports as written into the model.
 //!
-//! A policy that says nothing is left out, a count that is none is not known; the rest of the report stays as it is.
+//! A policy without content is left out, and an invalid count is unknown; the rest of the report is kept.
 
 use super::bounded::{FreeText, NAME, SELECTOR, WORD, bounded};
 use super::domain::{canonical_domain, of_address};
@@ -14,7 +14,7 @@ use crate::parse::{self, JsonScalar, RawTlsFailure, RawTlsPolicy, RawTlsReport, 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// What the JSON of a TLS report turned out to be.
+/// The result of reading the JSON of a TLS report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadTls {
     /// A report.
@@ -24,14 +24,14 @@ pub enum ReadTls {
         /// What was odd about it.
         findings: Vec<Finding>,
     },
-    /// Something that should have been a report and is none.
+    /// Something that should have been a report and is not.
     Rejected {
         /// What was expected, what was found.
         reason: String,
     },
 }
 
-/// Read the TLS report in the bytes of a JSON file.
+/// Reads the TLS report in the bytes of a JSON file.
 ///
 /// ```
 /// use dmarquet::limits::Limits;
@@ -85,14 +85,14 @@ fn report(
         if let Some(JsonScalar::Malformed(found)) =
             counts.into_iter().find(|count| matches!(count, JsonScalar::Malformed(_)))
         {
-            // What else it says may be as wrong.
+            // Its other values may be as wrong.
             findings.note(FindingCode::TLS_COUNT, || {
                 format!("summary: expected a number of sessions, found {}: policy left out", Quoted(found))
             });
             continue;
         }
         let read = self::policy(policy, named.as_ref(), &mut free, findings);
-        // The name of a file may be another where the same report comes again: it is no part of the identity.
+        // The same report may come again under another file name, so the name is not part of its identity.
         written.push(match (&read.policy_domain, scalar(&policy.policy_domain)) {
             (Some(domain), Some(_)) => domain.as_str().to_owned(),
             (_, text) => text.map(|text| text.to_lowercase()).unwrap_or_default(),
@@ -127,7 +127,7 @@ fn report(
     })
 }
 
-/// The text of a value, trimmed; `None` where there is none.
+/// The trimmed text of a value; `None` if there is none.
 fn scalar<'a>(value: &'a JsonScalar<'_>) -> Option<Cow<'a, str>> {
     let text = match value {
         JsonScalar::Text(text) => text.trim(),
@@ -137,7 +137,7 @@ fn scalar<'a>(value: &'a JsonScalar<'_>) -> Option<Cow<'a, str>> {
     (!text.is_empty()).then_some(Cow::Borrowed(text))
 }
 
-/// Whether a policy says nothing.
+/// Whether a policy has no content.
 fn is_empty(policy: &RawTlsPolicy<'_>) -> bool {
     *policy == RawTlsPolicy::default()
 }
@@ -155,7 +155,7 @@ fn org_name(written: Option<Cow<'_, str>>, contact: Option<&str>, findings: &mut
     name
 }
 
-/// The reporter's id; else one that only the same content has.
+/// The reporter's ID, otherwise one derived from the content.
 fn report_id(written: Option<Cow<'_, str>>, content: &Hash, findings: &mut Findings) -> String {
     if let Some(id) = written {
         return id.into_owned();
@@ -234,7 +234,7 @@ fn policy_domain(written: &JsonScalar<'_>, named: Option<&Domain>, findings: &mu
     }
 }
 
-/// The lines of a text that say something.
+/// The nonempty lines of a text.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty())
 }

@@ -1,40 +1,40 @@
-//! JSON as reporters write it, value by value: never more of it in memory than is asked for, whatever is nested in it.
+//! Reads JSON as reporters write it, value by value, without building a tree of it.
 //!
-//! Not the usual library, which refuses a whole document for one slip: here a comma too many, a word that is no value or a
-//! missing end costs a finding. What is passed over is passed over without recursion.
+//! `serde_json` would reject a whole document for one mistake. Here an extra comma, a word that is not a value or a missing
+//! end is a finding, and what precedes it is kept. Skipped values are skipped without recursion.
 
 use crate::model::{FindingCode, Findings, Quoted};
 use std::borrow::Cow;
 
-/// A value that holds no others.
+/// A value that contains no others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum JsonScalar<'x> {
-    /// It does not stand there, or is `null`.
+    /// Missing, or `null`.
     #[default]
     None,
     /// As written.
     Number(&'x str),
     /// Without its escapes.
     Text(Cow<'x, str>),
-    /// Something else, in words.
+    /// Something else, described in words.
     Other(&'static str),
-    /// A word that JSON does not have, such as `NaN`.
+    /// A word that is not JSON, such as `NaN`.
     Malformed(&'x str),
 }
 
-/// What begins at the place that a reader has come to.
+/// What begins at the reader's position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JsonStart {
     Object,
     Array,
     Text,
-    /// A number, `null`, `true`, `false`, or what should have been one of them.
+    /// A number, `null`, `true`, `false`, or a word in place of one.
     Word,
-    /// The end of what is around it, or of the document.
+    /// The end of the enclosing value, or of the document.
     End,
 }
 
-/// The longest key that is compared.
+/// Maximum length of a key that is compared.
 const LONGEST_KEY: usize = 64;
 /// Skipped values of more bytes than this are reported.
 const LARGE: usize = 64 << 10;
@@ -51,12 +51,13 @@ pub(super) struct JsonReader<'x, 'f> {
 }
 
 impl<'x, 'f> JsonReader<'x, 'f> {
-    /// A reader of a text, in which a value has up to so many bytes, and values lie up to `depth` deep in what is passed over.
+    /// A reader of a text. Longer values than `text_bytes` are cut, and deeper nesting than `depth` in skipped values
+    /// is reported.
     pub(super) fn new(text: &'x str, text_bytes: u32, depth: u32, findings: &'f mut Findings) -> Self {
         Self { text, at: 0, text_bytes: text_bytes as usize, depth, cut: false, findings }
     }
 
-    /// How far it has come, in bytes.
+    /// The current offset in bytes.
     pub(super) fn at(&self) -> usize {
         self.at
     }
@@ -101,13 +102,13 @@ impl<'x, 'f> JsonReader<'x, 'f> {
         }
     }
 
-    /// Go into an object or array that begins here.
+    /// Enters an object or array that begins here.
     pub(super) fn enter(&mut self) {
         self.at += 1;
     }
 
-    /// Pass over what parts two members; `first` is true before there is one. Whether another one follows: else the end was
-    /// passed over too.
+    /// Skips the separator between two members; `first` is true before the first. Returns whether another member
+    /// follows; if not, the closing bracket is skipped as well.
     fn more(&mut self, close: u8, first: bool) -> bool {
         self.blank();
         let mut commas = 0;
@@ -124,7 +125,7 @@ impl<'x, 'f> JsonReader<'x, 'f> {
                 }
                 self.at += 1;
             }
-            // It closes what is around this: left to that.
+            // It closes the enclosing value, which handles it.
             Some(b'}' | b']') => self.odd("expected another end"),
             Some(_) => {
                 if (commas == 1) == first || commas > 1 {
@@ -136,7 +137,7 @@ impl<'x, 'f> JsonReader<'x, 'f> {
         false
     }
 
-    /// The next key of the object it is in, in lower case with `-` for `_`; `None` at its end.
+    /// The next key of the current object, in lower case with `-` for `_`; `None` at its end.
     pub(super) fn key(&mut self, first: bool) -> Option<Cow<'x, str>> {
         if !self.more(b'}', first) {
             return None;
@@ -160,12 +161,12 @@ impl<'x, 'f> JsonReader<'x, 'f> {
         Some(if is_plain { key } else { Cow::Owned(key.to_ascii_lowercase().replace('_', "-")) })
     }
 
-    /// Whether another value stands in the array it is in.
+    /// Whether the current array has another value.
     pub(super) fn item(&mut self, first: bool) -> bool {
         self.more(b']', first)
     }
 
-    /// The value here, if it holds no others; else it is passed over.
+    /// The value here if it contains no others; otherwise skips it.
     pub(super) fn scalar(&mut self) -> JsonScalar<'x> {
         match self.start() {
             JsonStart::Text => {
@@ -194,7 +195,7 @@ impl<'x, 'f> JsonReader<'x, 'f> {
         }
     }
 
-    /// A word, up to what can follow a value. Never empty, so that no reader stands still.
+    /// A word, up to what can follow a value. Never empty, so that the reader always advances.
     fn word(&mut self) -> &'x str {
         let rest = self.rest();
         let ends = |byte: u8| byte.is_ascii_whitespace() || b",:{}[]\"".contains(&byte);
@@ -205,7 +206,7 @@ impl<'x, 'f> JsonReader<'x, 'f> {
         &rest[..end]
     }
 
-    /// A text that begins here, cut where it is longer than the limit.
+    /// A text that begins here, cut if it is longer than the limit.
     fn string(&mut self, limit: usize) -> Cow<'x, str> {
         let start = self.at + 1;
         let Some(end) = self.end_of_string() else {
@@ -231,7 +232,7 @@ impl<'x, 'f> JsonReader<'x, 'f> {
         text
     }
 
-    /// Where the quote is that ends the text that begins here.
+    /// The offset of the quote that ends the text that begins here.
     fn end_of_string(&self) -> Option<usize> {
         let bytes = self.text.as_bytes();
         let mut at = self.at + 1;
@@ -291,7 +292,7 @@ impl<'x, 'f> JsonReader<'x, 'f> {
         Cow::Owned(text)
     }
 
-    /// A text with equal line ends, and U+FFFD for what no reader sees and a terminal or spreadsheet obeys.
+    /// A text with uniform line ends, and U+FFFD for invisible characters that a terminal or spreadsheet would obey.
     fn without_controls(&mut self, text: Cow<'x, str>) -> Cow<'x, str> {
         if !text.bytes().any(|byte| !(0x20..0x7f).contains(&byte)) || !text.chars().any(is_control) {
             return text;
@@ -347,13 +348,13 @@ impl<'x, 'f> JsonReader<'x, 'f> {
     }
 }
 
-/// A control character other than a tab or line feed, or one that turns the direction of text.
+/// A control character other than a tab or line feed, or one that changes the direction of text.
 fn is_control(c: char) -> bool {
     c.is_control() && !matches!(c, '\t' | '\n')
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The character of an escape behind its `\u`, and what follows; `None` for half of a pair, or no number.
+/// The character of an escape after its `\u`, and the rest; `None` for half of a surrogate pair or no number.
 fn unicode(text: &str) -> (Option<char>, &str) {
     let four = |text: &str| {
         let digits = text.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
@@ -379,13 +380,13 @@ fn is_number(word: &str) -> bool {
         && word.bytes().all(|byte| byte.is_ascii_digit() || b"-+.eE".contains(&byte))
 }
 
-/// A document without the white space between its values, piece by piece: what mail systems and editors change on the way.
+/// A document in pieces, without the white space between its values, which mail systems and editors change.
 pub(crate) fn without_blanks(document: &str, mut each: impl FnMut(&[u8])) {
     let mut rest = document.as_bytes();
     while let Some(at) = memchr::memchr(b'"', rest) {
         dense(&rest[..at], &mut each);
         let mut end = at + 1;
-        // The text goes as it stands.
+        // The text is unchanged.
         while let Some(found) = rest.get(end..).and_then(|text| memchr::memchr2(b'"', b'\\', text)) {
             end += found + 1;
             if rest[end - 1] == b'"' {
@@ -395,7 +396,7 @@ pub(crate) fn without_blanks(document: &str, mut each: impl FnMut(&[u8])) {
         }
         each(&rest[at..end.min(rest.len())]);
         if end == at + 1 {
-            // It never ends.
+            // The text has no end.
             return each(&rest[end..]);
         }
         rest = &rest[end.min(rest.len())..];

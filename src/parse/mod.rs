@@ -92,8 +92,8 @@ pub fn documents<'x, V: Visitor<'x>>(
     all
 }
 
-/// Read the documents of a text one after the other, as [`documents`] does: what one comes to may be let go before the next
-/// is read.
+/// Reads the documents of a text one after the other, as [`documents`] does: the result of one can be dropped before
+/// the next is read.
 pub fn each_document<'x, V: Visitor<'x>>(
     text: &'x str,
     limits: &Limits,

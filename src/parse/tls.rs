@@ -1,7 +1,7 @@
-//! TLS reports as written (RFC 8460 section 4.4): from JSON to its fields, as far as they are known.
+//! TLS reports as written (RFC 8460 section 4.4): from JSON to the known fields.
 //!
-//! Keys that the standard does not have are passed over. Nothing is judged here; what stands in the place of an object or a
-//! list and is none is a finding.
+//! Keys that the standard does not define are skipped. Nothing is judged here. Another value in place of an object or a
+//! list is a finding.
 
 use super::json::{JsonReader, JsonScalar, JsonStart};
 use crate::limits::Limits;
@@ -21,7 +21,7 @@ pub struct RawTlsReport<'x> {
     pub start: JsonScalar<'x>,
     /// `date-range/end-datetime`.
     pub end: JsonScalar<'x>,
-    /// `policies`, as far as they are objects and whole.
+    /// `policies`, those that are complete objects.
     pub policies: Vec<RawTlsPolicy<'x>>,
 }
 
@@ -65,7 +65,7 @@ pub struct RawTlsFailure<'x> {
     pub additional_information: JsonScalar<'x>,
 }
 
-/// What a text turned out to be.
+/// The result of reading a text.
 #[derive(Debug)]
 pub enum TlsDocument<'x> {
     /// A TLS report.
@@ -77,16 +77,16 @@ pub enum TlsDocument<'x> {
         /// What was odd about it.
         findings: Findings,
     },
-    /// Something that should have been one and is none.
+    /// Something that should have been a report and is not.
     Rejected {
         /// What was expected, what was found.
         reason: String,
     },
 }
 
-/// Read the one report in a text.
+/// Reads the only report in a text.
 ///
-/// Of several documents in one file none is read: the standard has one, and a part of them must not pass for all.
+/// A file with several documents is rejected: the standard allows one, and a part must not be mistaken for the whole.
 ///
 /// ```
 /// use dmarquet::limits::Limits;
@@ -172,7 +172,7 @@ impl<'x> ReportBuilder<'_, 'x, '_, '_> {
         let most = self.limits.tls_policies;
         self.list("policies", most, &mut |builder| {
             let policy = builder.policy();
-            // One that the document ends in may lack what counts.
+            // If the document ends within it, the essential values may be missing.
             if !builder.reader.cut {
                 policies.push(policy);
             }
@@ -243,7 +243,7 @@ impl<'x> ReportBuilder<'_, 'x, '_, '_> {
         failure
     }
 
-    /// Hand each key of the object here to `each`, which reads its value. Anything else in its place is passed over.
+    /// Passes each key of the object here to `each`, which reads its value. Any other value is skipped.
     fn object(&mut self, what: &str, each: &mut dyn FnMut(&mut Self, &str)) {
         match self.reader.start() {
             JsonStart::Object => self.reader.enter(),
@@ -262,7 +262,7 @@ impl<'x> ReportBuilder<'_, 'x, '_, '_> {
         }
     }
 
-    /// Let `each` read the values of the list here, up to so many of them; one object is taken for a list of it.
+    /// Lets `each` read the values of the list here, up to a maximum; a single object counts as a list of one.
     fn list(&mut self, what: &str, most: u32, each: &mut dyn FnMut(&mut Self)) {
         match self.reader.start() {
             JsonStart::Array => self.reader.enter(),
@@ -291,7 +291,7 @@ impl<'x> ReportBuilder<'_, 'x, '_, '_> {
         }
     }
 
-    /// A text, or a list of them. Some reporters write all of a list into one text, as JSON once more.
+    /// A text, or a list of texts. Some reporters write a whole list into one text, as JSON.
     fn texts(&mut self, what: &str, texts: &mut Vec<Cow<'x, str>>) {
         let mut add = |scalar: JsonScalar<'x>| match scalar {
             JsonScalar::Text(text) => texts.extend(unlisted(text)),
@@ -306,7 +306,7 @@ impl<'x> ReportBuilder<'_, 'x, '_, '_> {
         }
     }
 
-    /// A value that holds no others, unless its key stood before.
+    /// A value that contains no others, unless its key is repeated.
     fn scalar(&mut self, first: bool, field: &mut JsonScalar<'x>, key: &str) {
         if first {
             *field = self.reader.scalar();
@@ -315,14 +315,14 @@ impl<'x> ReportBuilder<'_, 'x, '_, '_> {
         }
     }
 
-    /// A key that stood before: the first one holds.
+    /// A repeated key: the first value counts.
     fn again(&mut self, key: &str) {
         self.reader.note(FindingCode::JSON_REPEATED, || format!("{key} stands again: the first one holds"));
         self.reader.pass(Some(key));
     }
 }
 
-/// The texts in a text that is a JSON list of them; else the text itself.
+/// The texts of a JSON list within a text; otherwise the text itself.
 fn unlisted(text: Cow<'_, str>) -> Vec<Cow<'_, str>> {
     if !text.trim_start().starts_with("[\"") {
         return vec![text];
@@ -339,12 +339,12 @@ fn unlisted(text: Cow<'_, str>) -> Vec<Cow<'_, str>> {
     if reader.cut || found.is_empty() { vec![text] } else { found }
 }
 
-/// Which keys of an object stood there, by numbers of theirs.
+/// Which keys of an object were present, by number.
 #[derive(Default)]
 struct SeenKeys(u8);
 
 impl SeenKeys {
-    /// Whether this is the first time.
+    /// Whether it is the first occurrence.
     fn first(&mut self, key: u8) -> bool {
         let first = self.0 & (1 << key) == 0;
         self.0 |= 1 << key;

@@ -1,6 +1,6 @@
 //! Composes a mail and sends it: to a server, or through the local sendmail.
 
-use super::server::Server;
+use super::server::{Server, SmtpSecurity};
 use super::{sendmail, smtp};
 use crate::fetch::mailbox::Redaction;
 use crate::fetch::mailbox::tls::trust;

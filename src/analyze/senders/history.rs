@@ -52,9 +52,9 @@ impl Horizon {
     pub(crate) fn is_repaired(self, days: &DayCounts) -> bool {
         let (good, bad) = days.between(self.to - (REPAIRED_DAYS - 1), self.to);
         let (all_good, all_bad) = days.between(self.start, self.to);
-        let mended = all_bad.0 >= NO_CHANCE && all_bad.is_more_than_one_in(VISIBLE_ONE_IN, all_good);
+        let repaired = all_bad.0 >= NO_CHANCE && all_bad.is_more_than_one_in(VISIBLE_ONE_IN, all_good);
         // A stray failure does not undo a repair.
-        let clean = bad.0 == 0 || mended && !bad.is_more_than_one_in(VISIBLE_ONE_IN, good);
+        let clean = bad.0 == 0 || repaired && !bad.is_more_than_one_in(VISIBLE_ONE_IN, good);
         all_bad.0 > 0 && clean && good.0 >= NO_CHANCE
     }
 }

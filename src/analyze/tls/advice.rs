@@ -16,7 +16,7 @@ pub struct TlsAdvice {
 }
 
 impl TlsAdvice {
-    /// For a result type, as it is written; one of its own for what the RFC does not know.
+    /// The advice for a result type as written, with a general one for types that the RFC does not define.
     pub fn of(result_type: Option<&str>) -> Self {
         let written = result_type.unwrap_or_default().trim();
         let known = KNOWN.iter().find(|known| known.result_type.eq_ignore_ascii_case(written));

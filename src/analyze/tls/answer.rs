@@ -1,4 +1,4 @@
-//! From sums to what a summary says of TLS.
+//! From sums to what a summary says about TLS.
 
 use super::advice::TlsAdvice;
 use super::sums::{CauseSums, PolicyKey, PolicySums, SessionSums, TlsSums};
@@ -17,13 +17,13 @@ use std::collections::BTreeMap;
 const NAMED: usize = 100;
 /// Reason codes that are named of a cause.
 const REASONS: usize = 5;
-/// Days by which a change in DNS may come before the first failure that it explains: caches keep the old record.
+/// How many days before a failure the DNS change that explains it may be: caches keep the old record.
 const DAYS_BEFORE: i64 = 3;
 
-/// What the reporters say of one domain under one type of policy.
+/// What the reporters say about one domain under one policy type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TlsSummary {
-    /// The domain that was sent to; null where no report names one.
+    /// The recipient domain; null if no report names one.
     pub policy_domain: Option<Foreign>,
     /// `sts` (MTA-STS), `tlsa` (DANE) or `no-policy-found`.
     pub policy_type: Option<Foreign>,
@@ -35,13 +35,13 @@ pub struct TlsSummary {
     pub failed_sessions: u64,
     /// Reports.
     pub reports: u64,
-    /// In the period of the same length before; null where no report speaks of it.
+    /// In the period of the same length before; null if no report is about it.
     pub before: Option<TlsSessions>,
     /// Who reported, most sessions first; a hundred at most.
     pub reporters: Vec<TlsReporter>,
     /// Where sessions failed, most first; a hundred at most.
     pub hosts: Vec<TlsHost>,
-    /// Why sessions failed, one entry a result type, most sessions first.
+    /// Why sessions failed, one entry per result type, most sessions first.
     pub causes: Vec<TlsCause>,
 }
 
@@ -70,7 +70,7 @@ pub struct TlsReporter {
     pub sessions: TlsSessions,
 }
 
-/// An MX host at which sessions failed. How many succeed there, no report says.
+/// An MX host at which sessions failed. No report says how many succeeded there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TlsHost {
     /// Its name.
@@ -82,7 +82,7 @@ pub struct TlsHost {
 /// Why sessions failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TlsCause {
-    /// As the reporter writes it; null where it gives none.
+    /// As the reporter writes it; null if it does not.
     pub result_type: Option<Foreign>,
     /// Sessions.
     pub failed_sessions: u64,
@@ -104,7 +104,7 @@ pub struct TlsCause {
     pub reporters: u64,
     /// Their own codes, most sessions first; five at most.
     pub reasons: Vec<Foreign>,
-    /// The change in DNS after which it began.
+    /// The DNS change after which it began.
     pub explained_by: Option<ExplainedBy>,
 }
 
@@ -237,7 +237,7 @@ fn explained(
             ("tlsa-invalid" | "dnssec-invalid" | "dane-required", RecordType::Tlsa) => {
                 name.strip_prefix("_25._tcp.").is_some_and(|host| hosts.contains(&host))
             }
-            // A host that came with a new MX record has no certificate for its name, or none of its own.
+            // A host that a new MX record added has no certificate for its name.
             (
                 "certificate-host-mismatch"
                 | "certificate-not-trusted"

@@ -1,15 +1,15 @@
-//! Adding up rows of TLS reports: exact sums by domain, type of policy and result type, bounded in what they tell apart.
+//! Adds up rows of TLS reports: exact sums by domain, policy type and result type, with bounds on the number of each.
 
 use crate::analyze::period::{Period, number};
 use crate::analyze::question::Question;
 use crate::model::{ReportKey, SenderAuth, Text, TlsFailure, TlsPolicyRow};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Domains with a type of policy that are told apart; the sessions of more are left to one without a domain.
+/// Maximum number of domains with a policy type; the sessions of others are added to one without a domain.
 const POLICIES: usize = 20_000;
-/// Result types of a policy that are told apart.
+/// Maximum number of result types of a policy.
 const CAUSES: usize = 200;
-/// Hosts, reporters and reason codes of one that are told apart.
+/// Maximum number of hosts, reporters and reason codes of each.
 const NAMES: usize = 500;
 
 /// Sessions.
@@ -26,41 +26,41 @@ impl SessionSums {
     }
 }
 
-/// A domain, and the type of a policy.
+/// A domain and a policy type.
 pub(crate) type PolicyKey = (Option<Text>, Option<Text>);
 
-/// All that was added.
+/// All sums.
 #[derive(Debug, Default)]
 pub(crate) struct TlsSums {
     pub(crate) policies: BTreeMap<PolicyKey, PolicySums>,
-    /// Reports of the period that count for nothing, as their mail was not the reporter's.
+    /// Reports of the period that do not count, because their mail was not from the reporter.
     pub(crate) left_out: BTreeSet<ReportKey>,
     /// Reports of the period whose mail nobody verified.
     pub(crate) unverified: BTreeSet<ReportKey>,
 }
 
-/// What is known of one policy.
+/// What is known about one policy.
 #[derive(Debug, Default)]
 pub(crate) struct PolicySums {
-    /// Anything counts for the period, sessions or not.
+    /// Whether a report of the period has it, with or without sessions.
     pub(crate) counts: bool,
     pub(crate) reports: BTreeSet<ReportKey>,
     /// Of the period.
     pub(crate) sessions: SessionSums,
-    /// Of the days before it that make a period of the same length; `None` where no report speaks of them.
+    /// Of the period of the same length before it; `None` if no report is about it.
     pub(crate) before: Option<SessionSums>,
-    /// The first day with a report on it.
+    /// The first day with a report.
     pub(crate) first_day: Option<i32>,
     pub(crate) reporters: BTreeMap<Text, SessionSums>,
     pub(crate) causes: BTreeMap<Option<Text>, CauseSums>,
-    /// What the newest reports show of an MTA-STS policy: the day and the mode.
+    /// The MTA-STS mode in the newest reports, and their day.
     pub(crate) mode: Option<(i32, Text)>,
 }
 
-/// What is known of one result type under a policy.
+/// What is known about one result type under a policy.
 #[derive(Debug, Default)]
 pub(crate) struct CauseSums {
-    /// It stands in a report of the period.
+    /// Whether a report of the period has it.
     pub(crate) counts: bool,
     pub(crate) failed: u64,
     /// In the period before.
@@ -79,12 +79,12 @@ enum RowPeriod {
     Now,
     /// In the period just before.
     Before,
-    /// Earlier: only since when something is seen.
+    /// Earlier: used only for when something was first seen.
     Earlier,
 }
 
 impl TlsSums {
-    /// Add a row. Those of later days and other domains are left out.
+    /// Adds a row. Rows of later days and other domains are ignored.
     pub(crate) fn add(&mut self, row: &TlsPolicyRow, question: &Question) {
         let domain = row.policy.policy_domain.as_ref().map(|domain| Text::from(domain.as_str()));
         let current =
@@ -175,12 +175,12 @@ impl CauseSums {
     }
 }
 
-/// What stands for a name, unless there are too many.
+/// The number of a name; `None` if there are too many names.
 fn entry<K: Ord, V: Default>(map: &mut BTreeMap<K, V>, key: K, most: usize) -> Option<&mut V> {
     (map.len() < most || map.contains_key(&key)).then(|| map.entry(key).or_default())
 }
 
-/// A count; none, or one that is no count, is 0.
+/// A count; 0 if it is missing or invalid.
 fn sessions(count: Option<i64>) -> u64 {
     count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Planted weeks of TLS reports: what the summary may say of each, and no more.
+//! Weeks of TLS reports with known causes, and exactly what the summary may say about each.
 
 use super::*;
 use crate::analyze::made::week;

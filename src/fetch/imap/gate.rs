@@ -228,9 +228,9 @@ impl Gate {
                 self.drop_response()?;
             }
             ResponseKind::Fetch | ResponseKind::Data => {
-                let mended = self.mend();
+                let repaired = self.repair();
                 let whole = if self.flowing { &self.text } else { &self.held };
-                if mended && !self.odd && depth(&self.text) <= DEPTH && parses(&self.text) && parses(whole) {
+                if repaired && !self.odd && depth(&self.text) <= DEPTH && parses(&self.text) && parses(whole) {
                     self.let_through();
                 } else if self.flowing {
                     return Err(self.garbage());
@@ -250,7 +250,7 @@ impl Gate {
     }
 
     /// Replaces a date `NIL`, on which the parser panics, with an empty one. Returns false if that is not possible.
-    fn mend(&mut self) -> bool {
+    fn repair(&mut self) -> bool {
         let Some(nil) = nil_date(&self.text) else { return true };
         if self.held != self.text {
             return false; // a literal stands in the response: nobody asks for a date beside a body

@@ -1,7 +1,7 @@
 //! Shared by all parts of the page.
 
 use crate::analyze::{Action, Rate, Summary};
-use crate::present::wording::numbers::percent;
+use crate::present::wording::numbers::{count, percent};
 use serde::{Deserialize, Serialize};
 
 /// Maximum number of changes of a kind on a page.

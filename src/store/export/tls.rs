@@ -33,7 +33,7 @@ impl Default for TlsTables {
 }
 
 impl TlsTables {
-    /// Add what a report says of a policy.
+    /// Adds what a report says about a policy.
     pub(crate) fn push(&mut self, report: &TlsReportRow, policy: &TlsPolicy) {
         self.policies.push(policy_values(report, policy));
         for failure in &policy.failures {
@@ -41,7 +41,7 @@ impl TlsTables {
         }
     }
 
-    /// Add a report that came in `now`.
+    /// Adds a report that arrived at `now`.
     pub(crate) fn push_report(&mut self, accepted: &AcceptedTls, now: Timestamp) {
         let row = TlsReportRow::of(accepted, now);
         accepted.report.policies.iter().for_each(|policy| self.push(&row, policy));
@@ -79,7 +79,7 @@ impl TableBuilder {
         Self { table, columns: (table.columns)().iter().map(|_| TlsColumn::Empty).collect(), rows: 0 }
     }
 
-    /// Add a row: its values in the order of the columns.
+    /// Adds a row: its values in the order of the columns.
     fn push<'v>(&mut self, values: impl IntoIterator<Item = TlsValue<'v>>) {
         self.rows += 1;
         for (column, value) in self.columns.iter_mut().zip(values) {
@@ -125,8 +125,8 @@ impl TlsColumn {
     }
 }
 
-/// Write them to `DIR/tls_reports/month=.../` and `DIR/tls_failures/month=.../`. Where there is nothing to write, files without
-/// rows keep the columns.
+/// Write them to `DIR/tls_reports/month=.../` and `DIR/tls_failures/month=.../`. Where there is nothing to write, files
+/// without rows keep the columns.
 pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
     let mut open: Option<(Month, TlsTables)> = None;
     let mut written = [false; 2];
@@ -153,7 +153,7 @@ fn write(exported: &mut Exported, month: Month, tables: TlsTables, written: &mut
     })
 }
 
-/// Write those of the two tables that are wanted, by their numbers and rows.
+/// Writes the requested ones of the two tables, by their numbers and rows.
 fn write_if(
     exported: &mut Exported,
     month: Month,
@@ -190,7 +190,7 @@ impl Store {
 }
 
 impl RowFormat {
-    /// The ending of a file of it.
+    /// The file name extension.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",

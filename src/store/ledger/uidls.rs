@@ -54,7 +54,7 @@ pub(crate) fn record(
     statement.execute(params![mailbox, uidl, octets, fate == Fate::Done]).map(drop)
 }
 
-/// The server was told about this message.
+/// The server has acknowledged this message.
 pub(crate) fn clear_pending(transaction: &Transaction<'_>, mailbox: &str, uidl: &str) -> rusqlite::Result<()> {
     let sql = "UPDATE uidls SET pending = 0 WHERE mailbox = ?1 AND uidl = ?2";
     transaction.prepare_cached(sql)?.execute([mailbox, uidl]).map(drop)

@@ -11,8 +11,8 @@ use crate::store::tables::values::{day, days_since_epoch, sender_auth};
 use jiff::civil::Date;
 
 impl Store {
-    /// What the TLS reports of the filter say, one policy at a time, in the order of their days. A report counts for the day
-    /// of its midpoint. All of them are handed over, whatever their `sender_auth`.
+    /// What the TLS reports of the filter say, one policy at a time, ordered by day. A report counts for the day
+    /// of its midpoint. All are returned, whatever their `sender_auth`.
     ///
     /// # Errors
     /// Where the ledger cannot be read.

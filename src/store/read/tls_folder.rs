@@ -1,6 +1,7 @@
 //! TLS reports out of a folder of Parquet files: `tls_reports/` and `tls_failures/`, as an export or a cluster leaves them.
 //!
-//! A failure belongs to the first row of its report with its policy type and domain; a folder without these tables has none.
+//! A failure belongs to the first row of its report with its policy type and domain; a folder without these tables has
+//! none.
 
 use super::parquet_folder::{files, key};
 use crate::model::{Domain, Hash, ReportKey, Text, TlsFailure, TlsPolicy};
@@ -21,7 +22,7 @@ use polars_error::{PolarsResult, polars_err};
 use polars_parquet::read::RowGroupMetadata;
 use std::collections::HashMap;
 
-/// What tells a policy from the others of its report.
+/// What distinguishes a policy from the others of its report.
 type PolicyOf = (ReportKey, Option<Text>, Option<Text>);
 
 /// Hands over the policies of the reports of a filter, file by file.
@@ -64,7 +65,7 @@ struct GroupColumns<'a> {
 }
 
 impl GroupColumns<'_> {
-    /// The texts of a column; none where the file does not have it.
+    /// The texts of a column; none if the file does not have it.
     fn texts(&self, name: &str) -> PolarsResult<Vec<Option<Text>>> {
         let rows = self.group.num_rows();
         if !has(self.group, name) {
@@ -74,7 +75,7 @@ impl GroupColumns<'_> {
         Ok((0..rows).map(|row| words.get(row).map(Text::from)).collect())
     }
 
-    /// The numbers of a column; none where the file does not have it.
+    /// The numbers of a column; none if the file does not have it.
     fn numbers<T: NativeType>(&self, name: &str, kind: &ColumnType) -> PolarsResult<Vec<Option<T>>> {
         if !has(self.group, name) {
             return Ok(vec![None; self.group.num_rows()]);

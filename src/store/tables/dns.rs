@@ -14,7 +14,7 @@ pub(crate) static DNS: Table = Table {
 fn columns() -> Vec<TableColumn> {
     let column = |name, kind, nullable, doc| TableColumn { name, kind, nullable, doc };
     vec![
-        column("name", ColumnType::Text, false, "name the record stands at; of a policy file its host"),
+        column("name", ColumnType::Text, false, "name of the record; for a policy file its host"),
         column("type", ColumnType::Text, false, "TXT, MX, CNAME, TLSA, or MTA-STS for a policy file"),
         column(
             "value",

@@ -1,4 +1,4 @@
-//! The TLS reports: the tables that the ledger holds them in, and the columns of `tls_reports` and `tls_failures` outside.
+//! TLS reports: their tables in the ledger, and the columns of `tls_reports` and `tls_failures` outside of it.
 
 use super::reports::{FINDING, json_findings};
 use super::table::{ColumnType, Table, TableColumn};
@@ -103,7 +103,7 @@ pub(crate) struct TlsReportRow {
     pub(crate) sender_auth: String,
     pub(crate) arrival: i64,
     pub(crate) ingested: i64,
-    /// JSON, as the ledger has it.
+    /// JSON, as in the ledger.
     pub(crate) findings: Option<String>,
 }
 
@@ -142,7 +142,7 @@ pub(crate) enum TlsValue<'a> {
     /// A number, or a time in milliseconds.
     Long(Option<i64>),
     Day(i32),
-    /// JSON, as the ledger has it.
+    /// JSON, as in the ledger.
     Findings(Option<&'a str>),
 }
 
@@ -150,7 +150,7 @@ fn text(text: &str) -> TlsValue<'_> {
     maybe(Some(text))
 }
 
-/// A text without control characters: names of files may hold any, and a terminal obeys them.
+/// A text without control characters: file names may contain any, and a terminal obeys them.
 fn maybe(text: Option<&str>) -> TlsValue<'_> {
     let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\n');
     TlsValue::Text(text.map(|text| {
@@ -162,7 +162,7 @@ fn maybe(text: Option<&str>) -> TlsValue<'_> {
     }))
 }
 
-/// A text made here; nothing where it is empty.
+/// A text created here; `None` if it is empty.
 fn made<'a>(text: String) -> TlsValue<'a> {
     TlsValue::Text(Some(text).filter(|text| !text.is_empty()).map(Into::into))
 }

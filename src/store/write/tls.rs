@@ -1,7 +1,7 @@
-//! TLS reports on their way into the store: each once, and of two with one key the one that counts.
+//! Stores TLS reports: each once, and of two with the same key the one that counts.
 //!
-//! Their rows lie in the ledger, so that a report whose place another takes leaves it with the transaction of the batch. Its
-//! original stays in its pack; a copy is kept as a conflict.
+//! Their rows lie in the ledger, so that a report whose place another takes leaves it with the transaction of the
+//! batch. Its original stays in its pack; a copy is kept as a conflict.
 
 use super::replace::ReplacedSums;
 use super::writer::{Added, ConflictFile, Writer};
@@ -22,13 +22,13 @@ pub(crate) struct TlsBatch {
     places: HashMap<ReportKey, usize>,
     pub(crate) conflicts: Vec<TlsConflict>,
     conflicting: HashSet<(ReportKey, Hash)>,
-    /// Keys under which another report was stored before; it goes when this one is committed.
+    /// Keys under which another report was stored; it is removed when this one is committed.
     pub(crate) replaced: HashSet<ReportKey>,
     /// In a rebuild: reports that were replaced, and the file with their bytes.
     pub(crate) replaced_before: Vec<TlsConflict>,
 }
 
-/// A TLS report under the key of another, and the file that its original is kept in; empty where it is not.
+/// A TLS report with the key of another, and the file with its original; empty if there is none.
 #[derive(Debug)]
 pub(crate) struct TlsConflict {
     pub(crate) accepted: AcceptedTls,
@@ -42,8 +42,8 @@ impl TlsBatch {
 }
 
 impl Writer {
-    /// Add a TLS report to the batch, unless it is known. Of two with one key the authentic one counts, else the fuller one,
-    /// else the one that came first; the other is kept as a conflict.
+    /// Adds a TLS report to the batch, unless it is known. Of two with the same key the authentic one counts, else the
+    /// more complete one, else the first; the other is kept as a conflict.
     ///
     /// # Errors
     /// Where the ledger cannot be read, or a pack.
@@ -71,7 +71,7 @@ impl Writer {
         if known == content && (self.rebuilding || !is_proven) {
             return Ok(Added::Duplicate);
         }
-        // A rebuild takes it from the packs which report counts.
+        // A rebuild knows from the packs which report counts.
         let decided = if self.rebuilding { Rivalry::Stays } else { self.tls_rivalry(&accepted, stored.as_ref())? };
         match decided {
             Rivalry::Same => Ok(Added::Duplicate),
@@ -80,7 +80,7 @@ impl Writer {
         }
     }
 
-    /// Put a TLS report in the place of the stored one, because a person says so.
+    /// Replaces the stored TLS report with this one, at a user's request.
     ///
     /// # Errors
     /// Where the ledger cannot be read, or a pack.
@@ -104,7 +104,7 @@ impl Writer {
         batch.tls.accepted.push(accepted);
     }
 
-    /// Which of the two counts: this report, or the one with its key, in the batch or in the ledger.
+    /// Which one counts: this report, or the one with its key in the batch or in the ledger.
     fn tls_rivalry(&mut self, new: &AcceptedTls, stored: Option<&StoredTls>) -> Result<Rivalry, StoreError> {
         let of = |accepted: &AcceptedTls| accepted.provenance.sender_auth();
         if let Some(at) = self.batch.tls.places.get(&new.report.key) {
@@ -119,7 +119,7 @@ impl Writer {
         })
     }
 
-    /// Put a report in the place of the one with its key, which becomes a conflict unless it is the same.
+    /// Replaces the report with the same key, which becomes a conflict unless it is identical.
     fn replace_tls(&mut self, accepted: AcceptedTls, stored: Option<StoredTls>) -> Result<Added, StoreError> {
         let (key, content) = (accepted.report.key, accepted.report.content);
         let (old, this_run) = if let Some(at) = self.batch.tls.places.get(&key).copied() {
@@ -146,7 +146,7 @@ impl Writer {
         Ok(Added::Replaced(this_run.then_some(ReplacedSums { records: 0, messages: 0, dmarc_pass: 0 })))
     }
 
-    /// Keep a report aside that another report's key stands against.
+    /// Keeps a report whose key another report has as a conflict.
     fn conflict_tls(&mut self, accepted: AcceptedTls, known: Hash) -> Result<Added, StoreError> {
         let (key, content) = (accepted.report.key, accepted.report.content);
         if known == content
@@ -167,7 +167,7 @@ impl Writer {
         batch.tls.conflicts.push(TlsConflict { accepted, file });
     }
 
-    /// In a rebuild: a report whose place another took. It is listed as a conflict, with the copy of its bytes if that is
+    /// In a rebuild: a report that another replaced. It is listed as a conflict, with the copy of its bytes if that is
     /// still there.
     pub fn tls_replaced_before(&mut self, mut accepted: AcceptedTls) {
         let file = ConflictFile::Json.name(&accepted.original);
@@ -178,7 +178,7 @@ impl Writer {
         self.batch.tls.replaced_before.push(TlsConflict { accepted, file });
     }
 
-    /// A stored report, to be kept as a conflict: with its original, or with none where its pack cannot be read.
+    /// A stored report to keep as a conflict: with its original, or without it if its pack cannot be read.
     fn stored_tls(&mut self, key: ReportKey, stored: StoredTls) -> Result<AcceptedTls, StoreError> {
         let packed = match self.packed(key, stored.month()) {
             Err(StoreError::Damaged { .. }) => None,

@@ -35,7 +35,7 @@ pub enum Added {
     Duplicate,
     /// A different report with its key is stored; this one is kept as a conflict.
     Conflict,
-    /// It replaces another report with its key, which becomes a conflict; with what that one had counted for, if it was
+    /// It replaces another report with its key, which becomes a conflict; with what that one counted, if it was
     /// stored in this run.
     Replaced(Option<ReplacedSums>),
 }
@@ -121,7 +121,7 @@ pub(crate) struct Batch {
     pub(crate) bytes: usize,
 }
 
-/// A report in conflict with another, and the file with its original: reports of one file share it.
+/// A report in conflict with another, and the file with its original, which reports of one file share.
 #[derive(Debug)]
 pub(crate) struct Conflict {
     pub(crate) accepted: Accepted,
@@ -136,7 +136,7 @@ impl Conflict {
     }
 }
 
-/// What a file with a report in conflict holds.
+/// The contents of a file with a report in conflict.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ConflictFile {
     Xml,
@@ -157,7 +157,7 @@ impl ConflictFile {
 }
 
 impl Batch {
-    /// The conflicts whose files have to be written: one for each file.
+    /// The conflicts whose files are to be written, one for each file.
     pub(crate) fn conflict_files(&self) -> impl Iterator<Item = &Conflict> {
         let mut seen = HashSet::new();
         self.conflicts.iter().filter(move |conflict| seen.insert(conflict.file.as_str()))
@@ -497,8 +497,8 @@ impl Writer {
             || self.batch.seen.len() + self.batch.messages.len() >= self.limits.items
     }
 
-    /// Whether the batch holds so many rows that it should be committed within an item: elsewhere an item is committed whole,
-    /// so that a file with many reports is kept once.
+    /// Whether the batch has so many rows that it should be committed within an item: otherwise an item is committed as
+    /// a whole, so that a file with many reports is kept once.
     pub fn is_crowded(&self) -> bool {
         self.batch.records >= self.limits.records
     }
@@ -519,7 +519,7 @@ impl Writer {
         Ok(std::mem::take(&mut self.batch).messages)
     }
 
-    /// The server was told about these messages: they are no longer pending.
+    /// The server has acknowledged these messages: they are no longer pending.
     ///
     /// # Errors
     /// If the ledger cannot be written.

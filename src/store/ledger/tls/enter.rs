@@ -91,7 +91,7 @@ fn lines(texts: &[Text]) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
-/// Take all reports before a day out. Returns how many.
+/// Removes all reports before a day. Returns their number.
 pub(crate) fn forget_before(transaction: &Transaction<'_>, day: i32) -> rusqlite::Result<usize> {
     for table in ["tls_failures", "tls_policies"] {
         let sql = format!("DELETE FROM {table} WHERE report IN (SELECT id FROM tls_reports WHERE day < ?1)");
@@ -100,7 +100,7 @@ pub(crate) fn forget_before(transaction: &Transaction<'_>, day: i32) -> rusqlite
     transaction.execute("DELETE FROM tls_reports WHERE day < ?1", [day])
 }
 
-/// Take the report with a key out.
+/// Removes the report with a key.
 pub(crate) fn forget(transaction: &Transaction<'_>, ReportKey(key): ReportKey) -> rusqlite::Result<()> {
     for table in ["tls_failures", "tls_policies"] {
         let sql = format!("DELETE FROM {table} WHERE report IN (SELECT id FROM tls_reports WHERE key = ?1)");

@@ -1,6 +1,6 @@
 //! The TLS reports in the ledger: entered with their batch, read back policy by policy.
 //!
-//! They have no parts: a report has a few rows, and a table of the ledger holds them as safely. Their originals lie in
+//! They have no parts: a report has a few rows, which a table of the ledger keeps as safely. Their originals are in
 //! the packs, from which a rebuild recreates the rows.
 
 mod enter;
