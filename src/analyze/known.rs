@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_told_by_signature_then_return_path_then_confirmed_name() {
+    fn a_service_is_recognized_by_signature_then_return_path_then_confirmed_name() {
         let services = Services::default();
         let name = |signs: &str, returns: &str, of: Option<&HostName>| {
             services.name(signs, returns, of).map(|name| name.as_written().to_owned())
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readers_own_entries_go_before_the_table() {
+    fn the_users_own_entries_go_before_the_table() {
         let own = Service { name: "Our shop".into(), bounce: vec!["amazonses.com".into()], ..Service::default() };
         let services = Services::with(vec![own]);
         assert_eq!(services.name("", "amazonses.com", None).unwrap().as_written(), "Our shop");
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_address_is_told_by_range_or_confirmed_name() {
+    fn a_shared_address_is_recognized_by_range_or_confirmed_name() {
         let of = |address: &str, host: Option<&HostName>| {
             let service = Services::default().of_address(address.parse().unwrap(), host)?;
             Some((service.name.to_string(), service.include))

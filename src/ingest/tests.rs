@@ -205,7 +205,7 @@ fn all_items_of_a_long_source_arrive() {
 }
 
 #[test]
-fn messages_are_told_safe_only_after_their_batch_and_by_their_fate() {
+fn messages_are_acknowledged_only_after_their_batch_and_by_their_fate() {
     #[derive(Default)]
     struct Told(Vec<(u32, Fate)>);
     impl Observer for Told {
@@ -261,7 +261,7 @@ fn an_interrupt_keeps_what_was_read() {
 }
 
 #[test]
-fn a_fault_of_the_source_is_told_and_the_rest_goes_on() {
+fn a_fault_of_the_source_is_reported_and_the_rest_goes_on() {
     #[derive(Default)]
     struct Faults(Vec<String>);
     impl Observer for Faults {

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_trusted_border_is_believed_when_it_says_pass() {
+    fn only_a_trusted_server_is_believed_when_it_says_pass() {
         for (results, auth) in [
             ("MX.example.com 1; dmarc=pass", SenderAuth::Pass),
             ("mx.example.com; dmarc=pass header.from=Receiver.example", SenderAuth::Pass),

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn utf16_without_a_mark_is_told_by_its_zeros() {
+    fn utf16_without_a_mark_is_recognized_by_its_zeros() {
         for text in ["<?xml version='1.0' encoding='UTF-16'?><a>é</a>", "\n<a>é</a>"] {
             assert_eq!(silent(&utf16(text, u16::to_le_bytes)), text);
             assert_eq!(silent(&utf16(text, u16::to_be_bytes)), text);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn utf32_is_told_by_its_mark_or_its_zeros_and_damage_is_said() {
+    fn utf32_is_recognized_by_its_mark_or_its_zeros_and_damage_is_reported() {
         for text in ["<?xml version='1.0' encoding='UTF-32'?><a>é𝄞</a>", "\n<a>é</a>"] {
             for to in [u32::to_le_bytes, u32::to_be_bytes] {
                 let bytes: Vec<u8> = text.chars().flat_map(|char| to(char.into())).collect();

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_is_told() {
+    fn every_kind_is_reported() {
         use Lexeme::{Aside, Close, DocType, End, Entity, Open, Text, Verbatim};
         assert_eq!(
             lexemes("<?xml version='1.0'?><!DOCTYPE a><a x='1'><!-- < -->t&amp;<![CDATA[<b>]]></a ><b/><?p i?>"),

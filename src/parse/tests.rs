@@ -170,7 +170,7 @@ fn a_document_type_is_never_followed_nor_quoted() {
 }
 
 #[test]
-fn what_is_no_report_is_told_from_what_is_no_xml() {
+fn xml_that_is_no_report_is_distinguished_from_what_is_no_xml() {
     assert!(matches!(documents("<html><b></html>", &Limits::default(), Kept::default)[..], [Document::NotReport]));
     assert_eq!(reason("unused"), "payload is not XML, 6 bytes");
     assert_eq!(reason(""), "payload is not XML, 0 bytes");

@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_that_are_not_the_standards_are_told() {
+    fn shapes_that_are_not_the_standards_are_reported() {
         let one = r#"{"policies": {"policy": 7, "failure-details": {"result-type": "x"}}}"#;
         let (report, codes) = read(one).unwrap();
         assert_eq!(report.policies[0].failures.len(), 1);

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_addresses_are_told_by_their_smallest_network() {
+    fn several_addresses_are_named_by_their_smallest_network() {
         let of = |first: &str, last: &str| {
             let source = |text: &str| SourceAddress::from(text.parse::<IpAddr>().ok());
             network_of(source(first), source(last)).unwrap_or_default()

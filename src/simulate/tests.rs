@@ -452,7 +452,7 @@ fn test_mode_in_the_reports_checks_the_simulation() {
 }
 
 #[test]
-fn the_tree_walk_is_told_where_it_differs() {
+fn the_tree_walk_is_reported_where_it_differs() {
     let mut lines = usual();
     lines.extend(daily(0..56, 2, |day| {
         let line = Line::new(day, SERVER, 0).dkim("example.com", "s1", "pass").spf("example.com", "pass");
@@ -470,7 +470,7 @@ fn the_tree_walk_is_told_where_it_differs() {
 }
 
 #[test]
-fn large_pools_are_told_by_network() {
+fn large_pools_are_named_by_network() {
     let mut lines = usual();
     for host in 1..=9 {
         lines.extend(daily(0..56, 1, |day| Line { source: format!("198.51.100.{host}").parse().ok(), ..vendor(day) }));

@@ -325,7 +325,7 @@ fn a_kill_at_any_step_loses_nothing_and_doubles_nothing() {
 }
 
 #[test]
-fn a_second_writer_is_told_who_holds_the_store() {
+fn a_second_writer_learns_who_holds_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let _first = Writer::open(dir.path(), now()).unwrap();
     let error = Writer::open(dir.path(), now()).unwrap_err();
@@ -706,7 +706,7 @@ fn backup(dir: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn a_ledger_older_than_its_files_is_told_and_costs_no_file() {
+fn a_ledger_older_than_its_files_is_reported_and_costs_no_file() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &[accepted(1, 2)]);
     let old = backup(dir.path());

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn separators_of_real_programs_are_told_by_the_field_behind_them() {
+    fn separators_of_real_programs_are_recognized_by_the_field_after_them() {
         let message = "Subject: x\n\nbody\n";
         for separator in [
             "From ",

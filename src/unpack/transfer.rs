@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_without_a_label_is_told_by_what_is_in_it() {
+    fn base64_without_a_label_is_recognized_by_its_content() {
         let decoded = |label: &str, body: &[u8]| unlabeled_base64(label, body).map(|(bytes, _)| bytes);
         for label in ["", "7bit", "quoted-printable", "x-unknown"] {
             assert_eq!(decoded(label, b"\r\nPGZlZWRi\r\nYWNrPg==\r\n").as_deref(), Some(&b"<feedback>"[..]), "{label}");

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_look_at_dns_is_told_where_there_was_one() {
+    fn the_last_look_at_dns_is_reported_where_there_was_one() {
         let state_of = |dns| {
             let domain = OverviewDomain { dns, ..known("well.example", Some(&day(6))) };
             let overview = Overview::new(&World::new().summary(), &[domain]);

@@ -40,7 +40,7 @@ mod tests {
     use super::silent;
 
     #[test]
-    fn silence_is_told_after_one_and_a_half_of_the_longest_wait() {
+    fn silence_is_reported_after_one_and_a_half_of_the_longest_wait() {
         let daily: Vec<i32> = (0..60).collect();
         assert_eq!((60..64).find(|today| silent(&daily, *today).is_some()), Some(62));
         let batches: Vec<i32> = (0..60).filter(|day| day % 4 == 0).collect();

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bounds_senders_are_one_and_the_largest_stay_told_apart() {
+    fn beyond_the_bounds_senders_are_one_and_the_largest_stay_distinguished() {
         use crate::analyze::sums::common::Bounds;
         let service = |number: u32| {
             let (signer, count) = (format!("service{number}.example"), 60 + i64::from(number));

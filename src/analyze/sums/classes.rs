@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn many_codes_are_told_apart_as_few_are() {
+    fn many_codes_are_distinguished_as_few_are() {
         let rows = 3000;
         let far: Vec<u32> = (0..rows).map(|row| (row % 700) * 6_000_000).collect();
         let near: Vec<u32> = (0..rows).map(|row| row % 300).collect();

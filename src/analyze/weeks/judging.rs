@@ -438,7 +438,7 @@ fn a_domain_that_nobody_sends_as_may_be_locked_and_a_young_one_must_wait() {
 }
 
 #[test]
-fn a_change_of_policy_on_the_last_day_is_told_once() {
+fn a_change_of_policy_on_the_last_day_is_reported_once() {
     for changed in [-1, 0, 5, 6] {
         let mut world = World::new();
         world.stricter_from = Some(day(changed).parse().unwrap());

@@ -135,7 +135,7 @@ fn of_each_planted_week_the_summary_claims_what_happened_and_nothing_else() {
 }
 
 #[test]
-fn a_mailing_list_is_told_with_its_evidence() {
+fn a_mailing_list_is_reported_with_its_evidence() {
     let mut world = World::new();
     world.add(0..5, list);
     let summary = world.summary();
@@ -174,7 +174,7 @@ fn a_domain_of_the_settings_that_nobody_reports_on_is_named_unless_others_were_a
 }
 
 #[test]
-fn an_own_server_missing_in_spf_is_told_only_with_a_history() {
+fn an_own_server_missing_in_spf_is_reported_only_with_a_history() {
     let mut world = World::new();
     let gap = |day: &str| Line::new(day, "192.0.2.30", 20).spf("example.com", "fail");
     world.add(-56..7, |day| gap(day).verdict(Flags::DKIM, Cause::PassDkimOnly));
@@ -209,7 +209,7 @@ fn the_order_of_rows_and_reports_never_changes_the_answer() {
 }
 
 #[test]
-fn what_the_numbers_cannot_be_trusted_for_is_told() {
+fn doubts_about_the_numbers_are_reported() {
     let mut world = World::new();
     world.change("192.0.2.10", 6, |line| line.mismatch("pe_pass_no_evidence"));
     world.lines.retain(|line| !(line.reporter == "google.com" && line.day.to_string() == day(3)));

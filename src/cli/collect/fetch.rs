@@ -309,7 +309,7 @@ mod tests {
                        [[mailbox]]\nname = \"b\"\nhost = \"h\"\nuser = \"u\"\npassword_env = \"P\"\n";
 
     #[test]
-    fn mailboxes_are_chosen_by_name_and_a_wrong_name_is_told_the_right_ones() {
+    fn mailboxes_are_chosen_by_name_and_a_wrong_name_is_answered_with_the_right_ones() {
         let settings = Settings::parse(TWO, Path::new("c.toml")).unwrap();
         let names = |wanted: &[&str]| {
             let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_survey_is_told_folder_by_folder() {
+    fn a_survey_is_reported_folder_by_folder() {
         let settings = Settings::parse(TWO, Path::new("c.toml")).unwrap();
         let folder = FolderSurvey {
             setting: "INBOX".into(),

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_warned_of_after_a_minute_and_its_end_is_told() {
+    fn an_outage_is_warned_of_after_a_minute_and_its_end_is_reported() {
         let (mut outages, begin) = (Outages::default(), Instant::now());
         let after = |seconds| begin + Duration::from_secs(seconds);
         let error = || MailboxError { mailbox: "a".into(), reason: "refused".into(), hint: None };

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn each_slip_is_told_in_words_once_and_at_its_line() {
+    fn each_mistake_is_explained_once_and_at_its_line() {
         for (text, expected) in [
             (
                 "store = /var/lib/dmarquet\n",

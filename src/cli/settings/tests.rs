@@ -136,7 +136,7 @@ fn wrong_values_say_what_was_expected_and_what_was_found() {
 }
 
 #[test]
-fn all_faults_are_told_at_once_in_the_order_of_their_lines() {
+fn all_faults_are_reported_at_once_in_the_order_of_their_lines() {
     let faults = faults("store = 1\n[[mailbox]]\nport = 0\n[smtp]\nfrom = \"a@example.com\"\n");
     let lines: Vec<&str> = faults.iter().map(|fault| fault.split(": ").next().unwrap()).collect();
     assert_eq!(

@@ -142,7 +142,7 @@ mod tests {
     use anyhow::{Context, anyhow};
 
     #[test]
-    fn a_cause_that_an_error_tells_itself_is_told_once() {
+    fn a_cause_that_an_error_repeats_is_printed_once() {
         let denied = std::io::Error::other("no room");
         let error = anyhow::Error::from(StoreError::io("s".as_ref(), "locking the store")(denied)).context("ingest");
         assert_eq!(one_line(&error), "ingest: s: locking the store failed: no room");

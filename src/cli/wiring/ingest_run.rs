@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_s_places_are_told_in_words() {
+    fn an_item_s_places_are_reported_in_words() {
         let outcome = ItemOutcome { stored: 2, rejected: 1, ..ItemOutcome::default() };
         assert_eq!(what_became(&outcome), "2 stored, 1 unreadable");
         assert_eq!(what_became(&ItemOutcome::default()), "nothing inside");

@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subdomain_is_told_what_it_inherits() {
+    fn a_subdomain_is_reported_with_what_it_inherits() {
         let mut notes = Notes::default();
         let zone = Zone::new(
             "example.com MX 10 mx.example.com\n_dmarc.example.com TXT v=DMARC1; p=reject; sp=quarantine; rua=mailto:d@example.com\nmail.example.com A 192.0.2.1",

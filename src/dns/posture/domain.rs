@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_whose_include_is_gone_is_told() {
+    fn a_source_whose_include_is_gone_is_reported() {
         let zone = good().replace("ip4:198.51.100.0/24", "ip4:203.0.113.0/24")
             + "198.51.100.7 PTR out.example.net\nout.example.net A 198.51.100.7";
         let posture = posture(
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_changed_is_told() {
+    fn a_policy_that_changed_is_reported() {
         let policy = SeenPolicy { day: date(2026, 11, 20), p: Some("none".into()), ..SeenPolicy::default() };
         assert_eq!(
             codes_of(&posture(&good(), Observed { policy: Some(policy), ..Observed::default() })),

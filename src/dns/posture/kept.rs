@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_of_what_was_looked_up_and_of_nothing_else() {
+    fn faults_are_reported_only_about_what_was_looked_up() {
         let domain = "example.com";
         let of = |records: &[(&str, &str)]| kept(records, None).fault(domain);
         assert_eq!(of(&[("example.com", "v=spf1 -all")]), Err(NeverLooked));

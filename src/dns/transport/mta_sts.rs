@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_changed_under_the_same_id_is_told() {
+    fn a_policy_that_changed_under_the_same_id_is_reported() {
         let file = normalized(GOOD.replace("604800", "86400").as_bytes());
         for (id, changed) in [("1", true), ("2", false)] {
             let before = SeenStsPolicy { day: "2026-11-20".parse().unwrap(), id: id.into(), file: file.clone() };

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_frame_ends_a_stretch_and_the_next_one_goes_on() {
+    fn an_empty_frame_flushes_and_the_next_one_continues() {
         let bytes = [frame("a", b"1"), frame("", b""), frame("b", b"2")].concat();
         let mut frames = Frames::new(&bytes[..], Limits::default(), Timestamp::UNIX_EPOCH);
         assert_eq!((frames.by_ref().count(), frames.has_more()), (1, true));

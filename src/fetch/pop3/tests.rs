@@ -355,7 +355,7 @@ fn a_refused_login_is_tried_once_and_repeats_no_secret() {
 }
 
 #[test]
-fn a_locked_mailbox_ends_the_run_in_the_server_s_words() {
+fn a_locked_mailbox_ends_the_run_with_the_server_s_answer() {
     let server =
         Server::five(|_, line: &str| if line.starts_with("PASS") { say("-ERR [IN-USE] busy\r\n") } else { None });
     let error = run_with(mailbox(&server, After::Keep), vec![], options()).unwrap_err().to_string();

@@ -297,7 +297,7 @@ mod tests {
     use crate::store::tests::accepted;
 
     #[test]
-    fn a_column_that_is_shorter_than_its_row_group_is_told_by_all_who_read_it() {
+    fn a_column_that_is_shorter_than_its_row_group_is_an_error_for_every_reader() {
         let made = [accepted(0, 2), accepted(1, 2)];
         let sound = ValidFiles::new(&made);
         let mut columns = read_back(&sound.records[0]).unwrap();

@@ -121,7 +121,7 @@ mod tests {
     use jiff::Timestamp;
 
     #[test]
-    fn a_flipped_byte_anywhere_in_a_part_is_told_or_harmless() {
+    fn a_flipped_byte_anywhere_in_a_part_is_reported_or_harmless() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(dir.path(), Timestamp::UNIX_EPOCH).unwrap();
         for number in (0..200).step_by(40) {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn xml_is_told_by_content_whatever_the_name() {
+fn xml_is_recognized_by_content_whatever_the_name() {
     for name in ["report.xml", "report.xml.gz", "report.zip", "report.txt", "no-extension"] {
         assert_eq!(file(name, REPORT), ["report"], "{name}");
     }

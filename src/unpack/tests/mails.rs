@@ -12,7 +12,7 @@ fn text(body: &str) -> String {
 }
 
 #[test]
-fn a_part_is_told_by_content_whatever_its_type_or_name() {
+fn a_part_is_recognized_by_content_whatever_its_type_or_name() {
     for kind in ["application/gzip", "application/x-gzip", "application/zip", "application/octet-stream", "image/png"] {
         for name in ["r.xml.gz", "r.zip", "data"] {
             let entity = multipart("mixed", "b", &[text("hello"), attachment(kind, name, &gz())]);
@@ -68,7 +68,7 @@ fn an_attachment_that_is_base64_and_does_not_say_so_is_opened_with_a_finding() {
 }
 
 #[test]
-fn a_report_in_utf_32_is_told_as_one() {
+fn a_report_in_utf_32_is_recognized() {
     let xml = std::str::from_utf8(REPORT).unwrap();
     for to in [u32::to_le_bytes, u32::to_be_bytes] {
         let wide: Vec<u8> = xml.chars().flat_map(|char| to(char.into())).collect();

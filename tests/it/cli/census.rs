@@ -21,7 +21,7 @@ const PERIOD: &str = "<date_range><begin>1795392000</begin><end>1795478399</end>
 const ODD_PERIOD: &str = "<date_range><begin>1795392000000</begin><end>1795478399000</end></date_range>";
 
 #[test]
-fn reporters_are_told_by_method_software_errors_and_defects() {
+fn reporters_are_reported_by_method_software_errors_and_defects() {
     let work = WorkDir::new();
     work.write(CONFIG, "domains = [\"shop.example.com\", \"other.example\"]\n");
     let psl = ("<generator>reportd 2.1</generator>", "<discovery_method>psl</discovery_method>");

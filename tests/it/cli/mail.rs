@@ -217,7 +217,7 @@ fn a_server_without_starttls_gets_neither_password_nor_mail() {
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_refused() {
+fn a_certificate_that_no_authority_signed_is_refused() {
     let work = WorkDir::new();
     let server = SmtpServer::start(Secured::FromTheStart, &work.path(""));
     let Route::Server(route) = route(&work, &server, SmtpSecurity::Tls, None) else { unreachable!() };
@@ -240,7 +240,7 @@ fn a_wrong_password_and_a_refused_recipient_are_errors_that_hold_no_secret() {
 }
 
 #[test]
-fn a_token_is_sent_behind_the_command_and_a_refusal_is_told_without_it() {
+fn a_token_is_sent_behind_the_command_and_a_refusal_is_reported_without_it() {
     let token = "token-word/".repeat(200);
     for (kind, mechanism, last) in
         [(LoginKind::XOAuth2, "XOAUTH2", ""), (LoginKind::OAuthBearer, "OAUTHBEARER", "AQ==")]

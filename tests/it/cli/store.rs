@@ -176,7 +176,7 @@ fn a_flood_of_unreadable_files_is_named_up_to_twenty() {
 }
 
 #[test]
-fn a_path_that_is_not_there_fails_the_run_but_the_rest_is_taken_in() {
+fn a_path_that_is_not_there_fails_the_run_but_the_rest_is_ingested() {
     let work = WorkDir::new();
     let samples = samples();
     let done = work.run(["ingest", "nowhere", samples.to_str().expect("a UTF-8 path"), "--format", "json"]);
@@ -186,7 +186,7 @@ fn a_path_that_is_not_there_fails_the_run_but_the_rest_is_taken_in() {
 }
 
 #[test]
-fn standard_input_is_taken_in_as_well() {
+fn standard_input_is_ingested_as_well() {
     let work = WorkDir::new();
     let bytes = std::fs::read(samples().join("mailru-org-w47.eml")).expect("a sample");
     let mut child = work
@@ -381,7 +381,7 @@ fn one_source_is_explained_of_a_store_and_of_files() {
 }
 
 #[test]
-fn a_mail_without_a_way_out_says_what_is_missing() {
+fn a_mail_without_smtp_settings_says_what_is_missing() {
     let done = WorkDir::new().run(["summary", "--mail-to", "a@example.net"]);
     assert_eq!(done.code, Some(2));
     assert!(

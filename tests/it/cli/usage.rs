@@ -66,7 +66,7 @@ fn settings_that_are_wrong_stop_the_run_with_file_line_and_expectation() {
 }
 
 #[test]
-fn settings_that_cannot_be_read_or_parsed_are_told_in_words_and_never_answered_with_config_init() {
+fn settings_that_cannot_be_read_or_parsed_are_reported_in_words_and_never_answered_with_config_init() {
     let work = WorkDir::new();
     work.write("c.toml", "store = \"s\"\nverify = yes\n");
     fails_with(

@@ -47,7 +47,7 @@ fn zone(count: u32) -> String {
 }
 
 #[test]
-fn a_run_that_was_stopped_goes_on_where_it_was() {
+fn a_run_that_was_stopped_continues_where_it_was() {
     const COUNT: u32 = 600;
     let server = Scripted::start(&zone(COUNT));
     let settings = resolver::ResolverOptions {

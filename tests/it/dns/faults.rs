@@ -20,7 +20,7 @@ fn resolver(server: &Scripted) -> Resolver {
 }
 
 #[test]
-fn every_kind_of_answer_is_told_apart() {
+fn every_kind_of_answer_is_distinguished() {
     let server = Scripted::start(
         "there.example TXT hello\nempty.example A 192.0.2.1\nbelow.nothing.example A 192.0.2.1\nfail.example SERVFAIL\n\
          refused.example REFUSED\nsilent.example TIMEOUT\nlame.example LAME\ngarbage.example GARBAGE\n\

@@ -88,7 +88,7 @@ fn texts(events: &[Value]) -> Vec<String> {
 }
 
 #[test]
-fn each_type_of_record_that_changes_is_told_once_and_the_first_look_is_no_change() {
+fn each_type_of_record_that_changes_is_reported_once_and_the_first_look_is_no_change() {
     let memory = Memory::new();
     memory.look(20, &zone(&[]));
     assert!(memory.told(20, &[]).is_empty(), "the first look is no change");
@@ -127,7 +127,7 @@ fn each_type_of_record_that_changes_is_told_once_and_the_first_look_is_no_change
 }
 
 #[test]
-fn a_failed_lookup_is_no_change_and_a_change_behind_it_is_told_when_it_is_seen() {
+fn a_failed_lookup_is_no_change_and_a_change_behind_it_is_reported_when_it_is_seen() {
     let memory = Memory::new();
     memory.look(20, &zone(&[]));
     assert!(memory.told(20, &[]).is_empty());
@@ -169,7 +169,7 @@ fn a_record_that_several_domains_use_is_one_event() {
 }
 
 #[test]
-fn alert_asks_dns_first_when_told_to_and_says_what_it_could_not_ask() {
+fn alert_asks_dns_first_on_request_and_says_what_it_could_not_ask() {
     let memory = Memory::new();
     let asked = |day: u8, zone: &str| {
         let server = Scripted::start(zone);

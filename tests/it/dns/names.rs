@@ -87,7 +87,7 @@ fn the_summary_and_the_export_use_the_names_and_without_look_ups_say_nothing_of_
 }
 
 #[test]
-fn a_run_that_is_killed_half_way_goes_on_and_looks_nothing_up_twice() {
+fn a_run_that_is_killed_halfway_continues_and_looks_nothing_up_twice() {
     const COUNT: u32 = 1000;
     let work = with_sources(COUNT);
     let server = Scripted::start("example A 192.0.2.1\n");
@@ -139,7 +139,7 @@ fn without_dns_the_run_says_so_and_names_stay_unknown() {
 }
 
 #[test]
-fn a_known_service_is_named_beside_its_address_and_the_readers_file_adds_more() {
+fn a_known_service_is_named_beside_its_address_and_the_users_file_adds_more() {
     let work = with_sources(2);
     work.write("home/.config/dmarquet/config.toml", "senders = \"senders.toml\"\n");
     work.write("home/.config/dmarquet/senders.toml", "[[sender]]\nname = \"Our CRM\"\nbounce = [\"s2.example\"]\n");
@@ -179,7 +179,7 @@ fn databases(work: &WorkDir) {
 }
 
 #[test]
-fn the_networks_of_the_sources_come_out_of_the_readers_own_files() {
+fn the_networks_of_the_sources_come_out_of_the_users_own_files() {
     let work = with_sources(4);
     databases(&work);
     work.write("home/.config/dmarquet/config.toml", "geoip = [\"../../../asn.mmdb\", \"../../../country.mmdb\"]\n");

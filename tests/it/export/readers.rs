@@ -54,7 +54,7 @@ fn a_lake_made_by_spark_adds_up_to_what_its_reports_were_made_of() {
 }
 
 #[test]
-fn the_notebooks_run_from_top_to_bottom_on_the_export() {
+fn the_notebooks_run_completely_on_the_export() {
     let Some(python) = python() else { return };
     let work = exported();
     run(Command::new(python).arg(script("run_notebooks.py")).arg(work.path("export")));

@@ -45,7 +45,7 @@ fn summary(work: &WorkDir, more: &[&str]) -> serde_json::Value {
 }
 
 #[test]
-fn a_trusted_border_is_believed_and_another_ones_pass_is_not() {
+fn a_trusted_server_is_believed_and_another_ones_pass_is_not() {
     let work = with_mails("trusted_authserv_id = \"mx.example.com\"\n");
     assert_eq!(work.run(["ingest", "mails", "--format", "json"]).json()["stored"]["reports"], 4);
     let trusted = ["absent: none", "bad: fail", "claimed: unknown", "good: pass"];

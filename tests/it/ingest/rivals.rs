@@ -150,7 +150,7 @@ fn a_replaced_report_is_gone_from_exports_and_from_the_parts() {
 }
 
 #[test]
-fn a_person_may_let_the_other_one_count_and_then_nothing_else_replaces_it() {
+fn a_user_may_let_the_other_one_count_and_then_nothing_else_replaces_it() {
     let work = trusting();
     mail(&work, "first", "none", "1", &[(1, 1)]);
     mail(&work, "second", "none", "1", &[(2, 2)]);

@@ -218,7 +218,7 @@ fn nobody_is_asked_without_it_and_the_settings_may_ask_for_it() {
 }
 
 #[test]
-fn a_trusted_border_goes_before_a_signature() {
+fn a_trusted_server_goes_before_a_signature() {
     let (work, zone) = with_mails();
     work.write("home/.config/dmarquet/config.toml", "trusted_authserv_id = \"mx.example.com\"\nverify = true\n");
     for (id, word) in [("good", "fail"), ("tampered", "pass"), ("below", "none")] {

@@ -26,7 +26,7 @@ fn refused(done: &Done, what: &str) {
 }
 
 #[test]
-fn a_damaged_or_lost_ledger_is_said_and_made_anew_from_the_originals() {
+fn a_damaged_or_lost_ledger_is_said_and_rebuilt_from_the_originals() {
     type Damage = fn(&mut Vec<u8>);
     let damages: [(&str, Damage); 4] = [
         ("head flipped", |ledger| ledger[3] ^= 0x40),
@@ -89,7 +89,7 @@ impl Drop for Disk {
 }
 
 #[test]
-fn a_full_disk_ends_the_run_with_2_and_the_next_one_goes_on() {
+fn a_full_disk_ends_the_run_with_2_and_the_next_one_continues() {
     let samples = samples();
     let args = ["ingest", samples.to_str().expect("a UTF-8 path")];
     let (_, all) = stored();

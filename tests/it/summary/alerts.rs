@@ -94,7 +94,7 @@ impl Town {
 }
 
 #[test]
-fn a_broken_key_is_told_once_listed_acknowledged_and_ended() {
+fn a_broken_key_is_reported_once_listed_acknowledged_and_ended() {
     let town = Town::broken();
     let rehearsed = town.alert(42, &["--dry-run"]);
     let told = town.run(42, &["--exit-code"]);
@@ -143,7 +143,7 @@ fn a_first_run_takes_as_known_what_began_long_ago() {
 }
 
 #[test]
-fn a_pass_rate_that_no_key_and_no_record_explains_is_told() {
+fn a_pass_rate_that_no_key_and_no_record_explains_is_reported() {
     let town = Town::quiet();
     assert_eq!(town.kinds(40), [""; 0]);
     // Half of what an own server sends is not signed any more, and SPF never passed.
@@ -161,7 +161,7 @@ fn a_pass_rate_that_no_key_and_no_record_explains_is_told() {
 }
 
 #[test]
-fn rejected_items_and_damaged_files_are_told() {
+fn rejected_items_and_damaged_files_are_reported() {
     let town = Town::quiet();
     assert_eq!(town.kinds(40), [""; 0]);
     let bad = town.work.write("bad.xml", "<feedback><report_metadata>\u{1b}[31m");
@@ -242,7 +242,7 @@ impl Town {
 }
 
 #[test]
-fn a_webhook_that_fails_is_tried_again_and_told_once() {
+fn a_webhook_that_fails_is_tried_again_and_reported_once() {
     let town = Town::broken();
     let receiver = Receiver::start(|number| answer(if number < 4 { "503 Busy SECRET" } else { "200 OK" }, ""));
     town.webhook(receiver.port, "");
@@ -305,7 +305,7 @@ fn a_redirect_is_followed_on_the_same_host_only() {
 }
 
 #[test]
-fn commands_mails_and_templates_are_told_too() {
+fn commands_mails_and_templates_are_reported_too() {
     let town = Town::broken();
     let server = SmtpServer::start(Secured::Not, &town.work.path(""));
     let ntfy = Receiver::start(|_| answer("200 OK", ""));
@@ -343,7 +343,7 @@ fn commands_mails_and_templates_are_told_too() {
 }
 
 #[test]
-fn a_way_out_that_cannot_be_used_is_said_by_the_settings() {
+fn a_channel_that_cannot_be_used_is_said_by_the_settings() {
     let work = WorkDir::new();
     for (text, said) in [
         ("[[alert.webhook]]\nname = \"a\"\n", "url_command: expected one of url_command, url_file or url_env"),
@@ -399,7 +399,7 @@ fn kills_lose_nothing_and_double_nothing() {
 }
 
 #[test]
-fn a_mailbox_that_cannot_be_read_is_told_and_its_end() {
+fn a_mailbox_that_cannot_be_read_is_reported_and_its_end() {
     let town = Town::quiet();
     let now = Timestamp::now();
     town.work.write(
@@ -476,7 +476,7 @@ fn metrics_are_replaced_at_once_and_bounded() {
 }
 
 #[test]
-fn a_service_manager_hears_that_fetch_watches_and_is_told_the_failing_mailbox() {
+fn a_service_manager_hears_that_fetch_watches_and_is_reported_the_failing_mailbox() {
     use std::os::unix::net::UnixDatagram;
     let work = WorkDir::new();
     work.write(

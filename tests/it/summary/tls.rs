@@ -50,7 +50,7 @@ fn with_reports() -> WorkDir {
 }
 
 #[test]
-fn each_result_type_is_told_with_its_host_its_first_day_and_what_to_do() {
+fn each_result_type_is_reported_with_its_host_its_first_day_and_what_to_do() {
     let work = with_reports();
     let summary = |form: &str| {
         let width: &[&str] = if form == "text" { &["--width", "200"] } else { &[] };
