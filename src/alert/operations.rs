@@ -2,6 +2,7 @@
 //! saw change.
 
 use crate::analyze::{Ended, EventKind, EventSeverity, Foreign, Incident, IncidentDetails, KnownEvent};
+use crate::judge;
 use crate::model::DnsChange;
 use crate::store::{Store, StoreError};
 use jiff::tz::Offset;
@@ -111,8 +112,7 @@ fn is_one_record(a: &DnsChange, b: &DnsChange) -> bool {
 
 /// The domain a record belongs to, among those that use it: the closest one above, else the only one.
 fn owner<'a>(same: &[&'a DnsChange]) -> Option<&'a str> {
-    let is_above =
-        |domain: &str| same[0].name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let is_above = |domain: &str| judge::is_within(&same[0].name, domain);
     let domains = || same.iter().map(|change| change.domain.as_str());
     let closest = domains().filter(|domain| is_above(domain)).max_by_key(|domain| domain.len());
     closest.or_else(|| if same.len() == 1 { domains().next() } else { None })

@@ -9,6 +9,7 @@
 //! `none`, with a finding that says why; else `unknown`.
 
 use super::reporters::{NamedReporter, speaks_for};
+use crate::judge;
 use crate::model::{Finding, FindingCode, MailFacts, Proof, Quoted, RawMail, ReportKind, SenderAuth};
 use crate::unpack::Results;
 use jiff::Timestamp;
@@ -110,7 +111,7 @@ impl Trust {
 
     /// The finding for a report about someone else's domain.
     pub(super) fn foreign(&self, domain: &str) -> Option<Finding> {
-        let own = |of: &String| domain.strip_suffix(of.as_str()).is_some_and(|at| at.is_empty() || at.ends_with('.'));
+        let own = |of: &String| judge::is_within(domain, of);
         if self.domains.is_empty() || self.domains.iter().any(own) {
             return None;
         }

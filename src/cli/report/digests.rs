@@ -1,17 +1,17 @@
 //! Writes or mails each customer's summary, reading the store only once.
 
 use super::rhythm::{Extent, RhythmArgs};
-use super::summary::{SummaryForm, rendered};
 use crate::analyze::{Adder, Summary};
 use crate::cli::settings::Customer;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::SummaryForm;
 use crate::cli::wiring::logo::branding;
 use crate::cli::wiring::mail_summary::{self, Addressing};
 use crate::cli::wiring::repairs;
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::selection::From;
-use crate::present::{Branding, Style};
+use crate::present::{self, Branding, Style};
 use crate::send::Outbox;
 use crate::store::{ExportFolder, Store, StoreError};
 use anyhow::{Context as _, anyhow};
@@ -174,4 +174,28 @@ impl Digests<'_> {
         self.run.console.note(&format!("{}: sent to {}", customer.name, taken.join(", ")));
         if refused.is_empty() { Ok(()) } else { Err(anyhow!("not sent to {}", mail_summary::named(&refused))) }
     }
+}
+
+/// Renders a summary.
+pub(crate) fn rendered(
+    summary: &Summary,
+    branding: &Branding,
+    form: SummaryForm,
+    style: &Style,
+) -> anyhow::Result<Vec<u8>> {
+    Ok(match form {
+        SummaryForm::Text => present::text(summary, branding, style).into_bytes(),
+        SummaryForm::Markdown => present::markdown(summary, branding).into_bytes(),
+        SummaryForm::Html => present::html(summary, branding).into_bytes(),
+        SummaryForm::Json => {
+            let mut bytes = Vec::new();
+            present::write_json(summary, &mut bytes)?;
+            bytes
+        }
+        SummaryForm::Csv => {
+            let mut bytes = Vec::new();
+            present::write_csv(summary, &mut bytes)?;
+            bytes
+        }
+    })
 }

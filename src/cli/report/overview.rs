@@ -1,8 +1,8 @@
 //! `summary --overview`: one line per domain, for all domains in reports or settings.
 
-use super::summary::SummaryForm;
 use crate::analyze::{DnsState, Overview, OverviewDomain, Summary};
 use crate::cli::settings::file::Settings;
+use crate::cli::terminal::format::SummaryForm;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::selection::From;
 use crate::dns::posture::kept::{KeptRecords, NeverLooked};

@@ -1,7 +1,7 @@
 //! `summary`: shows who sends as the user's domains, what passes, and why the rest fails: on a terminal, as a page, or
 //! by mail.
 
-use super::digests::{Digests, Mailing};
+use super::digests::{Digests, Mailing, rendered};
 use super::overview::{self, OverviewScope};
 use super::rhythm::{Extent, RhythmArgs};
 use crate::analyze::{Adder, Explainer, Question, Summary, Watched};
@@ -9,6 +9,7 @@ use crate::cli::settings::file::Settings;
 use crate::cli::settings::{local_path, network_of};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::format::SummaryForm;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
 use crate::cli::wiring::mail_summary::{self, Addressing};
@@ -19,7 +20,7 @@ use crate::cli::wiring::shares::Shares;
 use crate::cli::wiring::{logo, repairs};
 use crate::present::{self, Branding, Style};
 use anyhow::anyhow;
-use clap::ValueEnum;
+use clap::ValueEnum as _;
 use jiff::Timestamp;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -106,35 +107,6 @@ impl SummaryArgs {
         let form = self.format.to_possible_value()?;
         let expected = format!("{option}: expected with --format text, found --format {}", form.get_name());
         (self.format != SummaryForm::Text).then_some(expected)
-    }
-}
-
-/// Formats of a summary.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SummaryForm {
-    /// For a terminal.
-    #[default]
-    Text,
-    /// For a ticket.
-    Markdown,
-    /// One page, without scripts or outside requests.
-    Html,
-    /// Every number.
-    Json,
-    /// The sources.
-    Csv,
-}
-
-impl SummaryForm {
-    /// The file extension.
-    pub(crate) const fn extension(self) -> &'static str {
-        match self {
-            Self::Text => "txt",
-            Self::Markdown => "md",
-            Self::Html => "html",
-            Self::Json => "json",
-            Self::Csv => "csv",
-        }
     }
 }
 
@@ -309,30 +281,6 @@ fn show(summary: &Summary, branding: &Branding, form: SummaryForm, style: &Style
         SummaryForm::Csv => output::stream(|out| present::write_csv(summary, out)),
         _ => output::data(&rendered(summary, branding, form, style)?),
     }
-}
-
-/// Renders a summary.
-pub(crate) fn rendered(
-    summary: &Summary,
-    branding: &Branding,
-    form: SummaryForm,
-    style: &Style,
-) -> anyhow::Result<Vec<u8>> {
-    Ok(match form {
-        SummaryForm::Text => present::text(summary, branding, style).into_bytes(),
-        SummaryForm::Markdown => present::markdown(summary, branding).into_bytes(),
-        SummaryForm::Html => present::html(summary, branding).into_bytes(),
-        SummaryForm::Json => {
-            let mut bytes = Vec::new();
-            present::write_json(summary, &mut bytes)?;
-            bytes
-        }
-        SummaryForm::Csv => {
-            let mut bytes = Vec::new();
-            present::write_csv(summary, &mut bytes)?;
-            bytes
-        }
-    })
 }
 
 /// Shows the rows and the reasoning behind one source or network.

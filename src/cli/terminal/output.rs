@@ -4,6 +4,7 @@
 
 use super::fault::{self, Several, StdoutClosed, hint_of};
 use crate::fetch::FetchError;
+use crate::present::wording::clean::is_shown;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal as _, Write};
@@ -220,14 +221,15 @@ pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     data(&bytes)
 }
 
-/// Makes untrusted text harmless for a terminal: control and bidi characters become visible escapes. Line breaks too,
+/// Makes untrusted text harmless for a terminal: characters that may not be shown become visible escapes. Line breaks too,
 /// or a name could forge a line of ours.
 pub(crate) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        match character {
-            _ if character.is_control() || is_bidi(character) => out.extend(character.escape_unicode()),
-            _ => out.push(character),
+        if is_shown(character) {
+            out.push(character);
+        } else {
+            out.extend(character.escape_unicode());
         }
     }
     out
@@ -236,11 +238,6 @@ pub(crate) fn clean(text: &str) -> String {
 /// The same, keeping line breaks.
 pub(crate) fn clean_lines(text: &str) -> String {
     text.lines().map(|line| clean(line) + "\n").collect()
-}
-
-/// Characters that reorder or hide the text around them.
-const fn is_bidi(character: char) -> bool {
-    matches!(character, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use super::ranges::set_of;
 use super::session::{ImapConnection, quoted};
 use crate::fetch::mailbox::error::ServerError;
+use crate::model::Fate;
 use async_imap::imap_proto::{AttributeValue, Response};
 use std::collections::BTreeMap;
 
@@ -21,6 +22,38 @@ pub(super) enum AfterAction {
     Delete,
     /// Move it to this folder, by the server's name.
     Move(String),
+}
+
+/// What to do with mails of one fate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// Nothing: they are not touched.
+    #[default]
+    Leave,
+    /// This action.
+    Act(AfterAction),
+    /// Something that is not possible in this run; they stay pending.
+    Wait,
+}
+
+/// What to do with mails, by their fate.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    /// With processed ones.
+    pub(super) done: Plan,
+    /// With unreadable ones.
+    pub(super) unreadable: Plan,
+}
+
+impl Plans {
+    /// What to do with mails of this fate.
+    pub(super) fn for_fate(&self, fate: Fate) -> &Plan {
+        match fate {
+            Fate::NotReport => &Plan::Leave,
+            Fate::Done => &self.done,
+            Fate::Unreadable => &self.unreadable,
+        }
+    }
 }
 
 /// The result of an action.

@@ -9,26 +9,21 @@
 //! No public signature uses tokio types. This module does not know the store: the caller says what is stored, and gets
 //! back what the ledger has to remember.
 
+mod acknowledge;
 mod after;
 pub(in crate::fetch) mod auth;
 mod bodies;
 pub(in crate::fetch) mod connect;
-
 mod folder;
 mod folders;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub(crate) mod gate;
 mod list;
-
 mod ranges;
-
 mod run;
-
 mod session;
-
 mod survey;
-
 mod watch;
 pub(in crate::fetch) mod wire;
 

@@ -3,7 +3,7 @@
 //!
 //! A lost connection is reopened; a run ends after several attempts in a row without progress.
 
-use super::after::{self, AfterAction};
+use super::after::{AfterAction, Plan, Plans};
 use super::bodies::BodyReply;
 use super::folder::FolderProgress;
 use super::folders::FolderTree;
@@ -24,36 +24,22 @@ use tokio_rustls::rustls::ClientConfig;
 
 /// A run.
 pub(in crate::fetch) struct ImapRun {
-    mailbox: Mailbox,
+    pub(super) mailbox: Mailbox,
     options: PollOptions,
     trust: Arc<ClientConfig>,
     tokens: TokenCache,
-    link: Option<ImapConnection>,
-    folders: Vec<FolderProgress>,
-    /// What to do with a processed mail.
-    done_act: Plan,
-    /// What to do with an unreadable one.
-    unreadable_act: Plan,
+    pub(super) link: Option<ImapConnection>,
+    pub(super) folders: Vec<FolderProgress>,
+    pub(super) plans: Plans,
     pub(in crate::fetch) orders: mpsc::UnboundedReceiver<Order>,
     /// The caller waits for the end.
     pub(in crate::fetch) finishing: bool,
-    retry: Retry,
+    pub(super) retry: Retry,
     /// How many mails may still be returned.
     quota: u32,
-    acknowledged: Vec<Message>,
+    pub(super) acknowledged: Vec<Message>,
     notes: Vec<String>,
     failures: Vec<MailboxError>,
-}
-
-/// What to do with mails of one fate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Plan {
-    /// Nothing: they are not touched.
-    Leave,
-    /// This.
-    Act(AfterAction),
-    /// Something that cannot be done in this run; they stay pending.
-    Wait,
 }
 
 impl ImapRun {
@@ -72,8 +58,7 @@ impl ImapRun {
             tokens: TokenCache::default(),
             link: None,
             folders: Vec::new(),
-            done_act: Plan::Leave,
-            unreadable_act: Plan::Leave,
+            plans: Plans::default(),
             orders,
             finishing: false,
             retry: Retry::default(),
@@ -126,13 +111,13 @@ impl ImapRun {
                 Ok(Plan::Wait)
             }
         };
-        self.done_act = match &self.mailbox.after {
+        self.plans.done = match &self.mailbox.after {
             After::Keep => Plan::Leave,
             After::Seen => Plan::Act(AfterAction::Seen),
             After::Delete => Plan::Act(AfterAction::Delete),
             After::Move(folder) => target(folder).await?,
         };
-        self.unreadable_act = match &self.mailbox.rejected_to {
+        self.plans.unreadable = match &self.mailbox.rejected_to {
             Some(folder) => target(folder).await?,
             None => Plan::Leave,
         };
@@ -173,7 +158,7 @@ impl ImapRun {
 
     async fn try_to_read(&mut self, index: usize, sink: &mut MailQueue) -> Result<(), ServerError> {
         self.open_folder(index).await?;
-        self.tell(index).await?;
+        self.acknowledge(index).await?;
         loop {
             if self.quota == 0 || self.options.stop.is_set() || self.finishing {
                 // The next command skips outstanding answers.
@@ -187,13 +172,13 @@ impl ImapRun {
             }
             if !self.step(index, sink).await? {
                 self.take_orders();
-                self.tell(index).await?;
+                self.acknowledge(index).await?;
             }
         }
     }
 
     /// Opens a folder in the mode that is needed.
-    async fn open_folder(&mut self, index: usize) -> Result<(), ServerError> {
+    pub(super) async fn open_folder(&mut self, index: usize) -> Result<(), ServerError> {
         let mode = self.mode();
         connected(&self.mailbox, &self.trust, &mut self.tokens, &mut self.link).await?;
         let Some(link) = &mut self.link else { return Err(ServerError::Stopped) };
@@ -212,8 +197,8 @@ impl ImapRun {
     }
 
     /// EXAMINE, unless something has to be changed.
-    fn mode(&self) -> OpenMode {
-        let changes = [&self.done_act, &self.unreadable_act].into_iter().any(|plan| matches!(plan, Plan::Act(_)));
+    pub(super) fn mode(&self) -> OpenMode {
+        let changes = [&self.plans.done, &self.plans.unreadable].into_iter().any(|plan| matches!(plan, Plan::Act(_)));
         if changes { OpenMode::Write } else { OpenMode::Read }
     }
 
@@ -237,7 +222,7 @@ impl ImapRun {
     async fn step(&mut self, index: usize, sink: &mut MailQueue) -> Result<bool, ServerError> {
         let Some(link) = &mut self.link else { return Err(ServerError::Stopped) };
         let folder = &mut self.folders[index];
-        let acts = self.done_act != Plan::Leave || self.unreadable_act != Plan::Leave;
+        let acts = self.plans.done != Plan::Leave || self.plans.unreadable != Plan::Leave;
         let (orders, stop) = (&self.orders, &self.options.stop);
         let pause = || acts && !orders.is_empty() || stop.is_set();
         let limit = self.options.item_bytes;
@@ -307,67 +292,7 @@ impl ImapRun {
         }
     }
 
-    /// Performs the actions on the mails of a folder. Refused ones stay pending, and are reported.
-    async fn tell(&mut self, index: usize) -> Result<(), ServerError> {
-        for fate in [Fate::NotReport, Fate::Done, Fate::Unreadable] {
-            let plan = match fate {
-                Fate::NotReport => Plan::Leave,
-                Fate::Done => self.done_act.clone(),
-                Fate::Unreadable => self.unreadable_act.clone(),
-            };
-            let uids: Vec<u32> = self.folders[index]
-                .unacknowledged
-                .iter()
-                .filter(|(_, each)| *each == fate)
-                .map(|(uid, _)| *uid)
-                .collect();
-            match plan {
-                _ if uids.is_empty() => {}
-                Plan::Leave => self.note_told(index, &uids),
-                Plan::Wait => {}
-                Plan::Act(_) if self.folders[index].stuck => {}
-                Plan::Act(act) => self.tell_those(index, &act, uids).await?,
-            }
-        }
-        Ok(())
-    }
-
-    async fn tell_those(&mut self, index: usize, act: &AfterAction, mut uids: Vec<u32>) -> Result<(), ServerError> {
-        uids.sort_unstable();
-        let mut rest = &uids[..];
-        while !rest.is_empty() {
-            let Some(link) = &mut self.link else { return Err(ServerError::Stopped) };
-            match after::act(link, act, rest).await {
-                Ok(done) => {
-                    rest = &rest[done.uids.len()..];
-                    self.note_told(index, &done.uids);
-                    self.retry.progress();
-                    if let Some(note) = done.note {
-                        self.note_once(format!("mailbox {}: {note}", self.mailbox.name));
-                    }
-                }
-                Err(fault @ ServerError::Refused { .. }) => {
-                    self.folders[index].stuck = true;
-                    self.fail(fault);
-                    return Ok(());
-                }
-                Err(fault) => return Err(fault),
-            }
-        }
-        Ok(())
-    }
-
-    fn note_told(&mut self, index: usize, uids: &[u32]) {
-        let folder = &mut self.folders[index];
-        let (mailbox, name) = (&self.mailbox.name, &folder.name);
-        let uid_validity = folder.validity.unwrap_or_default();
-        let message = |&uid: &u32| Message::Imap { mailbox: mailbox.clone(), folder: name.clone(), uid_validity, uid };
-        self.acknowledged.extend(uids.iter().map(message));
-        let acknowledged: std::collections::BTreeSet<u32> = uids.iter().copied().collect();
-        folder.unacknowledged.retain(|(uid, _)| !acknowledged.contains(uid));
-    }
-
-    fn note_once(&mut self, note: String) {
+    pub(super) fn note_once(&mut self, note: String) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
@@ -387,7 +312,7 @@ impl ImapRun {
         self.take_orders();
         let stop = self.options.stop.clone();
         let acknowledged = tokio::select! {
-            acknowledged = self.tell_all() => acknowledged,
+            acknowledged = self.acknowledge_rest() => acknowledged,
             () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
         };
         if let Err(fault) = acknowledged
@@ -402,40 +327,13 @@ impl ImapRun {
         Finished { acknowledged: self.acknowledged, cursors, uidls: None, notes: self.notes, failures: self.failures }
     }
 
-    async fn tell_all(&mut self) -> Result<(), ServerError> {
-        for index in 0..self.folders.len() {
-            while !self.folders[index].unacknowledged.is_empty() && self.folders[index].validity.is_some() {
-                let work = async {
-                    // If nothing has to be changed on the server, no connection is needed.
-                    if self.mode() == OpenMode::Write {
-                        self.open_folder(index).await?;
-                    }
-                    self.tell(index).await
-                };
-                match work.await {
-                    Ok(()) => break,
-                    Err(fault) if fault.passes() => {
-                        self.link = None;
-                        self.pause(fault).await?;
-                    }
-                    Err(fault @ ServerError::Refused { .. }) => {
-                        self.fail(fault);
-                        break;
-                    }
-                    Err(fault) => return Err(fault),
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Waits before the next connection; returns the error once retrying is useless.
-    async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
+    pub(super) async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
         self.link = None;
         self.retry.pause(fault, &self.mailbox, &self.options.stop).await
     }
 
-    fn fail(&mut self, fault: ServerError) {
+    pub(super) fn fail(&mut self, fault: ServerError) {
         let error = self.error(fault);
         if !self.failures.contains(&error) {
             self.failures.push(error);

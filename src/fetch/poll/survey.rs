@@ -29,5 +29,5 @@ pub fn survey(mailbox: &Mailbox, progress: &MailboxProgress, options: &PollOptio
         }
     });
     runtime.shutdown_background();
-    result.map_err(|fault| fault.into_error(mailbox))
+    result.map_err(|fault| mailbox.error(fault))
 }

@@ -43,7 +43,7 @@ fn fetch(mailbox: &Mailbox, store: &Path) -> (Tally, Finished) {
     for (folder, cursor) in &finished.cursors {
         writer.set_cursor(&mailbox.name, folder, cursor).unwrap();
     }
-    writer.told(&finished.told).unwrap();
+    writer.clear_pending(&finished.acknowledged).unwrap();
     (tally, finished)
 }
 

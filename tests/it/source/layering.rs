@@ -32,7 +32,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("analyze", &["model", "judge", "store::tables"]),
     ("dns", &["model", "judge"]),
     ("send", &["fetch::mailbox"]),
-    ("alert", &["model", "analyze", "store", "present"]),
+    ("alert", &["model", "judge", "analyze", "store", "present"]),
     ("simulate", &["model", "judge", "analyze", "dns"]),
     ("site", &["analyze", "present"]),
     ("present", &["model", "analyze", "dns", "ingest", "simulate"]),
