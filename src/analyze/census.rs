@@ -1,5 +1,5 @@
-//! A census of the reporters: what software makes their reports, how they find the policy, what they say went wrong, and what
-//! was wrong with their reports.
+//! A census of the reporters: what software makes their reports, how they find the policy, what they say went wrong,
+//! and what was wrong with their reports.
 
 use super::foreign::Foreign;
 use super::form;
@@ -118,7 +118,7 @@ impl CensusTaker {
         Self { current: current.into_iter().collect(), ..Self::default() }
     }
 
-    /// Add a report.
+    /// Adds a report.
     pub fn add(&mut self, notes: &ReportNotes) {
         self.reports += 1;
         self.newest = self.newest.max(Some(notes.day));

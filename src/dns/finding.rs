@@ -124,7 +124,7 @@ const LISTED: usize = 3;
 /// Texts quoted in a group of equal findings.
 const QUOTED: usize = 10;
 
-/// Sort findings, faults first, and join those of one code where there are more than `LISTED`. A finding with a record
+/// Sorts findings, faults first, and joins those of one code if there are more than `LISTED`. A finding with a record
 /// to publish stays alone.
 pub fn grouped(mut findings: Vec<CheckFinding>) -> Vec<CheckFinding> {
     findings.sort_by_key(|finding| finding.severity);

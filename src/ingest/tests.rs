@@ -597,7 +597,7 @@ fn an_item_whose_process_was_killed_from_outside_is_left_for_the_next_run() {
     assert_eq!(told(|_| Survival::Survived), (1, 0, 0, vec![7, 8]));
 }
 
-/// Leave a note as two runs do that died while this item was under way, the second after it had survived its trial.
+/// Leaves the notes of two runs that died while processing this item, the second after it had survived its trial.
 fn died_of_tried(dir: &Path, item: &Result<Fetched, FetchError>) {
     died_of(dir, &[item]);
     let underway = Underway::open(dir, 1).unwrap();

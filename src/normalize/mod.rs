@@ -75,7 +75,7 @@ pub fn reports(xml: &[u8], context: &Context<'_>, limits: &Limits) -> Vec<Read> 
     all
 }
 
-/// Read the reports in the bytes of an XML file one after the other, as [`reports`] does: what one comes to may be let go
+/// Reads the reports in the bytes of an XML file one after the other, as [`reports`] does: what one comes to may be let go
 /// before the next is read.
 pub fn each_report(xml: &[u8], context: &Context<'_>, limits: &Limits, mut each: impl FnMut(Read)) {
     let decoded = parse::decode(xml);

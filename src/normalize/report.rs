@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::parse::{RawMetadata, RawPolicy, RawReport, Value};
 
-/// Make the report.
+/// Builds the report.
 ///
 /// # Errors
 /// The reason to reject it: no metadata and no policy, no usable policy domain, or no usable period.

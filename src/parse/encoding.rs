@@ -1,4 +1,4 @@
-//! Bytes to text: byte order marks, UTF-16, UTF-32, declared encodings, and bytes that are not what they say they are.
+//! Bytes to text: byte order marks, UTF-16, UTF-32, declared encodings, and bytes that contradict their declaration.
 //!
 //! The text is borrowed from the bytes where possible. A declared or evident encoding is no finding; a guess is.
 //! Nothing here looks at the markup beyond the XML declaration.

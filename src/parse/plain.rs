@@ -70,7 +70,7 @@ impl<'x, 'l> Plain<'x, 'l> {
         self.at += find_ink(rest).unwrap_or(rest.len());
     }
 
-    /// Read a start tag; the cursor is at its `<`.
+    /// Reads a start tag; the cursor is at its `<`.
     #[inline]
     fn start_tag(&mut self) -> Result<Name, Halt> {
         if self.open.len() >= self.limits.element_depth as usize {
@@ -107,7 +107,7 @@ impl<'x, 'l> Plain<'x, 'l> {
         Ok(Name::of(name))
     }
 
-    /// Read the end tag of an element; the cursor is at its `<`.
+    /// Reads the end tag of an element; the cursor is at its `<`.
     #[inline]
     fn end_tag(&mut self, name: &[u8]) -> Result<(), Halt> {
         let tag = self.rest().get(..name.len() + "</>".len()).ok_or(Halt::Unusual)?;

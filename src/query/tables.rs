@@ -49,7 +49,7 @@ pub struct QueryTables {
 }
 
 impl QueryTables {
-    /// Open tables by their names: `records`, `reports`, and so on, as an export has them. `weeks` are the verdicts that
+    /// Opens tables by their names: `records`, `reports`, and so on, as an export has them. `weeks` are the verdicts that
     /// `senders` and `domains` consist of; it is called where one of the two is asked for and no file has it.
     ///
     /// # Errors
@@ -81,12 +81,11 @@ impl QueryTables {
         self.tables.get(name).and_then(|table| table.lazy().ok())
     }
 
-    /// Answer a query over the tables that were opened: hand over its rows, all with the same columns. There is at least one
+    /// Answers a query over the opened tables: passes on its rows, all with the same columns. There is at least one
     /// part, which may have no rows. Sums of whole numbers do not overflow.
     ///
-    /// # Errors
-    /// Where the query cannot be planned, a file cannot be read, or all rows that it needs at once are more than half of the
-    /// memory that is available.
+    /// # Errors Where the query cannot be planned, a file cannot be read, or all rows that it needs at once are more
+    /// than half of the memory that is available.
     pub fn answer(
         &self,
         query: &SelectQuery,

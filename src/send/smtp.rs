@@ -426,7 +426,7 @@ impl SmtpConnection {
     }
 }
 
-/// Connect to the first of the server's addresses that answers.
+/// Connects to the first of the server's addresses that answers.
 fn connect(server: &Server) -> Result<TcpStream, String> {
     let end = Instant::now() + server.patience;
     let mut last = "has no address".to_owned();

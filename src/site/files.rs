@@ -96,7 +96,7 @@ impl Pages {
         self.root.join(name).is_file()
     }
 
-    /// Keep a file as it is.
+    /// Keeps a file as it is.
     pub(super) fn keep(&mut self, name: &str) {
         self.kept.insert(name.to_owned());
     }
@@ -113,7 +113,7 @@ impl Pages {
         Ok(())
     }
 
-    /// Write many files on all cores.
+    /// Writes many files on all cores.
     pub(super) fn put_all<T: Sync>(
         &mut self,
         items: &[T],

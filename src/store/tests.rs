@@ -20,7 +20,7 @@ fn domain(text: &str) -> Domain {
     Domain::from_canonical(text)
 }
 
-/// Replace a file of a store: nobody may write to one.
+/// Replaces a file of a store: nobody may write to one.
 fn overwrite(path: &Path, bytes: &[u8]) {
     std::fs::remove_file(path).unwrap();
     std::fs::write(path, bytes).unwrap();

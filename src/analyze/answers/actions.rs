@@ -391,7 +391,7 @@ impl ActionFacts<'_> {
         self.folded.spf.errors(self.horizon).map(action).collect()
     }
 
-    /// What own senders, and neighbors of theirs, lack.
+    /// What the user's own senders and their neighbors lack.
     fn of_groups(&self) -> Vec<Action> {
         let mut actions = Vec::new();
         let mut strict: BTreeMap<u32, Strict> = BTreeMap::new();

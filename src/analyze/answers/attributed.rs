@@ -142,7 +142,7 @@ impl AttributedMail {
         mail
     }
 
-    /// Add the rows of one domain and network.
+    /// Adds the rows of one domain and network.
     fn network(
         &mut self,
         view: &View<'_>,

@@ -71,7 +71,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) complete: bool,
 }
 
-/// Compare every sender with its history.
+/// Compares every sender with its history.
 pub(super) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_>) -> SenderChanges {
     let current = view.added.scope.current;
     let mut changes = SenderChanges::default();

@@ -125,12 +125,12 @@ impl Explainer {
         Self { adder: Adder::new(&question), watched, rows: Mutex::default() }
     }
 
-    /// Add reports.
+    /// Adds reports.
     pub fn heads(&self, heads: &[ReportHead]) {
         self.adder.heads(heads);
     }
 
-    /// Add rows.
+    /// Adds rows.
     pub fn rows(&self, rows: &Rows) {
         self.adder.rows(rows);
         for row in (0..rows.len).filter(|row| self.watched.holds(rows.source[*row])) {

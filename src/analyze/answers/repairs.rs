@@ -253,7 +253,7 @@ impl RepairCount {
         (date(first).saturating_sub(COMPARED.days()), date(self.to), domains)
     }
 
-    /// Add rows.
+    /// Adds rows.
     pub fn rows(&self, rows: &Rows) {
         for row in 0..rows.len {
             for repair in self.by_source.get(&rows.source[row]).into_iter().flatten() {

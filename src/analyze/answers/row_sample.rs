@@ -45,7 +45,7 @@ impl RowSample {
         }
     }
 
-    /// Add rows. Those of other days and domains are left out.
+    /// Adds rows. Rows of other days and domains are ignored.
     pub fn rows(&self, rows: &Rows) {
         let mut found = Vec::new();
         for row in 0..rows.len {

@@ -169,7 +169,7 @@ impl EventFacts {
         self.organizations[id as usize]
     }
 
-    /// Add a report.
+    /// Adds a report.
     pub fn head(&mut self, head: &ReportHead) {
         let identity = reporter_identity(head.org_email.as_deref(), &head.org_name);
         let reporter = self.reporters.id(&identity, || identity.clone());
@@ -197,7 +197,7 @@ impl EventFacts {
         self.policies.entry(domain).or_default().push(ShownPolicy { day, reporter, values });
     }
 
-    /// Add rows.
+    /// Adds rows.
     pub fn rows(&mut self, rows: &Rows) {
         let ids = |facts: &mut Self, words: &Words| -> Vec<u32> {
             words.dictionary.iter().map(|word| facts.id(word)).collect()

@@ -24,7 +24,7 @@ impl Causes {
         }
     }
 
-    /// Add others.
+    /// Adds others.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.messages.iter_mut().zip(other.messages).for_each(|(sum, more)| *sum += more);
         self.seen |= other.seen;

@@ -255,7 +255,7 @@ impl SenderGroup {
         }
     }
 
-    /// Add a row to what verdicts count.
+    /// Adds a row to what verdicts count.
     fn count(&mut self, item: &SourceFact<'_>, cause: Cause, governed: bool, horizon: Horizon) {
         let SourceFact { pattern, fact, judged, .. } = *item;
         let (in_weeks, in_period) = (horizon.judges(fact.day), pattern.current);
@@ -353,7 +353,7 @@ impl SenderGroup {
         }
     }
 
-    /// Add another source of the same sender.
+    /// Adds another source of the same sender.
     pub(crate) fn merge(&mut self, other: Self, horizon: Horizon) {
         self.addresses += other.addresses;
         self.largest.extend(other.largest);

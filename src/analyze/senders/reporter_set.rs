@@ -14,7 +14,7 @@ impl ReporterSet {
         }
     }
 
-    /// Add those of another set.
+    /// Adds those of another set.
     pub(crate) fn merge(&mut self, other: &Self) {
         other.0.iter().for_each(|(place, bits)| self.add_word(*place, *bits));
     }

@@ -43,7 +43,7 @@ impl Role {
 pub struct Roles(u8);
 
 impl Roles {
-    /// Add one.
+    /// Adds one.
     pub(crate) fn add(&mut self, role: Role) {
         self.0 |= 1 << role as u8;
     }

@@ -44,7 +44,7 @@ impl<T, const MOST: usize> Top<T, MOST> {
         }
     }
 
-    /// Add those of another, which keeps as many.
+    /// Adds those of another set of the same size.
     pub(crate) fn merge(&mut self, other: Self, compare: impl Fn(&T, &T) -> Ordering) {
         self.added += other.added;
         other.kept.into_iter().for_each(|one| self.keep(one, &compare));
@@ -59,7 +59,8 @@ impl<T, const MOST: usize> Top<T, MOST> {
             return;
         }
         if self.kept.len() == self.kept.capacity() {
-            // A vector would start with a capacity of four, and double: most have one or two items, some hundreds of thousands.
+            // A vector would start with a capacity of four, and double: most have one or two items, some hundreds of
+            // thousands.
             let more = (self.kept.len() / 2 + 1).min(Self::ROOM - self.kept.len());
             self.kept.reserve_exact(more);
         }

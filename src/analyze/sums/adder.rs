@@ -59,12 +59,12 @@ impl Adder {
         self.common.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Add reports. Those of other days and domains are left out.
+    /// Adds reports. Reports of other days and domains are ignored.
     pub fn heads(&self, heads: &[ReportHead]) {
         self.common().heads(heads, &self.scope, &self.question);
     }
 
-    /// Add rows. Those of other days and domains are left out; columns that were not read count as null.
+    /// Adds rows. Rows of other days and domains are ignored; columns that were not read count as null.
     pub fn rows(&self, rows: &Rows) {
         let chunk = RowChunk::new(rows);
         let known = self.common().add(&chunk, &self.scope, &self.question);

@@ -174,7 +174,7 @@ impl<'a> RowChunk<'a> {
 }
 
 impl SharedSums {
-    /// Add reports. Those of other days and domains are left out.
+    /// Adds reports. Reports of other days and domains are ignored.
     pub(crate) fn heads(&mut self, heads: &[ReportHead], scope: &Scope, question: &Question) {
         for head in heads {
             let domain = self.domain(head.policy.domain.as_str(), question);
@@ -190,7 +190,7 @@ impl SharedSums {
         }
     }
 
-    /// Add the sums of a chunk; columns that were not read count as null.
+    /// Adds the sums of a chunk; columns that were not read count as null.
     pub(crate) fn add(&mut self, chunk: &RowChunk<'_>, scope: &Scope, question: &Question) -> ChunkIds {
         let mut columns = ChunkColumns::new(chunk.rows);
         let before = (self.patterns.items().len(), self.texts.bytes());

@@ -11,7 +11,7 @@ pub(crate) struct DayCounts(Vec<(i32, Messages, Messages)>);
 const FEW: usize = 4;
 
 impl DayCounts {
-    /// Add messages of a day.
+    /// Adds messages of a day.
     pub(crate) fn add(&mut self, day: i32, good: Messages, bad: Messages) {
         if good.0 == 0 && bad.0 == 0 {
             return;
@@ -35,7 +35,7 @@ impl DayCounts {
         }
     }
 
-    /// Add those of others.
+    /// Adds those of others.
     pub(crate) fn merge(&mut self, other: &Self) {
         if other.0.len() <= FEW {
             return other.0.iter().for_each(|(day, good, bad)| self.add(*day, *good, *bad));

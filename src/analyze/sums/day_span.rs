@@ -5,12 +5,12 @@
 pub(crate) struct DaySpan(Option<(i32, i32)>);
 
 impl DaySpan {
-    /// Add a day.
+    /// Adds a day.
     pub(crate) fn add(&mut self, day: i32) {
         self.merge(Self(Some((day, day))));
     }
 
-    /// Add another span.
+    /// Adds another span.
     pub(crate) fn merge(&mut self, other: Self) {
         self.0 = match (self.0, other.0) {
             (Some(mine), Some(theirs)) => Some((mine.0.min(theirs.0), mine.1.max(theirs.1))),

@@ -121,7 +121,7 @@ pub(crate) struct Facts {
 const FEW: usize = 1 << 12;
 
 impl Facts {
-    /// Add one.
+    /// Adds one.
     pub(crate) fn add(&mut self, fact: Fact) {
         if let Some(last) = self.facts.last_mut().filter(|last| last.key() == fact.key()) {
             return merge(last, &fact);

@@ -162,7 +162,7 @@ pub(crate) struct DomainReports {
 }
 
 impl Heads {
-    /// Add a report of a domain and reporter.
+    /// Adds a report of a domain and reporter.
     pub(crate) fn add(&mut self, head: &ReportHead, (domain, reporter): (u32, u32)) {
         let (day, reports) = (period::number(head.day), Reports::of(head));
         let first = ReportFigures::of(head);

@@ -50,7 +50,7 @@ impl Default for Shards {
 }
 
 impl Shards {
-    /// Add the rows of a chunk, part by part.
+    /// Adds the rows of a chunk, part by part.
     pub(crate) fn add(&self, rows: &Rows, place: impl Fn(usize) -> RowKey) {
         let parts: Vec<u8> = rows.source.iter().map(|source| part(*source)).collect();
         let mut ends = [0; PARTS];

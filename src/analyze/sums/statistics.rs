@@ -48,7 +48,7 @@ impl Sums {
         }
     }
 
-    /// Add other sums.
+    /// Adds other sums.
     pub(crate) fn merge(&mut self, other: &Self) {
         for (sum, more) in [
             (&mut self.messages, other.messages),

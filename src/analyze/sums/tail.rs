@@ -86,7 +86,7 @@ impl SharedSums {
         tail.filter(|id| !question.names(text(*id))).collect()
     }
 
-    /// Add up the sums by day and the reports of some domains under [`OTHER`](super::interner::OTHER).
+    /// Adds up the sums by day and the reports of some domains under [`OTHER`](super::interner::OTHER).
     fn fold_domains(&mut self, of_tail: &IdSet<u32>) {
         let other = self.other();
         let now = |domain: u32| if of_tail.contains(&domain) { other } else { domain };

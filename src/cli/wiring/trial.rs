@@ -249,7 +249,7 @@ impl Running {
         if answer[0] == SURVIVED { Ok(()) } else { Err(io::Error::other("an unknown answer")) }
     }
 
-    /// Have the child put an item into its store.
+    /// Lets the child store an item.
     fn store(&mut self, item: &TrialItem<'_>) -> io::Result<StoredAlone> {
         self.attempt(item)?;
         let (mut length, mut text) = ([0; 8], Vec::new());
@@ -265,7 +265,7 @@ impl Running {
     }
 }
 
-/// Have a child work on an item: the one that is running, or a new one. `ask` gives it the item and reads its answer.
+/// Lets a child process an item: the running one, or a new one. `ask` sends it the item and reads its answer.
 fn selection<T>(
     running: &mut Option<Running>,
     args: &ChildArgs,

@@ -30,7 +30,7 @@ pub struct Selector {
     pub seen: Option<SeenSelector>,
 }
 
-/// Check the keys of a domain. `today` tells how long ago a selector was used.
+/// Checks the keys of a domain. `today` is used to say how long ago a selector was seen.
 pub fn check(
     lookup: &dyn Lookup,
     domain: &str,

@@ -72,7 +72,7 @@ pub struct Signature {
     pub aligned: bool,
 }
 
-/// Take the signatures apart and verify them, by keys that are for mail, or for that of TLS reports.
+/// Parses the signatures and verifies them, with keys for mail or for mail with TLS reports.
 ///
 /// # Errors
 ///

@@ -182,7 +182,7 @@ fn is_address_list(name: &str) -> bool {
     matches!(name, "rua" | "ruf")
 }
 
-/// The bare addresses of a list; of misspelled ones, what a person would read.
+/// The bare addresses of a list; a misspelled one as a person would read it.
 fn addresses(value: &str) -> Vec<String> {
     let bare = |uri: &str| address(uri).unwrap_or_else(|| uri.trim().to_owned());
     value.split(',').map(bare).filter(|address| !address.is_empty()).collect()

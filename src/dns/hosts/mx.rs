@@ -78,7 +78,7 @@ fn list(addresses: &[IpAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Check where mail for a domain goes.
+/// Checks where mail for a domain goes.
 pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Delivery {
     let place = format!("{domain} MX");
     let records = match lookup.mx(domain) {

@@ -73,8 +73,8 @@ const ALIASES: usize = 5;
 const RANGES: usize = 10_000;
 
 impl<'a> OriginFinder<'a> {
-    /// A finder that knows these ranges and has looked up nothing yet. Of two services that publish the same range the first
-    /// counts.
+    /// A finder that knows these ranges and has looked up nothing yet. Of two services that publish the same range the
+    /// first counts.
     pub fn new(lookup: &'a dyn Lookup, services: &'a dyn ServiceNames, published: Vec<ServiceRange>) -> Self {
         let mut by_length: BTreeMap<Reverse<u8>, BTreeMap<bool, BTreeMap<u128, String>>> = BTreeMap::new();
         for ServiceRange { network, bits, name } in published {
@@ -151,8 +151,8 @@ impl<'a> OriginFinder<'a> {
         Ok(host.clone()?.filter(|host| organizational(host) != organizational(path)))
     }
 
-    /// The other organization's domain whose included record makes an address pass. An include with a macro is made for the
-    /// address: whoever answers keeps the record for its customers, and need not send their mail.
+    /// The other organization's domain whose included record makes an address pass. An include with a macro depends on the
+    /// address: whoever answers for it keeps such records for its customers, and need not send their mail.
     fn included(&self, path: &str, address: IpAddr) -> KnownTarget {
         let sender = format!("postmaster@{path}");
         let evaluation = spf::check_host(self.lookup, path, &SpfInput { ip: address, sender: &sender, helo: path });
@@ -192,9 +192,8 @@ fn leading(address: IpAddr, bits: u8) -> u128 {
     value.checked_shr(width.saturating_sub(bits.into())).unwrap_or(0)
 }
 
-/// The ranges that an SPF record and those it includes authorize, none where there is no record; `None` where one of them cannot
-/// be looked up. What another
-/// service publishes, and this one includes, is the other one's.
+/// The ranges that an SPF record and those it includes authorize, none where there is no record; `None` where one of
+/// them cannot be looked up. What another service publishes, and this one includes, is the other one's.
 pub fn expand(lookup: &dyn Lookup, services: &dyn ServiceNames, record: &str) -> Option<Vec<(IpAddr, u8)>> {
     let tree = spf::draw(lookup, record);
     let mut ranges = Vec::new();
@@ -205,7 +204,7 @@ pub fn expand(lookup: &dyn Lookup, services: &dyn ServiceNames, record: &str) ->
     whole.then_some(ranges)
 }
 
-/// Add what a record and those it includes authorize; false where one of them could not be looked up.
+/// Adds what a record and those it includes authorize; false if one of them could not be looked up.
 fn authorized(node: &Node, ranges: &mut Vec<(IpAddr, u8)>, is_its_own: &dyn Fn(&str) -> bool) -> bool {
     if let NodeState::Record(text) | NodeState::Broken(text, _) = &node.state {
         let record = SpfRecord::parse(text);

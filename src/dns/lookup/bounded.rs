@@ -25,7 +25,7 @@ impl std::fmt::Debug for BoundedLookup<'_> {
 }
 
 impl<'a> BoundedLookup<'a> {
-    /// Ask until this instant, or until `stop` says so.
+    /// Asks until this instant, or until `stop` says so.
     pub fn new(below: &'a (dyn Lookup + Sync), until: Instant, stop: &'a (dyn Fn() -> bool + Sync)) -> Self {
         Self { below, until, stop, answered: AtomicBool::new(false), unanswered: AtomicUsize::new(0) }
     }

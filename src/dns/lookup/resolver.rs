@@ -141,7 +141,7 @@ impl Resolver {
         self.block_on(asked).map_or(Answer::Failed(Failure::TimedOut), |found| found.answer)
     }
 
-    /// Run a future to its end on the resolver's own runtime.
+    /// Runs a future to its end on the resolver's own runtime.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
     }

@@ -70,7 +70,7 @@ pub fn dmarc_of(lookup: &dyn Lookup, domain: &str) -> Dmarc {
     Dmarc { walk: discovery.walk.ok(), list: discovery.list.ok(), ..Dmarc::default() }
 }
 
-/// Look up the consents that the records of some domains need. `ours` are the domains that the user looks after: of a
+/// Looks up the consents that the records of some domains need. `ours` are the user's domains: of a
 /// domain that is not one of them only what comes to them matters.
 pub fn consents<'a>(
     lookup: &dyn Lookup,

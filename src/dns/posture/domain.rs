@@ -100,12 +100,12 @@ impl Posture {
     }
 }
 
-/// Check a domain in DNS alone: an MTA-STS policy is not fetched.
+/// Checks a domain in DNS alone: an MTA-STS policy is not fetched.
 pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Observed) -> Posture {
     check_with(request, lookup, None, seen)
 }
 
-/// Check a domain, with a way to fetch its MTA-STS policy.
+/// Checks a domain, with a way to fetch its MTA-STS policy.
 pub fn check_with(
     request: &Request,
     lookup: &dyn Lookup,

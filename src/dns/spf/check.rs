@@ -27,7 +27,7 @@ pub struct Spf {
     pub others: Option<super::CheckHostResult>,
 }
 
-/// Check the record of a domain.
+/// Checks the record of a domain.
 pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Spf {
     let mut spf = Spf { records: Vec::new(), tree: None, others: None };
     let texts = match lookup.txt(domain) {

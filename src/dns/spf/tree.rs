@@ -101,7 +101,7 @@ fn as_text_of_three<S: serde::Serializer>(
     serializer.collect_str(&format_args!("{name} {kind}: {failure}"))
 }
 
-/// Draw the tree of a domain.
+/// Draws the tree of a domain.
 pub(crate) fn draw(lookup: &dyn Lookup, domain: &str) -> Node {
     let mut printer = TreePrinter { lookup, above: Vec::new(), drawn: 0 };
     printer.node(domain)

@@ -56,7 +56,7 @@ pub fn policy_url(domain: &str) -> String {
     format!("https://mta-sts.{domain}/.well-known/mta-sts.txt")
 }
 
-/// Check a domain. Without `source`, the policy is not fetched. A domain without a record has no fault.
+/// Checks a domain. Without `source`, the policy is not fetched. A domain without a record has no fault.
 pub(crate) fn check(
     lookup: &dyn Lookup,
     source: Option<&dyn PolicySource>,

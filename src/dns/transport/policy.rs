@@ -55,7 +55,7 @@ pub fn matches_host(pattern: &str, host: &str) -> bool {
     }
 }
 
-/// Read a policy file; `None` where senders cannot use it. `url` is where it was fetched from.
+/// Reads a policy file; `None` if senders cannot use it. `url` is where it was fetched from.
 pub(super) fn read(body: &[u8], url: &str, notes: &mut Notes) -> Option<StsPolicy> {
     let text = String::from_utf8_lossy(body);
     let fields = Fields::read(&text);

@@ -21,7 +21,7 @@ pub struct TlsRpt {
     pub unknown: bool,
 }
 
-/// Check a domain. One without a record has no fault.
+/// Checks a domain. One without a record has no fault.
 pub(crate) fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> TlsRpt {
     let name = format!("_smtp._tls.{domain}");
     let texts: Vec<String> = match lookup.txt(&name) {

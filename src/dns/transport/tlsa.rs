@@ -38,7 +38,7 @@ pub struct TlsaRecord {
     pub data: String,
 }
 
-/// Check the hosts of a domain. Hosts without records have no fault.
+/// Checks the hosts of a domain. Hosts without records have no fault.
 pub(crate) fn check(lookup: &dyn Lookup, domain: &str, mx: &Delivery, notes: &mut Notes) -> Vec<HostTlsa> {
     let mut hosts = mail_hosts(domain, mx).unwrap_or_default();
     hosts.truncate(HOSTS);

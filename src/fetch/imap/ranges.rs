@@ -26,7 +26,7 @@ impl UidSet {
         self.0.splice(begin..end, [(first, last)]);
     }
 
-    /// Add one.
+    /// Adds one.
     pub(super) fn insert(&mut self, uid: u32) {
         self.add(uid, uid);
     }

@@ -17,7 +17,7 @@ use crate::fetch::mailbox::run::Order;
 use crate::fetch::mailbox::sink::MailQueue;
 use crate::fetch::mailbox::tls;
 use crate::fetch::mailbox::{After, Finished, Mailbox, PollOptions};
-use crate::model::{Cursor, Fate, Message};
+use crate::model::{Cursor, Message};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_rustls::rustls::ClientConfig;

@@ -21,7 +21,7 @@ pub(crate) struct Roots {
 }
 
 impl Roots {
-    /// Read them.
+    /// Reads them.
     pub(crate) fn load(ca_file: Option<&Path>) -> Result<Self, ServerError> {
         let mut certificates = rustls_native_certs::load_native_certs().certs;
         let mozilla = certificates.is_empty();

@@ -8,9 +8,6 @@ use crate::present::wording::instructions::title;
 use crate::present::wording::numbers::count;
 use crate::present::wording::words;
 
-/// How many senders or domains a sentence names.
-const NAMED: usize = 2;
-
 /// The sentences.
 pub(super) fn lead(summary: &Summary) -> Vec<String> {
     if summary.totals.sums.messages == 0 {

@@ -58,11 +58,14 @@ impl News {
     }
 }
 
+/// How many senders or domains a sentence names.
+const NAMED_IN_SENTENCE: usize = 2;
+
 /// `a`, `a and b`, `a, b and 3 more domains`.
 pub(super) fn names(mut names: Vec<String>, what: &str) -> String {
-    let more = names.len().saturating_sub(NAMED);
+    let more = names.len().saturating_sub(NAMED_IN_SENTENCE);
     if more > 1 {
-        names.truncate(NAMED);
+        names.truncate(NAMED_IN_SENTENCE);
         return format!("{} and {} more {what}", names.join(", "), count(more as u64));
     }
     let last = names.pop().unwrap_or_default();

@@ -39,7 +39,7 @@ pub fn csv(summary: &Summary) -> String {
     String::from_utf8(bytes).expect("the lines are UTF-8")
 }
 
-/// Write what [`csv`] gives: of many sources it is too much to hold at once.
+/// Writes the output of [`csv`] piece by piece: with many sources it is too much to keep in memory.
 ///
 /// # Errors
 /// Those of `out`.

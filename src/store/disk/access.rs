@@ -165,7 +165,7 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
 /// The suffixes of the two files that SQLite keeps beside the ledger.
 const LOG_FILES: [&str; 2] = ["-wal", "-shm"];
 
-/// Give the files beside the ledger its group: SQLite copies only its mode.
+/// Gives the files beside the ledger its group: SQLite copies only its mode.
 pub(crate) fn share_log(ledger: &Path) {
     let Ok(found) = std::fs::symlink_metadata(ledger) else { return };
     for suffix in LOG_FILES {

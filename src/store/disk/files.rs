@@ -66,7 +66,7 @@ pub(crate) fn write_file(
     run().map_err(StoreError::io(path, "writing the file"))
 }
 
-/// Remove a file; a missing one is fine.
+/// Removes a file; a missing one is fine.
 pub(crate) fn remove_file(path: &Path, doing: &'static str) -> Result<(), StoreError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(path, doing)(error)),

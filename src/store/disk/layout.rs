@@ -21,7 +21,7 @@ impl Month {
         Self { year: day.year(), month: day.month() }
     }
 
-    /// Read `2026-11`.
+    /// Reads `2026-11`.
     pub fn parse(text: &str) -> Option<Self> {
         let (year, month) = text.split_once('-')?;
         let month = Self { year: year.parse().ok()?, month: month.parse().ok()? };

@@ -59,7 +59,7 @@ impl Owner {
         }
     }
 
-    /// Read what [`Owner::text`] wrote.
+    /// Reads what [`Owner::text`] wrote.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }

@@ -164,7 +164,7 @@ fn not_followed(error: Errno) -> io::Error {
     }
 }
 
-/// Copy a file's bytes, by sharing its blocks where the file system can.
+/// Copies a file's bytes, by sharing its blocks if the file system can.
 pub(crate) fn copy(from: &Path, to: &mut File) -> io::Result<()> {
     // On Linux this is copy_file_range, which clones on Btrfs and XFS.
     io::copy(&mut File::open(from)?, to)?;

@@ -77,8 +77,8 @@ impl Store {
         }
     }
 
-    /// Write `DIR/records/month=.../` and `DIR/reports/month=.../`, the same of `tls_reports` and `tls_failures`, `DIR/senders/` and `DIR/domains/` where there are
-    /// verdicts, and `DIR/sources/` where names were looked up. Where
+    /// Writes `DIR/records/month=.../` and `DIR/reports/month=.../`, the same for `tls_reports` and `tls_failures`,
+    /// `DIR/senders/` and `DIR/domains/` if there are verdicts, and `DIR/sources/` where names were looked up. Where
     /// there is nothing to write a file without rows keeps the columns, so that no reader stumbles over a quiet week.
     ///
     /// # Errors

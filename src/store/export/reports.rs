@@ -108,7 +108,7 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
     if any { Ok(()) } else { write(exported, records::quiet_month(filter), ReportTable::default()) }
 }
 
-/// Hand over the reports that the ledger has of the filter, month by month in the order of their days.
+/// Passes on the ledger's reports that match the filter, month by month, ordered by day.
 pub(crate) fn each_month(
     store: &Store,
     filter: &Filter,

@@ -29,7 +29,7 @@ impl SideTable {
         self.table.name
     }
 
-    /// Write it in a format.
+    /// Writes it in a format.
     ///
     /// # Errors
     /// If `out` cannot be written.

@@ -149,7 +149,7 @@ impl<W: Write> Batches<W> {
         Path::new(self.table.name)
     }
 
-    /// Write a batch; strings may be dictionaries.
+    /// Writes a batch; strings may be dictionaries.
     fn write(&mut self, rows: usize, arrays: &[Box<dyn Array>]) -> Result<(), StoreError> {
         let path = self.path();
         match &mut self.encoder {
@@ -246,7 +246,7 @@ impl<R> SideOutputs<R> {
 }
 
 impl<W: Write, R: Write> Stream<W, R> {
-    /// Begin all streams in one format.
+    /// Begins all streams in one format.
     ///
     /// # Errors
     /// Where a stream cannot be written.
@@ -277,7 +277,7 @@ impl<W: Write, R: Write> Stream<W, R> {
         if full { self.write() } else { Ok(()) }
     }
 
-    /// Add a TLS report; it may wait.
+    /// Adds a TLS report; it may wait.
     ///
     /// # Errors
     /// Where a stream cannot be written.

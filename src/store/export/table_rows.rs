@@ -73,7 +73,7 @@ impl TableFiles {
         self.files.iter().map(|file| file.groups.as_slice())
     }
 
-    /// Open a file again to read columns of its row groups.
+    /// Opens a file again to read columns of its row groups.
     ///
     /// # Errors
     /// Where it cannot be opened.

@@ -125,7 +125,7 @@ impl TlsColumn {
     }
 }
 
-/// Write them to `DIR/tls_reports/month=.../` and `DIR/tls_failures/month=.../`. Where there is nothing to write, files
+/// Writes them to `DIR/tls_reports/month=.../` and `DIR/tls_failures/month=.../`. Where there is nothing to write, files
 /// without rows keep the columns.
 pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
     let mut open: Option<(Month, TlsTables)> = None;

@@ -55,7 +55,7 @@ pub(crate) fn columns(weeks: &[WeekVerdicts], name: &str) -> Option<PolarsResult
 /// The names of the tables of verdicts.
 pub const VERDICT_TABLES: [&str; 2] = ["senders", "domains"];
 
-/// Write one of [`VERDICT_TABLES`] as text.
+/// Writes one of [`VERDICT_TABLES`] as text.
 ///
 /// # Errors
 /// If the format is not text, or the output cannot be written.

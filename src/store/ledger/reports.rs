@@ -44,7 +44,7 @@ pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(Repor
     read().map_err(ledger.failed("reading the reports"))
 }
 
-/// Hand over what each report says of its reporter, but for those whose mail was a proven forgery.
+/// Passes on what each report says about its reporter, except reports whose mail was proven to be forged.
 pub(crate) fn notes(ledger: &Ledger, each: &mut dyn FnMut(ReportNotes)) -> Result<(), StoreError> {
     let mut read = || -> rusqlite::Result<()> {
         let sql = "SELECT org_name, policy_domain, day, generator, discovery_method, errors, findings FROM reports

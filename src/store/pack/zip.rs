@@ -1,7 +1,7 @@
 //! A pack: the originals of a batch in one plain zip, with `manifest.ndjson` as its last member.
 //!
-//! Gzip originals are stored as they are, XML and JSON deflated, so that any unzip opens it. The manifest holds what only the mail
-//! knew about each report, so that the tables can be rebuilt from packs.
+//! Gzip originals are stored as they are, XML and JSON deflated, so that any unzip opens it. The manifest holds what
+//! only the mail knew about each report, so that the tables can be rebuilt from packs.
 
 use crate::model::{Accepted, AcceptedTls, Finding, Hash, MailFacts, Original, Provenance, ReportKey, ReportKind};
 use crate::store::disk::files;
@@ -208,7 +208,7 @@ impl<'a> PackContents<'a> {
         Self { originals, manifest }
     }
 
-    /// Write them.
+    /// Writes them.
     pub(crate) fn write(&self, out: impl Write) -> io::Result<()> {
         let mut pack = PackWriter::new(out);
         self.originals.iter().try_for_each(|(name, original)| pack.original(name, original))?;
@@ -315,7 +315,7 @@ impl<W: Write> PackWriter<W> {
         Self { unfinished: Unfinished(given_up), zip: zip::ZipWriter::new_stream(output) }
     }
 
-    /// Add an original: gzip as it is, XML deflated.
+    /// Adds an original: gzip as it is, XML deflated.
     pub(crate) fn original(&mut self, name: &str, original: &Original) -> io::Result<()> {
         let method = match original {
             Original::Gzip(_) => CompressionMethod::Stored,
@@ -331,7 +331,7 @@ impl<W: Write> PackWriter<W> {
         self.zip.raw_copy_file(member).map_err(|error| StoreError::io(&path, "copying the pack")(error.into()))
     }
 
-    /// Add the manifest, and end the pack.
+    /// Adds the manifest and finishes the pack.
     pub(crate) fn finish(mut self, manifest: &[u8]) -> io::Result<()> {
         if self.unfinished.0.load(Ordering::Relaxed) {
             return Err(io::Error::other("an earlier write failed"));

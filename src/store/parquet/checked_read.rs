@@ -26,7 +26,7 @@ thread_local! {
 /// Works of an engine under way.
 static QUERIES: AtomicUsize = AtomicUsize::new(0);
 
-/// Read from a file.
+/// Reads from a file.
 pub(crate) fn read<T>(
     path: &Path,
     doing: &'static str,

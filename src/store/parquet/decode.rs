@@ -45,7 +45,7 @@ struct Lists {
 }
 
 impl<'a> EncodedColumn<'a> {
-    /// Read a flat column's bytes.
+    /// Reads a flat column's bytes.
     pub(crate) fn read(file: &File, column: &'a ColumnChunkMetadata, rows: usize) -> PolarsResult<Self> {
         let descriptor = &column.descriptor().descriptor;
         if descriptor.max_rep_level > 0 || descriptor.max_def_level > 1 {
@@ -54,7 +54,7 @@ impl<'a> EncodedColumn<'a> {
         Self::of(file, column, rows, ColumnShape::Flat { optional: descriptor.max_def_level == 1 })
     }
 
-    /// Read the bytes of a leaf of a column of lists of structs.
+    /// Reads the bytes of a leaf of a column of lists of structs.
     pub(crate) fn read_leaf(file: &File, column: &'a ColumnChunkMetadata, rows: usize) -> PolarsResult<Self> {
         let column_type = column.descriptor();
         let descriptor = &column_type.descriptor;
@@ -307,7 +307,7 @@ fn plain_numbers<T, const N: usize>(bytes: &[u8], count: usize, number: fn([u8; 
     Ok(numbers.iter().map(|bytes| number(*bytes)).collect())
 }
 
-/// Call `each` for each plain string.
+/// Calls `each` for each plain string.
 fn each_text(mut bytes: &[u8], count: usize, mut each: impl FnMut(Text) -> PolarsResult<()>) -> PolarsResult<()> {
     for _ in 0..count {
         let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(short)?;

@@ -145,7 +145,7 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Open files and read their footers, on all cores, in order.
+/// Opens files and reads their footers, on all cores, in order.
 fn open_all(paths: &[PathBuf]) -> Result<Vec<ParquetPart>, StoreError> {
     let next = AtomicUsize::new(0);
     let parts = Mutex::new(Vec::with_capacity(paths.len()));

@@ -41,7 +41,7 @@ pub(crate) struct StatusSums {
 }
 
 impl StatusSums {
-    /// Add a report.
+    /// Adds a report.
     pub(crate) fn add(&mut self, report: &StatusOfReport<'_>) {
         for totals in [&mut self.status.totals, self.months.entry(Month::of(report.day)).or_default()] {
             totals.reports += 1;

@@ -91,7 +91,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(paths)
 }
 
-/// Hand over the heads of the reports of a filter, file by file.
+/// Passes on the heads of the reports that match a filter, file by file.
 pub(crate) fn heads(layout: &Layout, filter: &Filter, take: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
     each(layout, filter, |head, _| take(head))
 }
@@ -144,7 +144,7 @@ fn has_reports(layout: &Layout) -> Result<bool, StoreError> {
     Ok(!files(layout, "reports", &Filter::default())?.is_empty())
 }
 
-/// Hand over the reports of a filter, and when they arrived.
+/// Passes on the reports that match a filter, with their arrival.
 fn each(layout: &Layout, filter: &Filter, mut each: impl FnMut(ReportHead, Timestamp)) -> Result<(), StoreError> {
     if !has_reports(layout)? {
         return report_heads::each(layout, filter, each);

@@ -99,8 +99,8 @@ impl Store {
         self.ledger.as_ref().map_or(Ok(()), |ledger| reports::heads(ledger, filter, each))
     }
 
-    /// Hand over what each report says of its reporter, but for those whose mail was a proven forgery. A folder of Parquet
-    /// files has none.
+    /// Passes on what each report says about its reporter, except reports whose mail was proven to be forged. A folder
+    /// of Parquet files has none.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -137,7 +137,7 @@ impl Store {
         self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| mailboxes::cursors(ledger, mailbox))
     }
 
-    /// Read several things of the ledger as they stood at one instant, whatever a writer does meanwhile.
+    /// Reads several things from the ledger as of one instant, whatever a writer does meanwhile.
     #[cfg(feature = "query")]
     pub(crate) fn at_one_instant<T, E: From<StoreError>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let Some(ledger) = &self.ledger else { return read() };

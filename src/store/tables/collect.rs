@@ -32,7 +32,7 @@ impl Collector {
         self.rows.len == 0
     }
 
-    /// Add all rows of a report, and hand on each run of so many: a report may have hundreds of thousands.
+    /// Adds all rows of a report and passes them on in runs: a report may have hundreds of thousands.
     pub fn push(
         &mut self,
         report: &Report,

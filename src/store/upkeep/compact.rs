@@ -289,7 +289,7 @@ impl Writer {
     }
 }
 
-/// Check that every original of a pack is what its manifest says.
+/// Checks that every original of a pack matches its manifest.
 fn check_members(path: &std::path::Path) -> Result<(), StoreError> {
     let bad = PackReader::open(path)?.originals(|_, _| Ok(()))?;
     bad.into_iter().next().map_or(Ok(()), |bad| Err(bad.error))

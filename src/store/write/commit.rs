@@ -85,7 +85,7 @@ impl Task<'_> {
     }
 }
 
-/// Make the writer's batch durable.
+/// Makes the writer's batch durable.
 pub(crate) fn commit(writer: &mut Writer) -> Result<(), StoreError> {
     // The batch is taken out while the writer's hook and ledger are used; it is put back for the caller to take.
     let batch = std::mem::take(&mut writer.batch);
@@ -304,7 +304,7 @@ fn record_batch(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: 
     transaction.execute("INSERT INTO batches VALUES (?1, ?2, ?3, ?4)", counts).map(drop)
 }
 
-/// List parts or packs.
+/// Lists parts or packs.
 pub(crate) fn record_files(transaction: &Transaction<'_>, made: &[LedgerFile], number: i64) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     for LedgerFile { path, kind, month, records, reports, seal } in made {

@@ -45,7 +45,7 @@ pub(crate) fn parts(ledger: &Ledger, paths: &[PathBuf], target: &Path) -> Result
     parts_without(ledger, paths, target, &HashSet::new())
 }
 
-/// Merge parts into one file, without the rows of some reports.
+/// Merges parts into one file, without the rows of some reports.
 pub(crate) fn parts_without(
     ledger: &Ledger,
     paths: &[PathBuf],
@@ -296,7 +296,7 @@ fn gather_lists<'a>(
         .collect()
 }
 
-/// Merge packs into one.
+/// Merges packs into one.
 pub(crate) fn packs(paths: &[PathBuf], target: &Path) -> Result<FileSeal, StoreError> {
     let mut fault = None;
     write_file(target, |out| {

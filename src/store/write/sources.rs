@@ -93,7 +93,7 @@ impl Writer {
 }
 
 impl Writer {
-    /// Keep the ranges of these SPF records in place of what was kept of them, durably and all or none.
+    /// Keeps the ranges of these SPF records in place of what was kept of them, durably and all or none.
     ///
     /// # Errors
     /// Where the ledger cannot be written.

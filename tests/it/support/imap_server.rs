@@ -145,7 +145,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Start one.
+    /// Starts one.
     pub(crate) fn start(manner: Manner, folders: impl IntoIterator<Item = (String, Folder)>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
         let port = listener.local_addr().expect("it is bound").port();

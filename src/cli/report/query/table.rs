@@ -20,7 +20,7 @@ impl<'a> TextTable<'a> {
         Self { out, widths: None }
     }
 
-    /// Write a part of the answer.
+    /// Writes a part of the answer.
     ///
     /// # Errors
     /// Where the output cannot be written.

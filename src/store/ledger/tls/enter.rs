@@ -6,7 +6,7 @@ use crate::store::tables::values::{days_since_epoch, int};
 use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
-/// Enter reports, each with when it was first stored.
+/// Enters reports, each with when it was first stored.
 pub(crate) fn record<'a>(
     transaction: &Transaction<'_>,
     reports: impl Iterator<Item = (&'a AcceptedTls, Timestamp)>,
