@@ -103,7 +103,8 @@ mod tests {
     use crate::model::{Hash, Original};
     use crate::store::read::store::Store;
     use crate::store::tests::accepted;
-    use crate::store::write::writer::{Added, Reject, Rejected, Writer};
+    use crate::store::write::batch::{Added, Reject, Rejected};
+    use crate::store::write::writer::Writer;
     use jiff::Timestamp;
     use std::sync::Arc;
 

@@ -9,9 +9,10 @@
 //! The rows of step 3 are inserted while the files of step 2 are written: only the end of the transaction makes them
 //! valid.
 
+use super::batch::{Batch, Conflict, Reject};
 use super::replace;
 use super::tls::TlsConflict;
-use super::writer::{Batch, Conflict, Reject, Writer};
+use super::writer::Writer;
 use crate::model::{Accepted, AcceptedTls, Hash, Provenance, ReportKey};
 use crate::store::disk::access::{create_folder, sync_folder};
 use crate::store::disk::files::{FileSeal, write_file};

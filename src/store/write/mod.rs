@@ -1,5 +1,6 @@
 //! Changes a store: batches, commits, and recovery after a kill.
 
+pub(crate) mod batch;
 pub(crate) mod commit;
 mod dns_history;
 mod events;
@@ -9,6 +10,7 @@ mod quota;
 pub(crate) mod rehearse;
 mod rejected;
 pub(crate) mod replace;
+pub(crate) mod seen;
 mod sources;
 pub(crate) mod tls;
 pub(crate) mod unfinished;

@@ -6,9 +6,10 @@
 //! pack says that it replaced another ([`ManifestLine::replaced`](crate::store::pack::zip::ManifestLine)), so that a
 //! rebuild knows which one counts.
 
+use super::batch::{Added, Batch, Conflict, ConflictFile};
 use super::commit::{LedgerFile, record_files};
 use super::merge;
-use super::writer::{Added, Batch, Conflict, ConflictFile, Writer};
+use super::writer::Writer;
 use crate::judge::{Rivalry, rivalry};
 use crate::model::{Accepted, Hash, MailFacts, Original, Provenance, Report, ReportKey};
 use crate::store::disk::access::sync_folder;

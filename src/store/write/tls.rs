@@ -3,8 +3,9 @@
 //! Their rows lie in the ledger, so that a report whose place another takes leaves it with the transaction of the
 //! batch. Its original stays in its pack; a copy is kept as a conflict.
 
+use super::batch::{Added, ConflictFile};
 use super::replace::ReplacedSums;
-use super::writer::{Added, ConflictFile, Writer};
+use super::writer::Writer;
 use crate::judge::{Rivalry, tls_rivalry};
 use crate::model::{AcceptedTls, Hash, MailFacts, Original, Provenance, ReportKey, SenderAuth};
 use crate::store::disk::layout::Month;

@@ -1,0 +1,164 @@
+//! What waits for the next commit, and what becomes of each thing that is added to it.
+
+use super::replace::ReplacedSums;
+use super::seen::SeenItem;
+use super::tls::TlsBatch;
+use crate::model::{Accepted, Fate, Hash, Message, Original, ReportKey, SharedBytes};
+use crate::store::pack::zip;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// What became of a report that was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// It will be stored with the batch.
+    Stored,
+    /// The same report is already stored.
+    Duplicate,
+    /// A different report with its key is stored; this one is kept as a conflict.
+    Conflict,
+    /// It replaces another report with its key, which becomes a conflict; with what that one counted, if it was
+    /// stored in this run.
+    Replaced(Option<ReplacedSums>),
+}
+
+/// What became of bytes that were rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejected {
+    /// Never seen before.
+    New,
+    /// Rejected before, in this run or another.
+    Known,
+}
+
+/// Bytes that should have been a report and could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Where they came from.
+    pub origin: String,
+    /// The file or attachment name nearest to them.
+    pub attachment: Option<String>,
+    /// What was expected and what was found.
+    pub reason: String,
+    /// The bytes; `None` if they were too large to fetch.
+    pub bytes: Option<SharedBytes>,
+    /// The extension of the file they are kept in; never untrusted text.
+    pub extension: &'static str,
+    /// When they arrived.
+    pub arrival: Timestamp,
+}
+
+impl Reject {
+    /// Its identity: its bytes, else its origin and reason.
+    pub fn identity(&self) -> Hash {
+        match &self.bytes {
+            Some(bytes) => bytes.sha256(),
+            None => zip::hash(format!("{}\0{}", self.origin, self.reason).as_bytes()),
+        }
+    }
+}
+
+/// What waits for the next commit.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) accepted: Vec<Accepted>,
+    pub(crate) keys: HashMap<ReportKey, Hash>,
+    pub(crate) conflicts: Vec<Conflict>,
+    pub(crate) conflicting: HashSet<(ReportKey, Hash)>,
+    /// Keys whose stored report is replaced; its rows are removed with this commit.
+    pub(crate) replaced: HashSet<ReportKey>,
+    /// Keys of reports that the user chose.
+    pub(crate) promoted: HashSet<ReportKey>,
+    /// Former conflicts that count now.
+    pub(crate) settled: HashSet<(ReportKey, Hash)>,
+    /// In a rebuild: reports that were replaced, and the file with their bytes.
+    pub(crate) replaced_before: Vec<(Accepted, String)>,
+    pub(crate) rejects: Vec<(Hash, Reject)>,
+    pub(crate) rejected: HashSet<Hash>,
+    /// When reports were first committed, if before this run.
+    pub(crate) ingested: HashMap<ReportKey, Timestamp>,
+    pub(crate) seen: Vec<([u8; 16], SeenItem)>,
+    pub(crate) messages: Vec<(Message, Fate)>,
+    /// When the newest report of each mailbox arrived, known or not.
+    pub(crate) heard: BTreeMap<String, Timestamp>,
+    /// Origins that could not be fetched before, and now were.
+    pub(crate) fetched: Vec<String>,
+    pub(crate) tls: TlsBatch,
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
+/// A report in conflict with another, and the file with its original, which reports of one file share.
+#[derive(Debug)]
+pub(crate) struct Conflict {
+    pub(crate) accepted: Accepted,
+    pub(crate) file: String,
+}
+
+impl Conflict {
+    pub(super) fn new(accepted: Accepted, before: Option<&Self>) -> Self {
+        let shared = before.filter(|before| Arc::ptr_eq(&before.accepted.original, &accepted.original));
+        let file = shared.map_or_else(|| ConflictFile::Xml.name(&accepted.original), |before| before.file.clone());
+        Self { accepted, file }
+    }
+}
+
+/// The contents of a file with a report in conflict.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ConflictFile {
+    Xml,
+    Json,
+}
+
+impl ConflictFile {
+    /// The file for these bytes.
+    pub(crate) fn name(self, original: &Original) -> String {
+        let extension = match (self, original) {
+            (Self::Xml, Original::Plain(_)) => "xml",
+            (Self::Xml, Original::Gzip(_)) => "xml.gz",
+            (Self::Json, Original::Plain(_)) => "json",
+            (Self::Json, Original::Gzip(_)) => "json.gz",
+        };
+        format!("conflicts/{}.{extension}", zip::hash(original.bytes()))
+    }
+}
+
+impl Batch {
+    /// The conflicts whose files are to be written, one for each file.
+    pub(crate) fn conflict_files(&self) -> impl Iterator<Item = &Conflict> {
+        let mut seen = HashSet::new();
+        self.conflicts.iter().filter(move |conflict| seen.insert(conflict.file.as_str()))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.accepted.is_empty()
+            && self.conflicts.is_empty()
+            && self.replaced_before.is_empty()
+            && self.rejects.is_empty()
+            && self.seen.is_empty()
+            && self.messages.is_empty()
+            && self.tls.is_empty()
+    }
+}
+
+/// When a batch is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Reports.
+    pub reports: usize,
+    /// Records of them.
+    pub records: usize,
+    /// Bytes held: reports as values, their originals, rejected items.
+    pub bytes: usize,
+    /// Items of any kind.
+    pub items: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        // The batch is most of a run's memory; this size is about 1,500 typical reports, enough that its syncs cost
+        // little compared with its rows.
+        Self { reports: 8192, records: 1 << 16, bytes: 12 << 20, items: 1 << 15 }
+    }
+}
