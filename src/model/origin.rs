@@ -7,8 +7,8 @@ pub struct SourceOrigin {
     pub name: String,
     /// The kind of proof, strongest first:
     ///
-    /// 1. another domain signs its mail, or is its return path, and passes;
-    /// 2. the domain's own DNS delegates to it: the alias of a selector that verifies, the alias or MX of a return path that
+    /// 1. another domain signs its mail, or is its return path, and passes; 2. the domain's own DNS delegates to it:
+    /// the alias of a selector that verifies, the alias or MX of a return path that
     ///    passes, an include of the SPF record that passes;
     /// 3. it is in the ranges a service publishes;
     /// 4. its host name resolves back to it;
@@ -16,7 +16,7 @@ pub struct SourceOrigin {
     ///
     /// Only the first two are evidence of who sent a message.
     pub rung: u8,
-    /// What kind of network it is in; `None` where no rule says.
+    /// What kind of network it is in; `None` if no rule says.
     pub class: Option<SourceClass>,
 }
 

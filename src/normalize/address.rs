@@ -40,7 +40,7 @@ fn among_words(text: &str) -> Option<Address> {
     // A host name has up to 253 characters. Longer texts are not examined.
     const LONGEST: usize = 1024;
     let is_gap = |c: char| c.is_whitespace() || "()[]<>{},;=\"'".contains(c);
-    // Java writes `name/address`, and `/address` where there is no name.
+    // Java writes `name/address`, and `/address` without a name.
     let behind_name =
         |word: &str| word.rsplit_once('/').and_then(|(name, ip)| (spelled(name).is_none()).then(|| plain(ip))?);
     let mut found = None;

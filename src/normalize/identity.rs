@@ -8,7 +8,7 @@ use crate::parse::without_blanks;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-/// The domain of a reporter's address; `None` where it is no address.
+/// The domain of a reporter's address; `None` if it is no address.
 pub fn reporter_domain(address: &str) -> Option<Domain> {
     let address = Some(address).filter(|address| address.contains('@'))?;
     canonical_domain(of_address(address))
@@ -55,8 +55,8 @@ fn key_of(metadata: &Metadata, policy_domain: &Domain, report_id: &str) -> Repor
     ReportKey(key)
 }
 
-/// The identity of a TLS report: reporter, id, policy domains and period. Names and domains in any case, domains in any order
-/// and each once.
+/// The identity of a TLS report: reporter, id, policy domains and period. Names and domains in any case, domains in any
+/// order and each once.
 pub(super) fn tls_key(
     org_name: &str,
     report_id: &str,

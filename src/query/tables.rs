@@ -50,7 +50,7 @@ pub struct QueryTables {
 
 impl QueryTables {
     /// Opens tables by their names: `records`, `reports`, and so on, as an export has them. `weeks` are the verdicts that
-    /// `senders` and `domains` consist of; it is called where one of the two is asked for and no file has it.
+    /// `senders` and `domains` consist of; it is called if one of the two is requested and no file has it.
     ///
     /// # Errors
     /// Where there is no such table, or a file of it or the ledger cannot be read.

@@ -46,7 +46,7 @@ pub enum Content {
     TlsReport {
         /// The bytes, in whatever text encoding.
         json: Vec<u8>,
-        /// The compressed form to keep; `None` where the JSON itself is the original.
+        /// The compressed form to keep; `None` if the JSON itself is the original.
         original: Option<Original>,
     },
     /// Something else that is normal in such a mailbox.

@@ -206,7 +206,7 @@ fn wide(text: &[u8]) -> bool {
     }
 }
 
-/// The first letter of UTF-16 or UTF-32 with a byte order mark, where it is one of ASCII.
+/// The first letter of UTF-16 or UTF-32 with a byte order mark, if it is ASCII.
 fn wide_start(text: &[u8]) -> Option<u8> {
     let [first, second, rest @ ..] = text else { return None };
     let units = rest.as_chunks::<2>().0.iter();

@@ -67,7 +67,7 @@ pub struct OverviewRow {
     /// The last day covered by a report.
     #[serde(serialize_with = "form::day_or_null")]
     pub last_report: Option<Date>,
-    /// What is wrong with its DNS records: by the last look at them, or, where nobody looked, by the reports.
+    /// What is wrong with its DNS records: by the last check of them, or, without one, by the reports.
     pub dns_fault: Option<Foreign>,
     /// The worst state that applies.
     pub state: DomainState,

@@ -32,7 +32,7 @@ pub struct SenderName {
     /// The mail service, if a known one is proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Foreign>,
-    /// Whose server it is, by the strongest proof; of the address with most messages where there are several.
+    /// Whose server it is, by the strongest proof; with several addresses, by that of the one with most messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<ServerOrigin>,
     /// What kind of network that address is in.

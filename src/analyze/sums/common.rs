@@ -225,7 +225,7 @@ impl SharedSums {
         ChunkIds { classes, reporters }
     }
 
-    /// The id of a policy domain; of [`OTHER`] where there are too many and the reader did not name it.
+    /// The ID of a policy domain; that of [`OTHER`] if there are too many and the user did not name it.
     fn domain(&mut self, domain: &str, question: &Question) -> u32 {
         if self.domains.len() < self.bounds.domains || question.names(domain) {
             let id = self.texts.word(domain);

@@ -28,7 +28,7 @@ impl DaySpan {
         self.0.map(|(_, last)| last)
     }
 
-    /// Days from the first to the last, both counted; 0 where there is none.
+    /// Days from the first to the last, both counted; 0 if there is none.
     pub(crate) fn days(self) -> i32 {
         self.0.map_or(0, |(first, last)| last.saturating_sub(first).saturating_add(1))
     }

@@ -129,7 +129,7 @@ fn work_off() -> io::Result<()> {
     Ok(())
 }
 
-/// One byte, and where there is more to say, that with its length before it.
+/// One byte, and any further text with its length before it.
 fn answer(output: &mut impl Write, byte: u8, more: &[u8]) -> io::Result<()> {
     output.write_all(&[byte])?;
     if !more.is_empty() {

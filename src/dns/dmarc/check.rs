@@ -188,7 +188,7 @@ pub enum WalkDifference {
 }
 
 impl Dmarc {
-    /// Where the two ways of looking come to different answers; `None` where they agree, or one could not look.
+    /// Where the two methods disagree; `None` if they agree, or one of them failed.
     pub fn walk_difference(&self) -> Option<WalkDifference> {
         let (walk, list) = self.walk.as_ref().zip(self.list.as_ref())?;
         let at = |discovered: &Discovered| discovered.found.as_ref().map(|found| found.domain.clone());

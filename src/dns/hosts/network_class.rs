@@ -5,8 +5,8 @@
 //! 3. The confirmed host name is one that providers give to lines: `isp`.
 //! 4. A word in the name of the autonomous system says hosting or cloud: `rented_host`; or telecommunication: `isp`.
 //!
-//! The first rule that applies decides; where none does, nothing is said. A host name that does not lead back to its address
-//! counts for nothing.
+//! The first rule that applies decides; if none does, there is no answer. A host name that does not lead back to its
+//! address counts for nothing.
 
 use crate::dns::lookup::name::is_within;
 use crate::model::{NetworkClass, SourceClass};

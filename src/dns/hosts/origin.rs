@@ -51,7 +51,7 @@ pub struct OriginFinder<'a> {
     ranges: Vec<((bool, u8), BTreeMap<u128, String>)>,
 }
 
-/// Where a name leads; an error where that could not be looked up.
+/// What a name resolves to; an error if that could not be looked up.
 type KnownTarget = Result<Option<String>, LookupFailed>;
 
 /// A lookup failed: what it would have found is not known.
@@ -61,7 +61,7 @@ struct LookupFailed;
 /// What was found of an address on the rungs 1 to 3.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FoundOrigin {
-    /// The name, and the rung; `None` where nothing proves one.
+    /// The name, and the rung; `None` if nothing proves one.
     pub proven: Option<(String, u8)>,
     /// A lookup failed that could have proved more.
     pub is_unsure: bool,
@@ -192,7 +192,7 @@ fn leading(address: IpAddr, bits: u8) -> u128 {
     value.checked_shr(width.saturating_sub(bits.into())).unwrap_or(0)
 }
 
-/// The ranges that an SPF record and those it includes authorize, none where there is no record; `None` where one of
+/// The ranges that an SPF record and those it includes authorize, none without a record; `None` if one of
 /// them cannot be looked up. What another service publishes, and this one includes, is the other one's.
 pub fn expand(lookup: &dyn Lookup, services: &dyn ServiceNames, record: &str) -> Option<Vec<(IpAddr, u8)>> {
     let tree = spf::draw(lookup, record);

@@ -251,7 +251,7 @@ pub trait Lookup {
             .and_then(|records| pick(records, |data| if let Data::Tlsa(record) = data { Some(record) } else { None }))
     }
 
-    /// Whether the server has verified the answer to a question by DNSSEC. `None` where it verifies nothing, or cannot be
+    /// Whether the server has verified the answer to a question by DNSSEC. `None` if it verifies nothing, or cannot be
     /// asked.
     fn is_signed(&self, _question: &DnsQuestion) -> Option<bool> {
         None

@@ -8,7 +8,7 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// Whether the answer is authentic; `None` where the server verifies nothing, or does not answer in time.
+/// Whether the answer is authentic; `None` if the server verifies nothing, or does not answer in time.
 pub(super) fn is_authentic(server: SocketAddr, name: Name, kind: RecordType, patience: Duration) -> Option<bool> {
     if asked(server, name, kind, patience)? {
         return Some(true);

@@ -75,7 +75,7 @@ mod tests {
     use crate::model::DnsValue;
     use jiff::Timestamp;
 
-    /// What was looked up, and found where there is a text.
+    /// What was looked up; if it has a text, it was found.
     fn kept(records: &[(&str, &str)], ended: Option<Timestamp>) -> KeptRecords {
         let at = Timestamp::UNIX_EPOCH;
         let found = records.iter().filter(|(_, text)| !text.is_empty());

@@ -22,7 +22,7 @@ pub(super) use tlsa::{check as check_tlsa, hexadecimal};
 
 use crate::dns::hosts::mx::Delivery;
 
-/// The hosts that mail for a domain goes to; `None` where that could not be looked up.
+/// The hosts that mail for a domain goes to; `None` if that could not be looked up.
 fn mail_hosts<'a>(domain: &'a str, mx: &'a Delivery) -> Option<Vec<&'a str>> {
     match mx {
         Delivery::Hosts(groups) => {

@@ -15,7 +15,7 @@ const TARGETS: usize = 20;
 pub struct TlsRpt {
     /// The records that are meant for TLS reporting, valid or not.
     pub records: Vec<String>,
-    /// Where reports go, as published; none where reporters send none.
+    /// Where reports go, as published; none if reporters send none.
     pub rua: Vec<String>,
     /// The record could not be looked up.
     pub unknown: bool,

@@ -21,7 +21,7 @@ pub struct HostTlsa {
     pub host: String,
     /// Its records.
     pub records: Vec<TlsaRecord>,
-    /// Whether the resolver has verified them by DNSSEC; null where it does not verify, or was not asked.
+    /// Whether the resolver has verified them by DNSSEC; null if it does not verify, or was not queried.
     pub signed: Option<bool>,
 }
 

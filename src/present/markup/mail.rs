@@ -36,7 +36,7 @@ struct MailBounds {
 
 const BOUNDS: MailBounds = MailBounds { actions: 6, changes: 12, domains: 20, senders: 12, tls: 6 };
 
-/// The summary as a mail. `site` is the address of the archive of static pages, where there is one.
+/// The summary as a mail. `site` is the address of the archive of static pages, if there is one.
 ///
 /// # Panics
 /// Never: the template is part of the program, and tested.

@@ -112,8 +112,8 @@ fn line(points: &[Option<(f64, f64)>]) -> String {
     path
 }
 
-/// Shares by period; `None` where one has no data.
-/// The axis begins at nothing where it is `whole`, so that charts of several domains can be compared.
+/// Shares by period; `None` for a period without data.
+/// The axis begins at zero if it is `whole`, so that charts of several domains can be compared.
 pub(crate) fn share_sparkline(
     shares: &[Option<f64>],
     median: Option<f64>,
@@ -207,7 +207,7 @@ pub(crate) struct Stack {
     pub(crate) parts: Vec<(&'static str, u64)>,
 }
 
-/// Columns of parts; `None` where there is nothing to compare.
+/// Columns of parts; `None` if there is nothing to compare.
 pub(crate) fn stacked(stacks: &[Stack], count: impl Fn(u64) -> String) -> Option<StackedColumns> {
     let sum = |stack: &Stack| stack.parts.iter().fold(0_u64, |sum, (_, part)| sum.saturating_add(*part));
     let most = stacks.iter().map(sum).max().filter(|most| *most > 0)?;

@@ -8,7 +8,7 @@ pub(crate) fn percent(rate: Option<Rate>) -> String {
     rate.map_or_else(|| "no data".to_owned(), |rate| format!("{}%", figure(rate)))
 }
 
-/// The figure of a share in percent with one decimal, but for all and nothing; `>99.9` and `<0.1` where it would falsely read
+/// A share in percent with one decimal, except for all and nothing; `>99.9` and `<0.1` if it would falsely read
 /// as one of them. Halves are rounded down: a pass rate never looks better than it is.
 fn figure(Rate { part, whole }: Rate) -> String {
     if part == 0 {

@@ -45,7 +45,7 @@ fn tables(weeks: &[&WeekVerdicts]) -> [(&'static Table, PolarsResult<Vec<Box<dyn
     [(&SENDERS, sender_arrays(&senders)), (&DOMAINS, Ok(domain_arrays(&domains)))]
 }
 
-/// One of the two tables, by its name; none where there is no such table.
+/// One of the two tables, by its name; none if there is no such table.
 #[cfg(feature = "query")]
 pub(crate) fn columns(weeks: &[WeekVerdicts], name: &str) -> Option<PolarsResult<Vec<Box<dyn Array>>>> {
     let weeks: Vec<&WeekVerdicts> = weeks.iter().collect();

@@ -281,7 +281,7 @@ impl Reading<'_> {
         }
     }
 
-    /// The integers of a column, where there is one in each row.
+    /// The integers of a column, if each row has one.
     fn integers(&self, column: &str) -> Vec<Option<i64>> {
         let at = self.columns.iter().position(|name| name == column).expect("a column of the table");
         let integer = |row: &Vec<Cell>| if let Cell::Plain(Value::Integer(long)) = row[at] { Some(long) } else { None };

@@ -126,7 +126,7 @@ enum Merged {
 }
 
 impl Writer {
-    /// Merges small files where there are too many; with `all`, wherever there are two. Costs one query if nothing is
+    /// Merges small files if there are too many; with `all`, if there are two. Costs one query if nothing is
     /// due.
     ///
     /// # Errors

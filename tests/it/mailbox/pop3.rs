@@ -63,7 +63,7 @@ fn reports_are_stored_once_and_their_mails_deleted_or_kept() {
     assert_eq!((done.code, done.json()["stored"]["reports"].as_u64()), (Some(0), Some(5)), "{done:?}");
     assert_eq!(mails(&dovecot), 1, "what is no report stays");
     run(&other, &["fetch"]).quiet();
-    // The ids of what is gone are forgotten, here and where nothing was deleted.
+    // IDs of mails that are gone are forgotten, also if nothing was deleted.
     run(&dir, &["fetch"]).quiet();
     for dir in [&dir, &other] {
         assert_eq!(Store::open(&dir.path("store")).unwrap().progress("reports").unwrap().uidls.len(), 1);
