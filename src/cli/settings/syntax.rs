@@ -246,7 +246,7 @@ mod tests {
     fn told(text: &str) -> Vec<String> {
         let (_, errors) = DeTable::parse_recoverable(text);
         let faults = explained(text, &errors).into_iter();
-        let line = |place: usize| text[..place].matches('\n').count() + 1;
+        let line = |place: usize| text.get(..place).map_or(0, |before| before.matches('\n').count() + 1);
         faults.map(|fault| format!("{} {}|{}", line(fault.place), fault.what, fault.hint.unwrap_or_default())).collect()
     }
 

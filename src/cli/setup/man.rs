@@ -72,6 +72,9 @@ fn readable(page: &str) -> String {
             out.push('\n');
         }
     }
+    if as_is {
+        out.push_str(".fi\n");
+    }
     out
 }
 
@@ -86,6 +89,6 @@ mod tests {
             ".SH NOTES\nWords.\n\n.SH EXAMPLES\n.nf\n  one | two\n  three\n.fi\n\n\
              .SH \"EXIT STATUS\"\n0 done.\n.SH VERSION\n"
         );
-        assert_eq!(readable(".SH EXTRA\nExamples:\n  one\n"), ".SH EXAMPLES\n.nf\n  one\n");
+        assert_eq!(readable(".SH EXTRA\nExamples:\n  one\n"), ".SH EXAMPLES\n.nf\n  one\n.fi\n");
     }
 }

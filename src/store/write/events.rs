@@ -101,7 +101,7 @@ impl Writer {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn forget_channels(&mut self, channels: &[String]) -> Result<(), StoreError> {
-        self.ledger.write("forgetting ways out", |transaction| {
+        self.ledger.write("forgetting channels", |transaction| {
             let mut found = transaction.prepare("SELECT DISTINCT way FROM outbox")?;
             let found: Vec<String> = found.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
             for channel in found.iter().filter(|channel| !channels.contains(channel)) {
