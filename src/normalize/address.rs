@@ -45,7 +45,9 @@ fn among_words(text: &str) -> Option<Address> {
         |word: &str| word.rsplit_once('/').and_then(|(name, ip)| (spelled(name).is_none()).then(|| plain(ip))?);
     let mut found = None;
     for word in text[..text.floor_char_boundary(LONGEST)].split(is_gap).filter(|word| !word.is_empty()) {
-        let Some(ip) = spelled(untagged(word)).map(|address| address.ip).or_else(|| behind_name(word)) else {
+        let Some(ip) =
+            spelled(untagged(word.trim_end_matches('.'))).map(|address| address.ip).or_else(|| behind_name(word))
+        else {
             continue;
         };
         if found.is_some_and(|other| other != ip) {
@@ -59,7 +61,7 @@ fn among_words(text: &str) -> Option<Address> {
 /// Without the tag of an SMTP address literal (RFC 5321 section 4.1.3).
 fn untagged(text: &str) -> &str {
     match text.get(..5) {
-        Some(tag) if tag.eq_ignore_ascii_case("ipv6:") => &text[5..],
+        Some(tag) if ["ipv6:", "ipv4:"].iter().any(|known| tag.eq_ignore_ascii_case(known)) => &text[5..],
         _ => text,
     }
 }
@@ -137,6 +139,8 @@ mod tests {
             "mail.example.com (192.0.2.7)",
             "192.0.2.7 192.0.2.7",
             "192.0.2.7,",
+            "192.0.2.7.",
+            "IPv4:192.0.2.7",
             "<192.0.2.7>",
             "ip=192.0.2.7",
             "mail.example.com/192.0.2.7",

@@ -53,8 +53,27 @@ pub(super) enum Name {
     Unknown,
 }
 
+/// The names of several words.
+const COMPOUND: [&[u8]; 15] = [
+    b"report_metadata",
+    b"org_name",
+    b"extra_contact_info",
+    b"report_id",
+    b"date_range",
+    b"data_range",
+    b"policy_published",
+    b"discovery_method",
+    b"source_ip",
+    b"policy_evaluated",
+    b"header_from",
+    b"envelope_from",
+    b"envelope_to",
+    b"auth_results",
+    b"human_result",
+];
+
 impl Name {
-    /// The name of a tag: as written, else without its prefix, else in lower case.
+    /// The name of a tag: as written, else without its prefix, else in lower case, else however its words are joined.
     pub(super) fn of(tag: &[u8]) -> Self {
         match Self::exact(tag) {
             Self::Unknown => Self::inexact(tag),
@@ -65,12 +84,24 @@ impl Name {
     /// Kept out of line: nearly every tag of nearly every report is exact.
     #[cold]
     fn inexact(tag: &[u8]) -> Self {
-        let local = local(tag);
-        if local.iter().any(u8::is_ascii_uppercase) {
-            Self::exact(&local.to_ascii_lowercase())
-        } else {
-            Self::exact(local)
+        let lower = local(tag).to_ascii_lowercase();
+        match Self::exact(&lower) {
+            Self::Unknown => Self::joined(&lower),
+            name => name,
         }
+    }
+
+    /// A name of several words that are joined in another way: `daterange`, `date-range`.
+    fn joined(lower: &[u8]) -> Self {
+        let letters =
+            |name: &[u8]| name.iter().copied().filter(|byte| !matches!(byte, b'_' | b'-')).collect::<Vec<_>>();
+        // Longer names are none of ours.
+        const LONGEST: usize = 24;
+        if lower.len() > LONGEST {
+            return Self::Unknown;
+        }
+        let wanted = letters(lower);
+        COMPOUND.iter().find(|name| letters(name) == wanted).map_or(Self::Unknown, |name| Self::exact(name))
     }
 
     /// The name of a tag spelled exactly as in the standard.
@@ -150,6 +181,15 @@ mod tests {
     fn case_is_ignored() {
         assert_eq!(Name::of(b"Record"), Name::Record);
         assert_eq!(Name::of(b"ns1:RECORD"), Name::Record);
+    }
+
+    #[test]
+    fn words_may_be_joined_in_any_way() {
+        for tag in [&b"dateRange"[..], b"date-range", b"DATERANGE", b"x:Date_Range", b"date__range"] {
+            assert_eq!(Name::of(tag), Name::DateRange);
+        }
+        assert_eq!(Name::of(b"sourceIp"), Name::SourceIp);
+        assert_eq!(Name::of(b"s-p"), Name::Unknown, "short names are not taken apart");
     }
 
     #[test]

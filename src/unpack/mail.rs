@@ -116,6 +116,15 @@ impl Opener<'_> {
             place.findings.push(Finding::new(FindingCode::MAIL_ENCODING, detail));
             return self.open(bytes, place);
         }
+        if format == FileFormat::Xml
+            && let Some((bytes, detail)) = transfer::unlabeled_quoted_printable(&encoding, leaf.body)
+        {
+            if let Err(limit) = self.meter.decoded(bytes.len()) {
+                return self.reject(format!("mail: {limit}"), decoded.into_owned(), "txt", place);
+            }
+            place.findings.push(Finding::new(FindingCode::MAIL_ENCODING, detail));
+            return self.open(bytes, place);
+        }
         if format == FileFormat::Empty && leaf.fields.apple_length.is_some() && place.expect == Expect::Report {
             let reason = "the attachment is not in this .partial.emlx file, but in the folder Attachments beside it";
             return self.reject(reason.to_owned(), decoded.into_owned(), "bin", place);

@@ -74,7 +74,36 @@ pub(super) fn mislabeled<'b>(label: &str, body: &'b [u8]) -> Option<(Cow<'b, [u8
         return unlabeled_base64(label, body).map(|(bytes, detail)| (Cow::Owned(bytes), detail));
     }
     let (bytes, behind) = base64_before_text(body).filter(|(bytes, _)| holds_report(bytes))?;
-    Some((Cow::Owned(bytes), format!("{behind} bytes of text behind the base64: passed over")))
+    let detail = match behind {
+        0 => "base64 without its padding: decoded".to_owned(),
+        _ => format!("{behind} bytes of text behind the base64: passed over"),
+    };
+    Some((Cow::Owned(bytes), detail))
+}
+
+/// Decodes XML that is quoted-printable with a wrong or missing label, and says so; `None` if it is not.
+///
+/// XML of any size has attributes, and `="` occurs in no quoted-printable. `spf=FAIL` in a comment looks like it, so that
+/// what an encoder always leaves must be there, too: an encoded `=`, or a line end that it added.
+pub(super) fn unlabeled_quoted_printable(label: &str, body: &[u8]) -> Option<(Vec<u8>, String)> {
+    const QUOTED_PRINTABLE: &str = "quoted-printable";
+    if label == QUOTED_PRINTABLE || label == BASE64 {
+        return None;
+    }
+    let mut certain = false;
+    for at in memchr::memchr_iter(b'=', body) {
+        match &body[at + 1..body.len().min(at + 3)] {
+            [b'\n', ..] | [b'\r', b'\n'] | b"3D" => certain = true,
+            [high, low] if [high, low].iter().all(|hex| matches!(hex, b'0'..=b'9' | b'A'..=b'F')) => {}
+            _ => return None,
+        }
+    }
+    let bytes = decode(QUOTED_PRINTABLE, body).ok().filter(|_| certain)?.into_owned();
+    let detail = match label {
+        "" => "no Content-Transfer-Encoding, but quoted-printable: decoded".to_owned(),
+        _ => format!("Content-Transfer-Encoding {}, but quoted-printable: decoded", shown(label)),
+    };
+    Some((bytes, detail))
 }
 
 /// An untrusted label, cleaned for a finding.
@@ -91,8 +120,8 @@ fn holds_report(bytes: &[u8]) -> bool {
     }
 }
 
-/// Decodes base64 followed by text, such as the line that a mailing list or a scanner appends to a mail; returns the
-/// number of bytes of that text. `None` if base64 continues after the text: then it is damaged.
+/// Decodes base64 without its padding, or followed by text, such as the line that a mailing list or a scanner appends to a
+/// mail; returns the number of bytes of that text. `None` if base64 continues after the text: then it is damaged.
 fn base64_before_text(body: &[u8]) -> Option<(Vec<u8>, usize)> {
     // Words are valid base64 as well, but whole lines without spaces are not words.
     const DATA_LINE: usize = 32;
@@ -120,7 +149,7 @@ fn base64_before_text(body: &[u8]) -> Option<(Vec<u8>, usize)> {
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
         .any(|line| line.len() >= DATA_LINE && line.iter().all(|byte| is_letter(byte) || *byte == b'='));
-    if more_base64 || text.is_empty() || letters.is_empty() {
+    if more_base64 || letters.is_empty() || (text.is_empty() && letters.len() % 4 == 1) {
         return None;
     }
     // A single character is less than a byte; two and three need padding.
@@ -181,6 +210,16 @@ pub(super) fn uuencoded_name(text: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quoted_printable_is_known_by_what_its_encoder_leaves() {
+        let read = |body: &str| unlabeled_quoted_printable("7bit", body.as_bytes()).map(|(bytes, _)| bytes);
+        assert_eq!(read("<a b=3D\"=C3=A9\">1=\n2</a>").as_deref(), Some("<a b=\"\u{e9}\">12</a>".as_bytes()));
+        assert_eq!(read("<a>1=\r\n2</a>").as_deref(), Some(&b"<a>12</a>"[..]));
+        for other in ["<a>12</a>", "<a>spf=FAIL</a>", "<a b=\"3D\">=3D</a>", "<a>=3d</a>", "<a>=3D</a> ="] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn base64_passes_over_white_space_and_nothing_else() {

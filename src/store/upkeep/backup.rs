@@ -141,18 +141,19 @@ fn prepare(root: &Path, target: &Layout) -> Result<(), StoreError> {
     let mark = target.root().join(MARK);
     let text = format!("{}\n", root.display());
     match std::fs::read_to_string(&mark) {
-        Ok(found) if found == text => Ok(()),
-        Ok(found) => Err(refused(format!("a backup of {}", found.trim_end()))),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            if let Some(found) = list(target.root())?.first() {
-                let name = found.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                return Err(refused(format!("one that holds {name}")));
-            }
-            write_file(&mark, |out| out.write_all(text.as_bytes()))?;
-            sync_folder(target.root())
-        }
-        Err(error) => Err(StoreError::io(&mark, "reading the file")(error)),
+        Ok(found) if found == text => return Ok(()),
+        // A first backup that was killed may have left it empty or cut.
+        Ok(found) if text.starts_with(&found) => {}
+        Ok(found) => return Err(refused(format!("a backup of {}", found.trim_end()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(StoreError::io(&mark, "reading the file")(error)),
     }
+    if let Some(found) = list(target.root())?.iter().find(|found| **found != mark) {
+        let name = found.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        return Err(refused(format!("one that holds {name}")));
+    }
+    write_file(&mark, |out| out.write_all(text.as_bytes()))?;
+    sync_folder(target.root())
 }
 
 /// A snapshot of the ledger, as a separate file.

@@ -213,6 +213,30 @@ fn base64_under_another_label_is_decoded_and_said() {
 }
 
 #[test]
+fn base64_without_its_padding_is_decoded_and_said() {
+    let headers = "Content-Type: text/xml; name=r.xml\nContent-Transfer-Encoding: base64";
+    let whole = base64(b"<feedback>12</feedback>");
+    let bare = whole.trim_end().trim_end_matches('=');
+    assert_ne!(bare.len() % 4, 0);
+    assert_eq!(mailed(&part(headers, bare)), ["r.xml: report of 23 bytes [mail.encoding]"]);
+    let cut = &bare[..bare.len() / 4 * 4 - 3];
+    assert!(mailed(&part(headers, cut))[0].contains("not valid base64"), "a letter too many is damage");
+}
+
+#[test]
+fn quoted_printable_under_another_label_is_decoded_and_said() {
+    let encoded = "<?xml version=3D\"1.0\"?><feedback><comment>spf=3DFAIL</comm=\r\nent></feedback>";
+    let plain = "<?xml version=\"1.0\"?><feedback><comment>spf=FAIL</comment></feedback>";
+    for label in ["7bit", "8bit", "x-unknown"] {
+        let headers = format!("Content-Type: text/xml; name=r.xml\nContent-Transfer-Encoding: {label}");
+        let found = mailed(&part(&headers, encoded));
+        assert!(matches!(&found[..], [one] if one.ends_with(" bytes [mail.encoding]")), "{label}: {found:?}");
+        let found = mailed(&part(&headers, plain));
+        assert!(matches!(&found[..], [one] if one.ends_with(" bytes")), "{label}: {found:?}");
+    }
+}
+
+#[test]
 fn uuencoded_files_are_found_in_text_and_as_an_encoding() {
     let body = "hello\r\n\r\nbegin 644 r.xml\r\n+/&9E961B86-K/@``\r\n`\r\nend\r\n";
     assert_eq!(mailed(&text(body)), ["part 1 > r.xml: report of 11 bytes"]);

@@ -144,3 +144,20 @@ fn nothing_else_is_written_over() {
     let done = on(&dir, "nowhere", &["backup", "fresh"]);
     assert_eq!(done.code, Some(2), "{done:?}");
 }
+
+#[test]
+fn a_first_backup_that_was_killed_at_its_first_step_is_begun_again() {
+    let dir = WorkDir::new();
+    ingest(&dir, 0..1);
+    dir.run(["backup", "copy"]).quiet();
+    let mark = std::fs::read_to_string(dir.path("copy/backup-of")).unwrap();
+    for (folder, cut) in [("empty", ""), ("cut", &mark[..5])] {
+        dir.write(format!("{folder}/backup-of"), cut);
+        dir.run(["backup", folder]).quiet();
+        assert_eq!(reports(&dir, folder), 1);
+    }
+    dir.write("used/backup-of", "");
+    dir.write("used/file", "precious");
+    let done = dir.run(["backup", "used"]);
+    assert!(done.code == Some(2) && done.stderr.contains("one that holds file"), "{done:?}");
+}
