@@ -24,6 +24,10 @@ pub fn run() -> ExitCode {
     };
     let console = Console::new(root.common.verbose, root.common.quiet, root.common.color);
     console.start_log();
+    if Timestamp::try_from(std::time::SystemTime::now()).is_err() {
+        console.error(&anyhow::anyhow!("this computer's clock is set to a time that no calendar has: set it"));
+        return Exit::Failed.into();
+    }
     let now = root.command.now().unwrap_or_else(Timestamp::now);
     let run = CommandContext { common: root.common, console, now };
     let exit = dispatch(&run, root.command).unwrap_or_else(|error| {

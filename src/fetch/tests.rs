@@ -94,9 +94,18 @@ fn a_reports_name_makes_an_item_of_anything() {
 
 #[test]
 fn what_its_name_says_is_mail_is_never_set_aside() {
-    for name in
-        ["a.eml", "a.emlx", "a.partial.emlx", "A.MSG", "a.mbox", "a.pst", "message.rpmsg", "winmail.dat", "smime.p7m"]
-    {
+    for name in [
+        "a.eml",
+        "a.emlx",
+        "a.partial.emlx",
+        "A.MSG",
+        "a.mbox",
+        "a.pst",
+        "message.rpmsg",
+        "winmail.dat",
+        "smime.p7m",
+        "a.olm",
+    ] {
         let folder = Folder::new(&[(name, b"\x00\x01"), ("z.png", b"\x89PNG")]);
         assert_eq!(folder.walk(), [format!("item {name}"), "aside z.png".to_owned()]);
     }

@@ -56,6 +56,12 @@ pub enum StoreError {
         /// The file with the largest number.
         newest: String,
     },
+    /// A rebuild has put another ledger in the place of the one being read.
+    #[error("{path}: the data folder was rebuilt while it was read; run the command again", path = .path.display())]
+    Rebuilt {
+        /// The ledger.
+        path: PathBuf,
+    },
     /// A folder that is not a store.
     #[error("{path}: expected a data folder, found none", path = .path.display())]
     NoStore {

@@ -700,6 +700,20 @@ fn a_store_of_a_newer_program_is_refused_in_a_sentence() {
     }
 }
 
+#[test]
+fn what_fails_because_the_ledger_was_replaced_is_said_as_that() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &[accepted(1, 1)]);
+    let store = Store::open(dir.path()).unwrap();
+    let said =
+        || store.ledger.as_ref().unwrap().failed("reading the ledger")(rusqlite::Error::InvalidQuery).to_string();
+    assert!(said().contains("reading the ledger failed"), "{}", said());
+    let ledger = dir.path().join("ledger.sqlite");
+    std::fs::copy(&ledger, dir.path().join("new")).unwrap();
+    std::fs::rename(dir.path().join("new"), &ledger).unwrap();
+    assert!(said().ends_with("was rebuilt while it was read; run the command again"), "{}", said());
+}
+
 /// The ledger of a store, to be put back later.
 fn backup(dir: &Path) -> Vec<u8> {
     std::fs::read(dir.join("ledger.sqlite")).unwrap()

@@ -308,8 +308,10 @@ pub fn is_report_name(name: &str) -> bool {
 
 /// Whether a file name says that the file contains mail. Such a file is never skipped silently.
 pub fn is_mail_name(name: &str) -> bool {
-    const ENDS: [&str; 13] =
-        [".eml", ".emlx", ".msg", ".oft", ".mbox", ".mbx", ".mbs", ".pst", ".ost", ".dbx", ".rpmsg", ".p7m", ".mail"];
+    const ENDS: [&str; 18] = [
+        ".eml", ".emlx", ".msg", ".oft", ".mbox", ".mbx", ".mbs", ".pst", ".ost", ".dbx", ".rpmsg", ".p7m", ".mail",
+        ".olm", ".nsf", ".nws", ".tnef", ".wdseml",
+    ];
     let name = name.to_ascii_lowercase();
     // Outlook's wrapper has a name of its own.
     ENDS.iter().any(|end| name.ends_with(end)) || name == "winmail.dat" || is_pgp_name(&name)

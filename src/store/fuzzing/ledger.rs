@@ -102,7 +102,7 @@ impl LooseLedger {
 fn in_memory() -> Ledger {
     let connection = Connection::open_in_memory().expect("memory");
     connection.set_prepared_statement_cache_capacity(64);
-    Ledger { connection, path: "ledger.sqlite".into(), generation: None }
+    Ledger { connection, path: "ledger.sqlite".into(), generation: None, file: None }
 }
 
 fn columns(connection: &Connection, table: &str) -> Vec<String> {

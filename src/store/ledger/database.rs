@@ -12,6 +12,7 @@ use crate::store::error::StoreError;
 use crate::store::tables::values::hex_digit;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -195,6 +196,17 @@ pub(crate) struct Ledger {
     pub(crate) path: PathBuf,
     /// The writer's generation; `None` for a ledger that is only read.
     pub(crate) generation: Option<i64>,
+    /// Which file it is, of one that is only read: a rebuild puts another one in its place. SQLite then takes the new
+    /// one's log for that of the old one, and says that it is damaged.
+    pub(crate) file: Option<FileId>,
+}
+
+/// Device and inode.
+type FileId = (u64, u64);
+
+fn file_id(path: &Path) -> Option<FileId> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 impl Drop for Ledger {
@@ -206,14 +218,22 @@ impl Drop for Ledger {
 impl Ledger {
     /// Opens for reading. `None` if the store does not exist yet or is empty.
     pub(crate) fn reader(layout: &Layout) -> Result<Option<Self>, StoreError> {
+        match Self::reader_of_now(layout) {
+            Err(StoreError::Rebuilt { .. }) => Self::reader_of_now(layout),
+            other => other,
+        }
+    }
+
+    fn reader_of_now(layout: &Layout) -> Result<Option<Self>, StoreError> {
         if !present(layout)? {
             return Ok(None);
         }
         let path = layout.ledger();
+        let file = file_id(&path);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(&path, flags).map_err(StoreError::ledger(&path, "opening the ledger"))?;
-        let mut ledger = Self { connection, path, generation: None };
+        let mut ledger = Self { connection, path, generation: None, file };
         if let Err(error) = ledger.check_version() {
             ledger = ledger.reopen_immutable().ok_or(error)?;
             ledger.check_version()?;
@@ -339,7 +359,7 @@ impl Ledger {
                  PRAGMA wal_autocheckpoint = 8192;",
             )
             .map_err(failed("opening the ledger"))?;
-        let ledger = Self { connection, path: path.to_owned(), generation: None };
+        let ledger = Self { connection, path: path.to_owned(), generation: None, file: None };
         ledger.check_version()?;
         access::share_log(path);
         Ok(ledger)
@@ -384,7 +404,7 @@ impl Ledger {
         uri.push_str("?immutable=1");
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(uri, flags).ok()?;
-        Some(Self { connection, path: self.path.clone(), generation: None })
+        Some(Self { connection, path: self.path.clone(), generation: None, file: self.file })
     }
 
     pub(crate) fn version(&self) -> Result<i64, StoreError> {
@@ -420,7 +440,15 @@ impl Ledger {
 
     /// The error of a failed statement.
     pub(crate) fn failed(&self, doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
-        StoreError::ledger(&self.path, doing)
+        let (path, file) = (self.path.clone(), self.file);
+        move |source| {
+            let now = file.and_then(|_| file_id(&path));
+            if now.is_some() && now != file {
+                StoreError::Rebuilt { path }
+            } else {
+                StoreError::Ledger { path, doing, source }
+            }
+        }
     }
 
     /// Whether a statement without parameters returns a row.

@@ -52,7 +52,7 @@ pub(crate) fn supply_tables(ledger: &Ledger) -> Result<(), StoreError> {
     }
     let supply = || -> rusqlite::Result<()> {
         let connection = Connection::open_in_memory()?;
-        let model = Ledger { connection, path: ledger.path.clone(), generation: None };
+        let model = Ledger { connection, path: ledger.path.clone(), generation: None, file: None };
         model.connection.execute_batch(&Ledger::tables())?;
         let sql = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
         let mut tables = model.connection.prepare(sql)?;

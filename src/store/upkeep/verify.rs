@@ -81,16 +81,37 @@ impl Store {
         let Some(ledger) = &self.ledger else {
             return Err(StoreError::NoStore { path: self.layout.root().to_owned() });
         };
-        let mut faults = Vec::new();
-        check_ledger(ledger, &mut faults)?;
-        let known = listed(ledger)?;
-        for file in &known {
-            check_file(&self.layout, file, &mut faults);
+        // What a writer does meanwhile may look like damage; what is damaged is so in the next pass, too.
+        let mut before = None;
+        for pass in 1..=PASSES {
+            let fresh = if pass == 1 { None } else { Ledger::reader(&self.layout)? };
+            match check(&self.layout, fresh.as_ref().unwrap_or(ledger)) {
+                Ok(faults) if faults.is_empty() || before.as_ref() == Some(&faults) => return Ok(faults),
+                Ok(faults) => before = Some(faults),
+                Err(StoreError::Rebuilt { .. }) if pass < PASSES => {}
+                Err(error) => return Err(error),
+            }
         }
-        check_originals(&self.layout, ledger, &known, &mut faults)?;
-        check_others(&self.layout, ledger, &mut faults)?;
-        Ok(faults)
+        Ok(before.unwrap_or_default())
     }
+}
+
+/// How often to look, as long as every pass finds something else.
+const PASSES: u32 = 5;
+
+/// Looks once, at the ledger as it stands at one instant.
+fn check(layout: &Layout, ledger: &Ledger) -> Result<Vec<Problem>, StoreError> {
+    // It writes nothing, so there is nothing to commit.
+    let _reading = ledger.connection.unchecked_transaction().map_err(ledger.failed("reading the ledger"))?;
+    let mut faults = Vec::new();
+    check_ledger(ledger, &mut faults)?;
+    let known = listed(ledger)?;
+    for file in &known {
+        check_file(layout, file, &mut faults);
+    }
+    check_originals(layout, ledger, &known, &mut faults)?;
+    check_others(layout, ledger, &mut faults)?;
+    Ok(faults)
 }
 
 /// A file as listed in the ledger.

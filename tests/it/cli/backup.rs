@@ -1,7 +1,7 @@
 //! `backup` while a run writes, and restored data folders: complete, with an older ledger, with older files.
 
+use crate::support::copy_folder;
 use crate::workdir::{Done, WorkDir};
-use std::path::Path;
 
 fn report(number: u32) -> String {
     format!(
@@ -31,18 +31,6 @@ fn reports(dir: &WorkDir, store: &str) -> u64 {
     on(dir, store, &["status", "--format", "json"]).json()["reports"].as_u64().unwrap()
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).unwrap();
-        }
-    }
-}
-
 #[test]
 fn a_backup_is_brought_up_to_date_and_restores_whole() {
     let dir = WorkDir::new();
@@ -57,7 +45,7 @@ fn a_backup_is_brought_up_to_date_and_restores_whole() {
     assert!(second["copied"].as_u64() < second["files"].as_u64() || second["files"].as_u64() < Some(4), "{second}");
     assert_eq!(dir.run(["backup", "copy", "--format", "json"]).json()["copied"].as_u64(), Some(0));
 
-    copy(&dir.path("copy"), &dir.path("restored"));
+    copy_folder(&dir.path("copy"), &dir.path("restored"));
     std::fs::remove_file(dir.path("restored/backup-of")).unwrap();
     assert_eq!(reports(&dir, "restored"), 5);
     on(&dir, "restored", &["verify"]).quiet();
@@ -100,7 +88,7 @@ fn parts_of_two_backups_end_in_a_sentence_and_a_repair() {
     ingest(&dir, 2..4);
     dir.run(["backup", "new"]).quiet();
     // A ledger older than the files.
-    copy(&dir.path("new"), &dir.path("mixed"));
+    copy_folder(&dir.path("new"), &dir.path("mixed"));
     std::fs::copy(dir.path("old/ledger.sqlite"), dir.path("mixed/ledger.sqlite")).unwrap();
     dir.write("in/9.xml", report(9));
     let done = on(&dir, "mixed", &["ingest", "in/9.xml"]);
@@ -110,7 +98,7 @@ fn parts_of_two_backups_end_in_a_sentence_and_a_repair() {
     assert_eq!(reports(&dir, "mixed"), 4);
     on(&dir, "mixed", &["verify"]).quiet();
     // Files older than the ledger.
-    copy(&dir.path("old"), &dir.path("behind"));
+    copy_folder(&dir.path("old"), &dir.path("behind"));
     std::fs::copy(dir.path("new/ledger.sqlite"), dir.path("behind/ledger.sqlite")).unwrap();
     let done = on(&dir, "behind", &["verify"]);
     assert!(done.code == Some(1) && done.stderr.contains("dmarquet rebuild"), "{done:?}");
@@ -138,7 +126,7 @@ fn nothing_else_is_written_over() {
     let done = on(&dir, "copy", &["backup", "copy"]);
     assert_eq!(done.code, Some(2), "{done:?}");
     ingest(&dir, 1..2);
-    copy(&dir.path("store"), &dir.path("second"));
+    copy_folder(&dir.path("store"), &dir.path("second"));
     let done = on(&dir, "second", &["backup", "copy"]);
     assert!(done.code == Some(2) && done.stderr.contains("a backup of "), "{done:?}");
     let done = on(&dir, "nowhere", &["backup", "fresh"]);
@@ -160,4 +148,26 @@ fn a_first_backup_that_was_killed_at_its_first_step_is_begun_again() {
     dir.write("used/file", "precious");
     let done = dir.run(["backup", "used"]);
     assert!(done.code == Some(2) && done.stderr.contains("one that holds file"), "{done:?}");
+}
+
+#[test]
+fn verify_takes_nothing_that_a_run_does_meanwhile_for_damage() {
+    let dir = WorkDir::new();
+    ingest(&dir, 0..3);
+    std::thread::scope(|scope| {
+        let runs = scope.spawn(|| {
+            for number in 3..20 {
+                ingest(&dir, number..number + 1);
+                if number % 5 == 0 {
+                    on(&dir, "store", &["compact"]).quiet();
+                    assert_eq!(on(&dir, "store", &["rebuild"]).code, Some(0));
+                }
+            }
+        });
+        while !runs.is_finished() {
+            let done = on(&dir, "store", &["verify"]);
+            assert_eq!(done.code, Some(0), "{done:?}");
+        }
+    });
+    assert_eq!(reports(&dir, "store"), 20);
 }

@@ -1,10 +1,10 @@
 //! What other engines rely on: tables of one version, increments that give each row once, streams that begin
 //! immediately, and no URL mistaken for a folder.
 
+use crate::support::copy_folder;
 use crate::workdir::{WorkDir, repository};
 use serde_json::Value;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::Stdio;
 
 fn report(id: &str, count: u32) -> String {
@@ -73,18 +73,10 @@ fn each_increment_has_what_came_after_a_run_whatever_becomes_of_the_files() {
     assert_eq!(folder.code, Some(2), "{folder:?}");
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { drop(std::fs::copy(entry.path(), target)) }
-    }
-}
-
 #[test]
 fn a_store_of_an_older_program_is_exported_with_the_columns_of_today() {
     let work = WorkDir::new();
-    copy(&repository().join("tests/store-2"), &work.path("store"));
+    copy_folder(&repository().join("tests/store-2"), &work.path("store"));
     let sorted = |text: String| {
         let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         lines.sort_by_key(Value::to_string);

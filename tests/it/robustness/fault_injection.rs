@@ -4,7 +4,7 @@
 //! Needs strace. `DMARQUET_FAULTS=all` tries every call of every command with every fault (about an hour); otherwise one
 //! call of each kind is tried.
 
-use crate::support::numbered_report;
+use crate::support::{copy_folder, numbered_report};
 use crate::workdir::WorkDir;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,19 +41,6 @@ const COMMANDS: [(&[&str], &[&str]); 4] = [
 /// A report of one row, in one of three months, whose count is its number.
 fn report(number: u32) -> String {
     numbered_report(number, 1_767_225_600 + u64::from(number % 3) * 31 * 86_400)
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let target = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).expect("a copy");
-        }
-    }
 }
 
 /// A store of several batches, and the reports it is made of.
@@ -138,10 +125,10 @@ fn calls(base: &WorkDir, args: &[&str]) -> Option<BTreeMap<&'static str, u32>> {
 /// A copy of the base for one trial.
 fn trial(base: &WorkDir, args: &[&str]) -> WorkDir {
     let work = WorkDir::new();
-    copy(&base.path("store"), &work.path("store"));
-    copy(&base.path("in"), &work.path("in"));
+    copy_folder(&base.path("store"), &work.path("store"));
+    copy_folder(&base.path("in"), &work.path("in"));
     if args[0] == "ingest" {
-        copy(&base.path("new"), &work.path("in"));
+        copy_folder(&base.path("new"), &work.path("in"));
     }
     work
 }

@@ -5,3 +5,4 @@ mod crash;
 mod fault_injection;
 mod faults;
 mod hostile;
+mod older_store;

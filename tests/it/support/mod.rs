@@ -8,7 +8,7 @@ pub(crate) mod mmdb;
 pub(crate) mod smtp;
 pub(crate) mod workdir;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use workdir::repository;
 
 /// The Python with DuckDB, pandas and pyarrow. Without it the calling test is skipped, except in CI, where it fails.
@@ -33,4 +33,18 @@ pub(crate) fn numbered_report(number: u32, begin: u64) -> String {
          </policy_evaluated></row><identifiers><header_from>example.com</header_from></identifiers></record></feedback>",
         begin + 86_399
     )
+}
+
+/// Copies a folder with all below it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).expect("a copy");
+        }
+    }
 }
