@@ -8,9 +8,7 @@ use super::replace::{OriginalReader, Rivals};
 use super::seen::{SeenItem, Snapshot, seen, short_hash};
 use super::{commit, unfinished};
 use crate::judge::Rivalry;
-use crate::model::{
-    Accepted, Cursor, Fate, Hash, MailboxProgress, Message, Original, ReportKey, SenderAuth, SharedBytes,
-};
+use crate::model::{Accepted, Cursor, Fate, Hash, MailboxProgress, Message, ReportKey, SenderAuth};
 use crate::store::disk::access::{self, Access};
 use crate::store::disk::layout::Layout;
 use crate::store::disk::lock::Lock;
@@ -19,13 +17,11 @@ use crate::store::ledger::database::Ledger;
 use crate::store::ledger::quota::Quota;
 use crate::store::ledger::status::last_commit;
 use crate::store::ledger::{intents, mailboxes, survey, uidls};
-use crate::store::pack::zip;
 use crate::store::tables::values;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
 /// The writer of a store. Dropping it discards what was not committed.
 pub struct Writer {
