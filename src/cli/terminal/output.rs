@@ -9,6 +9,10 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// When color is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -151,17 +155,13 @@ impl Console {
     pub(crate) fn start_log(&self) {
         let level = match self.verbose {
             0 => return,
-            1 => "dmarquet=info",
-            _ => "dmarquet=debug",
+            1 => LevelFilter::INFO,
+            _ => LevelFilter::DEBUG,
         };
+        let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(self.color);
+        let lines = lines.with_target(false).without_time().with_filter(Targets::new().with_target("dmarquet", level));
         // A second start in one process (in tests) keeps the first.
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(tracing_subscriber::EnvFilter::new(level))
-            .with_writer(io::stderr)
-            .with_ansi(self.color)
-            .with_target(false)
-            .without_time()
-            .try_init();
+        let _ = tracing_subscriber::registry().with(lines).try_init();
     }
 }
 
