@@ -23,7 +23,8 @@ use std::path::PathBuf;
 ///
 /// The files of a class are less than eight times its minimum size, so eight of them make a file of a higher class, and
 /// a row is rewritten at most once per class: `log8` of [`FULL_ROWS`], six times, however often reports arrive. Fewer
-/// files per merge would rewrite rows more often, more files would make a month slow to read.
+/// files per merge would rewrite rows more often, more files would make a month slow to read. Files that are about to
+/// make a full one wait until they do, up to twice as many: merged before, their rows would be rewritten once more.
 pub const MERGE_FILES: usize = 8;
 /// A part with this many rows is full and left alone: half of [`MERGE_ROWS`], so that two that are not full always fit.
 pub const FULL_ROWS: i64 = MERGE_ROWS / 2;
@@ -118,6 +119,17 @@ impl Merge {
     }
 }
 
+/// Whether the files of one size class are merged.
+fn is_due(kind: FileKind, files: &[SmallFile]) -> bool {
+    let sum = files.iter().fold(0_i64, |sum, file| sum.saturating_add(file.size(kind).0));
+    let full = match kind {
+        FileKind::Part => FULL_ROWS,
+        FileKind::Pack => FULL_BYTES,
+    };
+    let waits = (full / 2..full).contains(&sum) && files.len() < 2 * MERGE_FILES;
+    files.len() >= MERGE_FILES && !waits
+}
+
 /// How a merge ended.
 enum Merged {
     Done,
@@ -188,7 +200,8 @@ impl Writer {
         };
         let classes = read().map_err(self.ledger.failed("looking for small files"))?;
         let mut merges = Vec::new();
-        for ((kind, month, _), mut files) in classes.into_iter().filter(|(_, files)| files.len() >= least) {
+        let due = |kind, files: &[SmallFile]| if all { files.len() >= least } else { is_due(kind, files) };
+        for ((kind, month, _), mut files) in classes.into_iter().filter(|((kind, ..), files)| due(*kind, files)) {
             if kind == FileKind::Part {
                 for file in &mut files {
                     // An unreadable one is detected when it is merged.
@@ -197,7 +210,7 @@ impl Writer {
                 }
                 files.retain(|file| file.inflated <= merge::INFLATED / 2);
             }
-            if files.len() >= least {
+            if due(kind, &files) {
                 merges.push(Merge::of_smallest(kind, month, files));
             }
         }
@@ -324,7 +337,19 @@ mod tests {
         assert_eq!(merged(&[full, full, full]), ["0", "1"]);
     }
 
-    /// One file per batch, merged as soon as a class has eight: how often its rows are written, and the files left.
+    #[test]
+    fn files_that_soon_make_a_full_one_wait_for_the_rest_of_it() {
+        let due = |files: usize, thousands: i64| {
+            let files: Vec<SmallFile> = (0..files).map(|number| small(number, thousands)).collect();
+            is_due(FileKind::Part, &files)
+        };
+        assert!(!due(7, 4) && due(8, 4) && due(8, 1), "eight are due where sixteen would not be full");
+        assert!(!due(8, 7) && !due(9, 7) && due(10, 7), "or as many as make a full one");
+        assert!(due(8, 9), "or more at once");
+        assert!(!due(15, 4) && due(16, 4), "sixteen wait for no more");
+    }
+
+    /// One file per batch, merged as soon as its class is due: how often its rows are written, and the files left.
     #[test]
     fn a_row_is_rewritten_at_most_once_in_each_class() {
         for rows in [1, 7, 100, 1000, 5000] {
@@ -333,12 +358,16 @@ mod tests {
             for _ in 0..3000 {
                 month.push((rows, 0));
                 loop {
-                    let class = |rows: i64| SmallFile { records: rows, ..small(0, 0) }.class(FileKind::Part);
+                    let file = |rows: i64| SmallFile { records: rows, ..small(0, 0) };
                     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
                     for (index, (rows, _)) in month.iter().enumerate().filter(|(_, (rows, _))| *rows < FULL_ROWS) {
-                        classes.entry(class(*rows)).or_default().push(index);
+                        classes.entry(file(*rows).class(FileKind::Part)).or_default().push(index);
                     }
-                    let Some(due) = classes.into_values().find(|files| files.len() >= MERGE_FILES) else { break };
+                    let is_due = |files: &Vec<usize>| {
+                        let files: Vec<SmallFile> = files.iter().map(|index| file(month[*index].0)).collect();
+                        super::is_due(FileKind::Part, &files)
+                    };
+                    let Some(due) = classes.into_values().find(is_due) else { break };
                     let (mut sum, mut most, mut gone) = (0, 0, Vec::new());
                     for index in due {
                         if sum + month[index].0 <= MERGE_ROWS {
@@ -357,7 +386,7 @@ mod tests {
             let most = month.iter().map(|(_, moved)| *moved).max().unwrap();
             assert!(most <= classes, "{rows} rows a batch: a row was rewritten {most} times");
             let left = month.iter().filter(|(rows, _)| *rows < FULL_ROWS).count();
-            assert!(left <= 7 * classes as usize, "{rows} rows a batch: {left} small files");
+            assert!(left <= 7 * classes as usize + MERGE_FILES, "{rows} rows a batch: {left} small files");
         }
     }
 }
