@@ -349,19 +349,25 @@ mod tests {
 
         #[test]
         fn no_numbers_and_no_arrival_panic(
-            begin in proptest::prop_oneof!["-?[0-9]{0,20}", "[0-9]{1,13}[.][0-9]{0,4}", "[0-9]{4,5}-[0-9]{2}-[0-9]{2}"],
-            end in proptest::prop_oneof!["-?[0-9]{0,20}", "[0-9]{10}"],
+            form in proptest::sample::select(vec![TimeForm::Seconds, TimeForm::Date]),
+            begin in proptest::prop_oneof![
+                "-?[0-9]{0,20}",
+                "[0-9]{1,13}[.][0-9]{0,4}",
+                "[+-]?[0-9]{4,6}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?([.][0-9]{1,10})?(Z|[+-][0-9]{2}:?[0-9]{2})?)?",
+            ],
+            end in proptest::prop_oneof!["-?[0-9]{0,20}", "[0-9]{10}", "-?9999(99)?-12-3[01]T2[34]:59:(59|60)[+-][0-9]{2}:[0-9]{2}"],
             arrival in Timestamp::MIN.as_second()..=Timestamp::MAX.as_second(),
             name in proptest::prop_oneof!["x!y![0-9]{0,20}![0-9]{0,20}", "[a-z!0-9]{0,20}"],
         ) {
             let arrival = Timestamp::from_second(arrival).expect("within the range");
             let mut findings = Findings::new(10);
             let context = Context { attachment: Some(&name), arrival };
-            if let Ok(period) = period(TimeForm::Seconds, (Some(&begin), Some(&end)), &context, &mut findings) {
+            if let Ok(period) = period(form, (Some(&begin), Some(&end)), &context, &mut findings) {
                 proptest::prop_assert!(period.begin <= period.end);
                 let day = Offset::UTC.to_datetime(period.begin).date()..=Offset::UTC.to_datetime(period.end).date();
                 proptest::prop_assert!(day.contains(&period.day));
             }
+            is_no_longer_ahead(&format!("{}{ENDS}{end}, {begin}", FindingCode::PERIOD_FUTURE), arrival);
         }
     }
 

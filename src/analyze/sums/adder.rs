@@ -99,6 +99,7 @@ mod tests {
     use super::*;
     use crate::analyze::answers::summary::Summary;
     use crate::analyze::made::{self, Line};
+    use crate::analyze::period::{DAYS, Period, date};
     use crate::model::{Cause, Flags, SenderAuth};
 
     const DKIM: u8 = Flags::DKIM;
@@ -347,5 +348,45 @@ mod tests {
         let three = added(&week(), &[&lines, &lines]).finish();
         assert_eq!(three.totals.sums.messages, u64::MAX);
         assert_eq!(three.sources[0].sums.both, u64::MAX);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+
+        // A part written by others may have any number as a day, and a report any period.
+        #[test]
+        fn no_day_of_a_row_or_of_a_report_and_no_period_panic(
+            days in proptest::collection::vec(any_day(), 9),
+            heads in proptest::collection::vec(any_day(), 9),
+            (from, to, today) in (any_day(), any_day(), any_day()),
+            has_period: bool,
+        ) {
+            let period = Period::new(date(from), date(to)).ok().filter(|_| has_period);
+            let question = Question { period, today: Some(date(today)), ..Question::default() };
+            let adder = Adder::new(&question);
+            let mut rows = made::rows(&lines());
+            rows.day = days;
+            adder.rows(&rows);
+            let dated = |(line, day): (Line, &i32)| Line { day: date(*day), ..line };
+            let lines: Vec<Line> = lines().into_iter().zip(&heads).map(dated).collect();
+            adder.heads(&made::heads(&lines, |_, _| "none"));
+            let summary = adder.finish();
+            let sums = summary.totals.sums;
+            proptest::prop_assert_eq!(sums.messages, sums.both + sums.dkim_only + sums.spf_only + sums.neither);
+        }
+    }
+
+    /// A number of a day: of this year, at the ends of the calendar, or none.
+    fn any_day() -> impl proptest::strategy::Strategy<Value = i32> {
+        use proptest::prelude::any;
+        let (first, last) = DAYS;
+        proptest::prop_oneof![
+            20_600..20_800,
+            first..=last,
+            first..first + 400,
+            last - 400..=last,
+            any::<i32>(),
+            proptest::sample::select(vec![i32::MIN, i32::MAX]),
+        ]
     }
 }

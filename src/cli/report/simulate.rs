@@ -298,4 +298,15 @@ mod tests {
         }
         assert!(window(Timestamp::MIN, 104).is_err());
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_number_of_weeks_and_no_clock_panic(weeks: u16, now in Timestamp::MIN.as_second()..=Timestamp::MAX.as_second()) {
+            if let Ok((from, to)) = window(Timestamp::from_second(now).unwrap(), weeks) {
+                proptest::prop_assert!(weeks == 0 || from <= to);
+            }
+        }
+    }
 }
