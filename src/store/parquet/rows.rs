@@ -22,8 +22,8 @@ use std::io::BufReader;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 /// A file and its footer.
 pub(crate) struct ParquetPart {
@@ -141,8 +141,12 @@ fn each_of(
     })
 }
 
+/// Threads to read on. The system is asked once, which reads the limits of its control groups; a fuzzer needs runs that
+/// are alike.
 fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    let available = || if cfg!(fuzzing) { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    *THREADS.get_or_init(available)
 }
 
 /// Opens files and reads their footers, on all cores, in order.
