@@ -73,7 +73,8 @@ pub fn pages(bytes: &[u8]) {
                 arrival: jiff::Timestamp::UNIX_EPOCH,
                 mail: None,
             };
-            Accepted { report, verdicts, findings, original, provenance }
+            let content = normalize::content_hash("");
+            Accepted { report, content, verdicts, findings, original, provenance }
         });
         ValidFiles::new(&accepted.collect::<Vec<_>>())
     };

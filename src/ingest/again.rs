@@ -10,7 +10,7 @@ use super::{IngestError, IngestOptions, Observer, Tally};
 use crate::fetch::{FetchError, Fetched, Item};
 use crate::judge::judge;
 use crate::model::{Accepted, AcceptedTls, Finding, Hash, Original, Provenance, Report, ReportKind, TlsReport};
-use crate::normalize::{Context, Read, ReadTls, is_no_longer_ahead, reports, tls_report};
+use crate::normalize::{Context, Read, ReadTls, content_hash, each_report, is_no_longer_ahead, tls_report};
 use crate::store::{
     Access, Added, ConflictEntry, KeptReport, OriginalReader, PackedReport, Rebuild, Rebuilt, Reject, RejectedEntry,
     StoreError, Writer, head,
@@ -124,8 +124,9 @@ fn read_again(
 fn documents(file: &str, arrival: Timestamp, original: &Original, options: &IngestOptions) -> Vec<Accepted> {
     let context = Context { attachment: None, arrival };
     let provenance = Provenance { origin: file.to_owned(), attachment: None, arrival, mail: None };
-    let accepted = |(report, findings)| Accepted {
+    let accepted = |ParsedReport { report, content, findings }| Accepted {
         report,
+        content,
         findings,
         verdicts: Vec::new(),
         original: Arc::new(Original::Plain(Vec::new())),
@@ -134,19 +135,26 @@ fn documents(file: &str, arrival: Timestamp, original: &Original, options: &Inge
     parsed(original, &context, options).into_iter().map(accepted).collect()
 }
 
+/// A report of an original.
+struct ParsedReport {
+    report: Report,
+    content: Hash,
+    findings: Vec<Finding>,
+}
+
 /// The reports in an original.
-fn parsed(original: &Original, context: &Context<'_>, options: &IngestOptions) -> Vec<(Report, Vec<Finding>)> {
+fn parsed(original: &Original, context: &Context<'_>, options: &IngestOptions) -> Vec<ParsedReport> {
     let bytes = match original {
         Original::Plain(bytes) | Original::Gzip(bytes) => bytes.clone(),
     };
     let mut found = Vec::new();
     for unit in unpack(bytes, context.attachment, &options.limits).items {
         let Content::Report { xml, .. } = unit.content else { continue };
-        for read in reports(&xml, context, &options.limits) {
+        each_report(&xml, context, &options.limits, |read, document| {
             if let Read::Report { report, findings } = read {
-                found.push((report, findings));
+                found.push(ParsedReport { report, content: content_hash(document), findings });
             }
-        }
+        });
     }
     found
 }
@@ -182,7 +190,7 @@ pub(super) fn reader(options: &IngestOptions) -> OriginalReader {
     let options = options.clone();
     Arc::new(move |original, attachment, arrival| {
         let found = parsed(original, &Context { attachment, arrival }, &options);
-        found.into_iter().map(|(report, _)| report).collect()
+        found.into_iter().map(|ParsedReport { report, content, .. }| (report, content)).collect()
     })
 }
 
@@ -206,15 +214,17 @@ pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptio
         writer.commit()?;
         return Ok(true);
     }
-    let is_it = |(report, _): &(Report, Vec<Finding>)| {
-        report.content == entry.content && (report.key == entry.key || report.former_key == Some(entry.key))
+    let is_it = |ParsedReport { report, content, .. }: &ParsedReport| {
+        *content == entry.content && (report.key == entry.key || report.former_key == Some(entry.key))
     };
-    let Some((report, more)) = parsed(&original, &context, options).into_iter().find(is_it) else { return Ok(false) };
+    let found = parsed(&original, &context, options).into_iter().find(is_it);
+    let Some(ParsedReport { report, content, findings: more }) = found else { return Ok(false) };
     let (verdicts, odd) = judge(&report);
     let foreign = options.trust.foreign(report.policy.domain.as_str());
     let accepted = Accepted {
         findings: foreign.into_iter().chain(more).chain(odd).collect(),
         report,
+        content,
         verdicts,
         original: Arc::new(original),
         provenance,
@@ -251,26 +261,28 @@ fn accept(kept: PackedReport, options: &IngestOptions) -> Vec<Again> {
         let alike = |kept: &KeptReport| kept.provenance.attachment == attachment && kept.provenance.arrival == arrival;
         let (mut now, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(alike);
         waiting = later;
-        let mut found: Vec<Option<(Report, Vec<Finding>)>> =
+        let mut found: Vec<Option<ParsedReport>> =
             parsed(&original, &Context { attachment: attachment.as_deref(), arrival }, options)
                 .into_iter()
                 .map(Some)
                 .collect();
         let mut places: HashMap<String, usize> = HashMap::new();
-        for (place, (report, _)) in found.iter().enumerate().filter_map(|(place, each)| Some((place, each.as_ref()?))) {
+        for (place, ParsedReport { report, .. }) in
+            found.iter().enumerate().filter_map(|(place, each)| Some((place, each.as_ref()?)))
+        {
             places.entry(report.key.to_string()).or_insert(place);
         }
         let mut of_key: Vec<_> =
             now.iter().map(|kept| places.get(&kept.key).and_then(|place| found[*place].take())).collect();
         // An older version computed keys differently. A report keeps its key: its originals and rows refer to it.
         for (kept, place) in now.iter().zip(&mut of_key).filter(|(_, place)| place.is_none()) {
-            let former = |each: &&mut Option<(Report, Vec<Finding>)>| {
-                let former = each.as_ref().and_then(|(report, _)| report.former_key);
+            let former = |each: &&mut Option<ParsedReport>| {
+                let former = each.as_ref().and_then(|parsed| parsed.report.former_key);
                 former.is_some_and(|former| kept.key == former.to_string())
             };
-            *place = found.iter_mut().find(former).and_then(Option::take).map(|(report, findings)| {
-                let key = report.former_key.unwrap_or(report.key);
-                (Report { key, ..report }, findings)
+            *place = found.iter_mut().find(former).and_then(Option::take).map(|mut parsed| {
+                parsed.report.key = parsed.report.former_key.unwrap_or(parsed.report.key);
+                parsed
             });
         }
         // A later version may compute keys differently: the leftovers on both sides belong together, in order.
@@ -291,17 +303,19 @@ fn accept(kept: PackedReport, options: &IngestOptions) -> Vec<Again> {
 
 fn accept_one(
     kept: KeptReport,
-    found: Option<(Report, Vec<Finding>)>,
+    found: Option<ParsedReport>,
     original: &Arc<Original>,
     options: &IngestOptions,
 ) -> Result<Box<Accepted>, Box<Reject>> {
-    let Some((report, more)) = found else { return Err(Box::new(unread(kept, original))) };
+    let Some(ParsedReport { report, content, findings: more }) = found else {
+        return Err(Box::new(unread(kept, original)));
+    };
     let KeptReport { mut provenance, mut findings, .. } = kept;
     let (verdicts, odd) = judge(&report);
     judge_sender_again(&mut provenance, &mut findings, (&report).into(), options);
     let foreign = options.trust.foreign(report.policy.domain.as_str());
     let findings = findings.into_iter().chain(foreign).chain(more).chain(odd).collect();
-    Ok(Box::new(Accepted { report, verdicts, findings, original: original.clone(), provenance }))
+    Ok(Box::new(Accepted { report, content, verdicts, findings, original: original.clone(), provenance }))
 }
 
 fn accept_tls(
@@ -515,7 +529,7 @@ mod tests {
         let context = Context { attachment: None, arrival: options.now };
         let original = Original::Plain((xml("AGVsbG8") + &xml("agvsbg8")).into_bytes());
         let reports: Vec<Report> =
-            parsed(&original, &context, &options).into_iter().map(|(report, _)| report).collect();
+            parsed(&original, &context, &options).into_iter().map(|parsed| parsed.report).collect();
         let former = reports[0].former_key.unwrap();
         assert_eq!(former, reports[1].key, "which told them apart no more");
         let kept = |key: crate::model::ReportKey| KeptReport {

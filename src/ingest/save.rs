@@ -368,7 +368,7 @@ impl<'a> Deduplicator<'a> {
             Piece::Report(accepted) => {
                 let told = ReportOutcome::of(&accepted);
                 let key = accepted.report.key;
-                let added = self.added(key, accepted.report.content);
+                let added = self.added(key, accepted.content);
                 let (place, key) = (Destination::from(added), Some(key));
                 if added == Added::Stored {
                     self.sink.stored(*accepted)?;

@@ -10,7 +10,7 @@ use crate::model::{
     Accepted, AcceptedTls, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, RawMail, ReportKind,
     SharedBytes,
 };
-use crate::normalize::{Context, Read, ReadTls, each_report, tls_report};
+use crate::normalize::{Context, Read, ReadTls, content_hash, each_report, tls_report};
 use crate::store::{Memory, Reject, SeenItem, StoreError};
 use crate::unpack::{Content, OtherContent, UnpackedItem, unpack, with_mails};
 use jiff::Timestamp;
@@ -340,7 +340,7 @@ fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>,
     // A single report is passed on after the XML is dropped; one of several before the next is read.
     let is_single = memmem::find_iter(text, b"</feedback>").nth(1).is_none();
     let mut last: Option<Piece> = None;
-    each_report(text, &context, &options.limits, |read| {
+    each_report(text, &context, &options.limits, |read, document| {
         let piece = match read {
             Read::Report { report, findings: more } => {
                 let (verdicts, odd) = judge(&report);
@@ -357,7 +357,8 @@ fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>,
                 let foreign = options.trust.foreign(report.policy.domain.as_str());
                 let findings = way.chain(foreign).chain(more).chain(odd).collect();
                 let provenance = Provenance { origin: origin.clone(), attachment: attachment.clone(), arrival, mail };
-                Piece::Report(Box::new(Accepted { report, verdicts, findings, original: original.clone(), provenance }))
+                let (content, original) = (content_hash(document), original.clone());
+                Piece::Report(Box::new(Accepted { report, content, verdicts, findings, original, provenance }))
             }
             Read::Rejected { reason } => {
                 let extension = match original.as_ref() {

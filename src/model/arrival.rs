@@ -1,6 +1,6 @@
 //! A report ready to be stored: judged, with its original and where it came from.
 
-use super::{Finding, MailFacts, Report, SenderAuth, Verdict};
+use super::{Finding, Hash, MailFacts, Report, SenderAuth, Verdict};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -47,6 +47,8 @@ impl Provenance {
 pub struct Accepted {
     /// The report.
     pub report: Report,
+    /// Hash of its document (`normalize::content_hash`): tells a duplicate from a conflict.
+    pub content: Hash,
     /// One per record, in order.
     pub verdicts: Vec<Verdict>,
     /// What was odd about it.

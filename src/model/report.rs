@@ -54,8 +54,6 @@ pub struct Report {
     pub key: ReportKey,
     /// The key used before version 3 of the store, if it differs: `report_id` was lower-cased.
     pub former_key: Option<ReportKey>,
-    /// Hash of the XML with normalized line ends and outer white space removed: tells a duplicate from a conflict.
-    pub content: Hash,
     /// The UTC day of the period's midpoint: the day all its records count for.
     pub day: Date,
     /// Who sent it and for which period.

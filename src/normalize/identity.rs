@@ -100,8 +100,9 @@ pub(super) fn content_of_json(document: &str) -> Hash {
 const BLOCK: usize = 16 << 10;
 
 /// The hash of a document from its first tag to its last, without white space between tags and with normalized line
-/// ends: mail systems and editors change those, and the content stays the same.
-pub(super) fn content(document: &str) -> Hash {
+/// ends: mail systems and editors change those, and the content stays the same. [`super::each_report`] gives the document.
+/// Reading a report does not need it, and it takes a quarter of the time that reading takes.
+pub fn content_hash(document: &str) -> Hash {
     let document = document.as_bytes();
     let mut block = vec![0; document.len().min(BLOCK) + 8];
     let mut hasher: Option<blake3::Hasher> = None;
@@ -235,25 +236,25 @@ mod tests {
     fn white_space_between_tags_makes_no_other_content() {
         let line = "<a><b>x y</b><c></c></a>";
         for indented in ["<a>\n  <b>x y</b>\n  <c></c>\n</a>", "<a>\r\n\t<b>x y</b>\r\n<c> </c> </a>"] {
-            assert_eq!(content(indented), content(line), "{indented}");
+            assert_eq!(content_hash(indented), content_hash(line), "{indented}");
         }
         for other in ["<a><b>x  y</b><c></c></a>", "<a><b> x y</b><c></c></a>", "<a><b>x y</b><c></c>z</a>"] {
-            assert_ne!(content(other), content(line), "{other}");
+            assert_ne!(content_hash(other), content_hash(line), "{other}");
         }
     }
 
     #[test]
     fn line_ends_make_no_other_content() {
-        assert_eq!(content("<a>\r\n\r\n<b>\r</a>"), content("<a>\n\n<b>\n</a>"));
-        assert_ne!(content("<a>x\n</a>"), content("<a>x\n\n</a>"));
+        assert_eq!(content_hash("<a>\r\n\r\n<b>\r</a>"), content_hash("<a>\n\n<b>\n</a>"));
+        assert_ne!(content_hash("<a>x\n</a>"), content_hash("<a>x\n\n</a>"));
         for long in [BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK] {
             let lines = format!("{}\n{}\n\n", "a".repeat(long), "b\n".repeat(long));
-            assert_eq!(content(&lines.replace('\n', "\r\n")), content(&lines));
-            assert_eq!(content(&lines), Hash(blake3::hash(lines.as_bytes()).into()));
+            assert_eq!(content_hash(&lines.replace('\n', "\r\n")), content_hash(&lines));
+            assert_eq!(content_hash(&lines), Hash(blake3::hash(lines.as_bytes()).into()));
         }
     }
 
-    /// What [`content`] hashes.
+    /// What [`content_hash`] hashes.
     fn squeezed(document: &str) -> String {
         let lines = document.replace("\r\n", "\n").replace('\r', "\n");
         let tags = lines.split_inclusive('>').map(|piece| {
@@ -270,7 +271,7 @@ mod tests {
         #[test]
         fn content_is_the_hash_of_the_squeezed_document(piece in "([<>a \t\r\n]|>[ \r\n]{0,20}<|é){0,40}", times in 1_usize..4000) {
             for document in [piece.repeat(times.min(3)), piece.repeat(times)] {
-                proptest::prop_assert_eq!(content(&document), Hash(blake3::hash(squeezed(&document).as_bytes()).into()));
+                proptest::prop_assert_eq!(content_hash(&document), Hash(blake3::hash(squeezed(&document).as_bytes()).into()));
             }
         }
     }

@@ -21,7 +21,7 @@ mod words;
 
 pub use context::Context;
 pub use domain::canonical_domain;
-pub use identity::reporter_domain;
+pub use identity::{content_hash, reporter_domain};
 pub use period::is_no_longer_ahead;
 pub use tls::{ReadTls, tls_report};
 
@@ -71,18 +71,22 @@ pub enum Read {
 /// ```
 pub fn reports(xml: &[u8], context: &Context<'_>, limits: &Limits) -> Vec<Read> {
     let mut all = Vec::new();
-    each_report(xml, context, limits, |read| all.push(read));
+    each_report(xml, context, limits, |read, _| all.push(read));
     all
 }
 
 /// Reads the reports in the bytes of an XML file one after the other, as [`reports`] does: what one comes to may be let go
-/// before the next is read.
-pub fn each_report(xml: &[u8], context: &Context<'_>, limits: &Limits, mut each: impl FnMut(Read)) {
+/// before the next is read. With each comes its document, from its first tag to its last, for [`content_hash`]; it is empty
+/// where there is no report.
+pub fn each_report(xml: &[u8], context: &Context<'_>, limits: &Limits, mut each: impl FnMut(Read, &str)) {
     let decoded = parse::decode(xml);
     let mut encoding = decoded.finding;
     let rows = RecordReader::expected(&decoded.text, limits);
     let reader = || RecordReader::new(rows, limits);
-    parse::each_document(&decoded.text, limits, reader, |document| each(read(document, context, &mut encoding)));
+    parse::each_document(&decoded.text, limits, reader, |document| {
+        let text = if let Document::Report { content, .. } = document { content } else { "" };
+        each(read(document, context, &mut encoding), text);
+    });
 }
 
 fn read(document: Document<'_, RecordReader<'_>>, context: &Context<'_>, encoding: &mut Option<Finding>) -> Read {

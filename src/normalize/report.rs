@@ -7,9 +7,7 @@ use super::domain::{canonical_domain, of_address};
 use super::period::{TimeForm, period};
 use super::words::lower;
 use super::{Context, identity};
-use crate::model::{
-    Domain, FindingCode, Findings, Hash, Metadata, PolicyPublished, Quoted, Record, Report, ReportKey, Text,
-};
+use crate::model::{Domain, FindingCode, Findings, Metadata, PolicyPublished, Quoted, Record, Report, ReportKey, Text};
 use crate::parse::{RawMetadata, RawPolicy, RawReport, Value};
 
 /// Builds the report.
@@ -27,13 +25,12 @@ pub(super) fn report(
         return Err("expected report_metadata and policy_published, found neither".into());
     }
     let domain = policy_domain(raw.policy.as_ref())?;
-    let hash = identity::content(document);
     let written = raw.metadata.unwrap_or_default();
     let times = (written.begin.as_deref(), written.end.as_deref());
     let period = period(TimeForm::Seconds, times, context, findings)?;
     let mut metadata = Metadata {
         org_name: org_name(&written, findings),
-        report_id: report_id(&written, &hash, findings),
+        report_id: report_id(&written, document, findings),
         email: text(&written.email),
         extra_contact_info: text(&written.extra_contact_info),
         begin: period.begin,
@@ -47,7 +44,7 @@ pub(super) fn report(
     let key: ReportKey = identity::key(&metadata, &policy.domain);
     let former_key = identity::former_key(&metadata, &policy.domain);
     bound(&mut metadata, findings);
-    Ok(Report { key, former_key, content: hash, day: period.day, metadata, policy, records })
+    Ok(Report { key, former_key, day: period.day, metadata, policy, records })
 }
 
 /// Cuts names, addresses and IDs that are longer than any real one: each is repeated in many rows.
@@ -91,11 +88,11 @@ fn org_name(written: &RawMetadata<'_>, findings: &mut Findings) -> Text {
 }
 
 /// The reporter's ID, else one derived from the content.
-fn report_id(written: &RawMetadata<'_>, content: &Hash, findings: &mut Findings) -> Text {
+fn report_id(written: &RawMetadata<'_>, document: &str, findings: &mut Findings) -> Text {
     if let Some(id) = written.report_id.as_deref().filter(|id| !id.is_empty()) {
         return id.into();
     }
-    let mut id: Text = content.to_string().into();
+    let mut id: Text = identity::content_hash(document).to_string().into();
     id.truncate(32);
     findings.note(FindingCode::METADATA_DERIVED, || {
         format!("report_metadata/report_id: expected an id, found nothing: taken as {id} from the content")

@@ -72,6 +72,16 @@ const COMPOUND: [&[u8]; 15] = [
     b"human_result",
 ];
 
+/// Looks for a name among those of its length, which are compared in one or two words each.
+macro_rules! by_length {
+    ($tag:ident, $($length:literal)+) => {
+        match $tag.len() {
+            $($length => $tag.first_chunk::<$length>().map_or(Self::Unknown, of_length),)+
+            _ => Self::Unknown,
+        }
+    };
+}
+
 impl Name {
     /// The name of a tag: as written, else without its prefix, else in lower case, else however its words are joined.
     pub(super) fn of(tag: &[u8]) -> Self {
@@ -105,58 +115,75 @@ impl Name {
     }
 
     /// The name of a tag spelled exactly as in the standard.
+    #[inline]
     pub(super) fn exact(tag: &[u8]) -> Self {
-        match tag {
-            b"feedback" => Self::Feedback,
-            b"version" => Self::Version,
-            b"report_metadata" => Self::ReportMetadata,
-            b"org_name" => Self::OrgName,
-            b"email" => Self::Email,
-            b"extra_contact_info" => Self::ExtraContactInfo,
-            b"report_id" => Self::ReportId,
-            b"date_range" => Self::DateRange,
-            // KDDI wrote this in 2024.
-            b"data_range" => Self::DataRange,
-            b"begin" => Self::Begin,
-            b"end" => Self::End,
-            b"error" => Self::Error,
-            b"generator" => Self::Generator,
-            b"policy_published" => Self::PolicyPublished,
-            b"domain" => Self::Domain,
-            b"p" => Self::P,
-            b"sp" => Self::Sp,
-            b"np" => Self::Np,
-            b"adkim" => Self::Adkim,
-            b"aspf" => Self::Aspf,
-            b"pct" => Self::Pct,
-            b"fo" => Self::Fo,
-            // Mail::DMARC writes the tag's own name.
-            b"testing" | b"t" => Self::Testing,
-            b"discovery_method" => Self::DiscoveryMethod,
-            b"record" => Self::Record,
-            b"row" => Self::Row,
-            b"source_ip" => Self::SourceIp,
-            b"count" => Self::Count,
-            b"policy_evaluated" => Self::PolicyEvaluated,
-            b"disposition" => Self::Disposition,
-            b"dkim" => Self::Dkim,
-            b"spf" => Self::Spf,
-            b"reason" => Self::Reason,
-            b"type" => Self::Type,
-            b"comment" => Self::Comment,
-            // junc.org and others write `identities`.
-            b"identifiers" | b"identities" => Self::Identifiers,
-            b"header_from" => Self::HeaderFrom,
-            b"envelope_from" => Self::EnvelopeFrom,
-            b"envelope_to" => Self::EnvelopeTo,
-            b"auth_results" => Self::AuthResults,
-            b"selector" => Self::Selector,
-            b"scope" => Self::Scope,
-            b"result" => Self::Result,
-            b"human_result" => Self::HumanResult,
-            _ => Self::Unknown,
-        }
+        by_length!(tag, 1 2 3 4 5 6 7 8 9 10 11 12 13 15 16 18)
     }
+}
+
+macro_rules! names {
+    ($($($text:literal)|+ => $name:ident,)+) => {
+        /// The name of a tag of a length.
+        fn of_length<const LENGTH: usize>(tag: &[u8; LENGTH]) -> Name {
+            $($(if $text.len() == LENGTH && tag[..] == $text[..] {
+                return Name::$name;
+            })+)+
+            Name::Unknown
+        }
+
+        #[cfg(test)]
+        const EXACT: &[(&[u8], Name)] = &[$($(($text, Name::$name),)+)+];
+    };
+}
+
+names! {
+    b"feedback" => Feedback,
+    b"version" => Version,
+    b"report_metadata" => ReportMetadata,
+    b"org_name" => OrgName,
+    b"email" => Email,
+    b"extra_contact_info" => ExtraContactInfo,
+    b"report_id" => ReportId,
+    b"date_range" => DateRange,
+    // KDDI wrote this in 2024.
+    b"data_range" => DataRange,
+    b"begin" => Begin,
+    b"end" => End,
+    b"error" => Error,
+    b"generator" => Generator,
+    b"policy_published" => PolicyPublished,
+    b"domain" => Domain,
+    b"p" => P,
+    b"sp" => Sp,
+    b"np" => Np,
+    b"adkim" => Adkim,
+    b"aspf" => Aspf,
+    b"pct" => Pct,
+    b"fo" => Fo,
+    // Mail::DMARC writes the tag's own name.
+    b"testing" | b"t" => Testing,
+    b"discovery_method" => DiscoveryMethod,
+    b"record" => Record,
+    b"row" => Row,
+    b"source_ip" => SourceIp,
+    b"count" => Count,
+    b"policy_evaluated" => PolicyEvaluated,
+    b"disposition" => Disposition,
+    b"dkim" => Dkim,
+    b"spf" => Spf,
+    b"reason" => Reason,
+    b"type" => Type,
+    b"comment" => Comment,
+    // junc.org and others write `identities`.
+    b"identifiers" | b"identities" => Identifiers,
+    b"header_from" => HeaderFrom,
+    b"envelope_from" => EnvelopeFrom,
+    b"envelope_to" => EnvelopeTo,
+    b"auth_results" => AuthResults,
+    b"selector" => Selector,
+    b"scope" => Scope,
+    b"result" => Result,
+    b"human_result" => HumanResult,
 }
 
 /// A tag name without its namespace prefix.
@@ -175,6 +202,17 @@ mod tests {
     fn a_prefix_is_ignored_whatever_it_is() {
         assert_eq!(Name::of(b"dm:source_ip"), Name::SourceIp);
         assert_eq!(Name::of(b"a:b:count"), Name::Count);
+    }
+
+    #[test]
+    fn every_name_is_found_and_only_whole() {
+        for (tag, name) in EXACT {
+            assert_eq!(Name::exact(tag), *name);
+            assert_eq!(Name::exact(&[tag, &b"_"[..]].concat()), Name::Unknown);
+            let mut other = tag.to_vec();
+            other[tag.len() / 2] ^= 0x80;
+            assert_eq!(Name::exact(&other), Name::Unknown);
+        }
     }
 
     #[test]

@@ -171,6 +171,7 @@ impl<'x> TokenReader<'x> for Plain<'x, '_> {
         Ok(self.child(place, findings)?.map_or(XmlToken::Close, XmlToken::Open))
     }
 
+    #[inline]
     fn child(&mut self, _: SourceSpan, _: &mut Findings) -> Result<Option<Name>, Halt> {
         if self.has_ended() {
             return Ok(None);

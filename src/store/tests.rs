@@ -40,11 +40,11 @@ pub(crate) fn accepted(number: u32, records: u32) -> Accepted {
     content[..4].copy_from_slice(&number.to_be_bytes());
     let records: Vec<Record> = (0..records).map(|index| record(number, index)).collect();
     Accepted {
+        content: Hash(content),
         verdicts: records.iter().map(verdict).collect(),
         report: Report {
             key: ReportKey(key),
             former_key: None,
-            content: Hash(content),
             day,
             metadata: Metadata {
                 org_name: ["Receiver One", "Receiver Two", "Empfänger drei"][number as usize % 3].into(),
@@ -258,7 +258,7 @@ fn twice_equals_once_and_another_content_is_a_conflict() {
     assert_eq!(write(dir.path(), &reports), BTreeMap::from([("stored", 10)]));
     assert_eq!(write(dir.path(), &reports), BTreeMap::from([("duplicate", 10)]));
     let mut other = accepted(3, 1);
-    other.report.content = Hash([9; 32]);
+    other.content = Hash([9; 32]);
     let again = [other.clone(), other.clone(), reports[3].clone()];
     assert_eq!(write(dir.path(), &again), BTreeMap::from([("conflict", 1), ("duplicate", 2)]));
     assert_eq!(write(dir.path(), &[other]), BTreeMap::from([("duplicate", 1)]));
@@ -822,7 +822,7 @@ fn a_store_that_is_not_there_does_not_verify() {
 fn a_replacement_killed_at_any_instant_is_made_or_not_and_loses_no_original() {
     let old = accepted(3, 5);
     let mut new = accepted(3, 7);
-    new.report.content = Hash([9; 32]);
+    new.content = Hash([9; 32]);
     new.original = std::sync::Arc::new(Original::Plain(b"<feedback>the genuine one</feedback>".to_vec()));
     new.provenance.mail = Some(MailFacts { sender_auth: SenderAuth::Pass, ..MailFacts::default() });
     let others: Vec<Accepted> = [43, 83, 4].map(|number| accepted(number, 4)).to_vec();
@@ -832,7 +832,7 @@ fn a_replacement_killed_at_any_instant_is_made_or_not_and_loses_no_original() {
         collected(&all)
     };
     let reader: OriginalReader = {
-        let report = old.report.clone();
+        let report = (old.report.clone(), old.content);
         std::sync::Arc::new(move |_, _, _| vec![report.clone()])
     };
     let steps =
@@ -886,7 +886,7 @@ fn a_report_stored_under_its_former_key_is_known_and_one_with_an_id_in_other_cas
     assert_eq!(write(dir.path(), std::slice::from_ref(&again)), BTreeMap::from([("duplicate", 1)]));
     let mut other = again.clone();
     other.report.metadata.report_id = "AGVsbG8".into();
-    (other.report.key, other.report.content) = (ReportKey([6; 16]), Hash([6; 32]));
+    (other.report.key, other.content) = (ReportKey([6; 16]), Hash([6; 32]));
     assert_eq!(write(dir.path(), &[other, again]), BTreeMap::from([("stored", 1), ("duplicate", 1)]));
 }
 

@@ -143,7 +143,7 @@ mod tests {
                 let mut writer = Writer::open(dir.path(), now).unwrap();
                 writer.quota = quota;
                 let mut accepted = accepted(0, 1);
-                accepted.report.content = Hash([number; 32]);
+                accepted.content = Hash([number; 32]);
                 accepted.original = Arc::new(Original::Plain(vec![number; 100]));
                 let added = writer.add(accepted).unwrap();
                 writer.commit().unwrap();

@@ -302,7 +302,7 @@ pub(crate) const COLUMNS: &[ReportColumn] = &[
     always(
         "content_hash",
         ReportColumnKind::Text,
-        |row| bytes(&row.accepted.report.content.0),
+        |row| bytes(&row.accepted.content.0),
         "BLAKE3 of the document; tells a duplicate from a conflict",
     )
     .kept_as("content"),

@@ -304,8 +304,8 @@ impl Rebuild {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn name_conflict(&mut self, accepted: &Accepted, file: &str) -> Result<bool, StoreError> {
-        let Accepted { report, provenance, .. } = accepted;
-        let name = format!("conflicts/{}-{}.", report.key, &report.content.to_string()[..16]);
+        let Accepted { report, content, provenance, .. } = accepted;
+        let name = format!("conflicts/{}-{}.", report.key, &content.to_string()[..16]);
         if !file.starts_with(&name) {
             return Ok(false);
         }

@@ -405,10 +405,10 @@ pub(crate) struct ConflictRow<'a> {
 
 impl<'a> From<&'a Accepted> for ConflictRow<'a> {
     fn from(accepted: &'a Accepted) -> Self {
-        let Accepted { report, provenance, .. } = accepted;
+        let Accepted { report, content, provenance, .. } = accepted;
         Self {
             key: report.key,
-            content: report.content,
+            content: *content,
             provenance,
             org_name: &report.metadata.org_name,
             report_id: &report.metadata.report_id,

@@ -27,8 +27,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Reads the reports in an original again, given its name and arrival.
-pub type OriginalReader = Arc<dyn Fn(&Original, Option<&str>, Timestamp) -> Vec<Report> + Send + Sync>;
+/// Reads the reports in an original again, given its name and arrival, each with the hash of its content.
+pub type OriginalReader = Arc<dyn Fn(&Original, Option<&str>, Timestamp) -> Vec<(Report, Hash)> + Send + Sync>;
 
 /// Stored reports cached per batch, for others with the same key.
 const REMEMBERED: usize = 16;
@@ -142,7 +142,7 @@ impl Writer {
 
     /// Replaces the report with the same key, which becomes a conflict.
     pub(crate) fn replace(&mut self, accepted: Accepted) -> Result<Added, StoreError> {
-        let (key, content) = (accepted.report.key, accepted.report.content);
+        let (key, content) = (accepted.report.key, accepted.content);
         let in_batch = self.batch.accepted.iter().position(|stored| stored.report.key == key);
         let (old, sums) = if let Some(at) = in_batch {
             self.batch.keys.insert(key, content);
@@ -162,10 +162,10 @@ impl Writer {
         if self.batch.conflicting.remove(&(key, content)) {
             self.batch
                 .conflicts
-                .retain(|Conflict { accepted, .. }| (accepted.report.key, accepted.report.content) != (key, content));
+                .retain(|Conflict { accepted, .. }| (accepted.report.key, accepted.content) != (key, content));
         }
-        if old.report.content != content && self.batch.conflicting.insert((key, old.report.content)) {
-            self.batch.settled.remove(&(key, old.report.content));
+        if old.content != content && self.batch.conflicting.insert((key, old.content)) {
+            self.batch.settled.remove(&(key, old.content));
             self.push_conflict(old);
         }
         Ok(Added::Replaced(sums))
@@ -203,14 +203,15 @@ impl Writer {
         let Some((row, month)) = self.row(key)? else { return Ok(None) };
         let Some((original, line)) = self.packed(key, month)? else { return Ok(None) };
         let reports = reader(&original, line.attachment.as_deref(), line.arrival);
-        let is_it = |report: &Report| report.key == key || report.former_key == Some(key);
+        let is_it = |(report, _): &(Report, Hash)| report.key == key || report.former_key == Some(key);
         let (mut exact, mut others): (Vec<_>, Vec<_>) =
-            reports.into_iter().filter(is_it).partition(|report| report.content == row.content);
-        let Some(mut report) = exact.pop().or_else(|| others.pop()) else { return Ok(None) };
+            reports.into_iter().filter(is_it).partition(|(_, content)| *content == row.content);
+        let Some((mut report, _)) = exact.pop().or_else(|| others.pop()) else { return Ok(None) };
         report.key = key;
         let sums = (row.ingested == self.now.as_millisecond()).then_some(row.sums);
         let accepted = Accepted {
-            report: Report { content: row.content, ..report },
+            report,
+            content: row.content,
             verdicts: Vec::new(),
             findings: Vec::new(),
             original: Arc::new(original),

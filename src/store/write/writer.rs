@@ -170,7 +170,7 @@ impl Writer {
         if !self.rebuilding {
             self.keep_former_key(&mut accepted)?;
         }
-        let (key, content) = (accepted.report.key, accepted.report.content);
+        let (key, content) = (accepted.report.key, accepted.content);
         let is_proven = accepted.provenance.sender_auth() == SenderAuth::Pass;
         let in_batch = self.batch.keys.get(&key).copied();
         let known = match in_batch {
@@ -215,7 +215,7 @@ impl Writer {
 
     /// Adds a report to be stored.
     pub(crate) fn push(&mut self, accepted: Accepted) {
-        self.batch.keys.insert(accepted.report.key, accepted.report.content);
+        self.batch.keys.insert(accepted.report.key, accepted.content);
         self.batch.records += accepted.report.records.len();
         self.batch.bytes += accepted.weight() + accepted.original_weight(self.batch.accepted.last());
         self.batch.accepted.push(accepted);
