@@ -288,7 +288,7 @@ def kills(origin, all_commands, number):
     table = collections.Counter()
     took = {}
     for turn in range(10 * number):
-        if sum(table.values()) == number:
+        if sum(table.values()) >= number:
             break
         name, words, codes, elsewhere = all_commands[turn % len(all_commands)]
         with trial(origin, name) as work:
