@@ -525,3 +525,34 @@ fn kept(line: &ManifestLine, replaced: &HashMap<String, i64>) -> KeptReport {
         replaced: replaced.get(&line.key).is_some_and(|last| line.replaced < *last),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tables that a rebuild makes again from the originals, or begins anew.
+    const MADE_AGAIN: &[&str] = &[
+        "batches",
+        "writer",
+        "intents",
+        "files",
+        "reports",
+        "totals",
+        "reporters",
+        "tls_reports",
+        "tls_policies",
+        "tls_failures",
+    ];
+
+    #[test]
+    fn every_table_of_the_ledger_is_carried_over_or_made_again() {
+        let ledger = rusqlite::Connection::open_in_memory().unwrap();
+        ledger.execute_batch(&Ledger::tables()).unwrap();
+        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+        let mut tables = ledger.prepare(sql).unwrap();
+        let names = tables.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
+        let known = |name: &String| CARRIED.iter().chain(&[SEEN]).chain(MADE_AGAIN).any(|known| known == name);
+        let forgotten: Vec<String> = names.filter(|name| !known(name)).collect();
+        assert!(forgotten.is_empty(), "a rebuild would lose these: {forgotten:?}");
+    }
+}

@@ -35,7 +35,7 @@ const SECURITY: &[Claim] = &[
         "needs the reporter's own domain",
         &[
             "a_pass_needs_a_signature_on_all_that_is_read_and_a_domain_that_is_the_reporters",
-            "only_a_trusted_border_is_believed_when_it_says_pass",
+            "only_a_trusted_server_is_believed_when_it_says_pass",
         ],
     ),
     ("A known reporter's name from another domain", &["a_known_reporters_name_is_its_own"]),
@@ -45,7 +45,7 @@ const SECURITY: &[Claim] = &[
     (
         "TLS certificates are always verified",
         &[
-            "a_certificate_that_nobody_vouches_for_is_refused",
+            "a_certificate_that_no_authority_signed_is_refused",
             "stls_and_tokens_let_us_in_and_a_wrong_certificate_does_not",
             "both_ways_of_tls_and_all_mechanisms_let_us_in",
         ],
@@ -149,17 +149,23 @@ const DESIGN: &[Claim] = &[
     ("ends the intent", &["a_cursor_follows_its_batch_and_messages_wait_until_told"]),
     (
         "Only then may a mail be flagged",
-        &["messages_are_told_safe_only_after_their_batch_and_by_their_fate", "what_was_not_called_safe_is_not_touched"],
+        &[
+            "messages_are_acknowledged_only_after_their_batch_and_by_their_fate",
+            "what_was_not_called_safe_is_not_touched",
+        ],
     ),
     (
         "is reported and kept",
-        &["files_that_the_ledger_does_not_list_are_counted", "a_ledger_older_than_its_files_is_told_and_costs_no_file"],
+        &[
+            "files_that_the_ledger_does_not_list_are_counted",
+            "a_ledger_older_than_its_files_is_reported_and_costs_no_file",
+        ],
     ),
     ("a merge copies and verifies them first", &["a_merge_refuses_to_spread_damage"]),
     (
         "one writer at a time",
         &[
-            "a_second_writer_is_told_who_holds_the_store",
+            "a_second_writer_learns_who_holds_the_store",
             "a_writer_that_another_one_followed_is_refused_and_the_other_goes_on",
             "a_writer_is_dead_only_where_that_is_known",
             "a_writer_that_ended_is_dead_although_nobody_waited_for_it",
@@ -181,7 +187,7 @@ const DESIGN: &[Claim] = &[
         &[
             "an_authentic_report_counts_whichever_came_first_in_one_run_or_in_two",
             "of_equal_standing_the_whole_replaces_the_part_and_nothing_else",
-            "a_person_may_let_the_other_one_count_and_then_nothing_else_replaces_it",
+            "a_user_may_let_the_other_one_count_and_then_nothing_else_replaces_it",
         ],
     ),
     ("Later runs try it again", &["what_lay_ahead_of_a_wrong_clock_is_read_by_a_later_run"]),
@@ -211,7 +217,10 @@ const README: &[Claim] = &[
         "Nothing is lost: a report that cannot be read is kept",
         &["what_cannot_be_read_is_named_once_cleaned_and_can_be_looked_at_and_tried_again"],
     ),
-    ("only after its reports are safe on disk", &["messages_are_told_safe_only_after_their_batch_and_by_their_fate"]),
+    (
+        "only after its reports are safe on disk",
+        &["messages_are_acknowledged_only_after_their_batch_and_by_their_fate"],
+    ),
     (
         "nothing is lost and nothing is stored twice",
         &[
@@ -221,7 +230,7 @@ const README: &[Claim] = &[
     ),
     (
         "recreates all tables from `originals/`",
-        &["a_rebuild_needs_no_ledger", "a_damaged_or_lost_ledger_is_said_and_made_anew_from_the_originals"],
+        &["a_rebuild_needs_no_ledger", "a_damaged_or_lost_ledger_is_said_and_rebuilt_from_the_originals"],
     ),
     ("Any program can read the Parquet files", &["other_programs_read_the_types_and_add_up_to_the_same_sums"]),
     ("A run prints nothing if all is well", &["cron_hears_of_what_is_unreadable_once_and_of_nothing_else"]),
