@@ -487,6 +487,23 @@ fn compaction_keeps_every_row_and_original() {
     assert!(!dir.path().join("retired").exists(), "the next run removes what was retired");
 }
 
+#[test]
+fn what_somebody_else_put_into_a_months_folder_stays_there_and_stops_no_merge() {
+    let dir = tempfile::tempdir().unwrap();
+    let reports = many_batches(dir.path(), 20);
+    let month = std::fs::read_dir(dir.path().join("records")).unwrap().next().unwrap().unwrap().path();
+    std::os::unix::fs::symlink("/nonexistent", month.join("dangling")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", month.join("link")).unwrap();
+    std::fs::write(month.join("file"), "mine").unwrap();
+    Writer::open(dir.path(), now()).unwrap().compact(true).unwrap();
+    for name in ["dangling", "link", "file"] {
+        assert!(month.join(name).symlink_metadata().is_ok(), "{name}");
+    }
+    assert!(!dir.path().join("compacting").exists());
+    assert_eq!(stored(dir.path()), collected(&reports));
+    Writer::open(dir.path(), now()).unwrap();
+}
+
 /// How many reports the manifests of all packs name, each once.
 fn manifest_keys(dir: &Path) -> usize {
     let mut packs = Vec::new();

@@ -283,7 +283,8 @@ fn set_aside(layout: &Layout, (kind, month): (FileKind, Month), old: &[PathBuf])
 fn clear_folder(folder: &Path, home: &Path) -> Result<(), StoreError> {
     for path in files::list(folder)? {
         let place = home.join(Layout::unretired(path.file_name().unwrap_or_default()));
-        let same = |other: &Path| match (std::fs::metadata(&path), std::fs::metadata(other)) {
+        // Of a symbolic link itself, which may point to nothing.
+        let same = |other: &Path| match (std::fs::symlink_metadata(&path), std::fs::symlink_metadata(other)) {
             (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
             _ => false,
         };
