@@ -270,7 +270,21 @@ def trial(origin, name):
     return work
 
 
+def restored(store, what):
+    """An interrupted backup reads as the earlier one, or the new one, and gives at least that when it is restored."""
+    told = json.loads(store.run("--store", "copy", "status", "--format", "json"))["reports"]
+    assert told in (6, STORED), f"{what}: the backup has {told} reports"
+    shutil.copytree(store.work / "copy", store.work / "restored")
+    (store.work / "restored/backup-of").unlink()
+    store.run("--store", "restored", "rebuild")
+    store.run("--store", "restored", "verify")
+    again = json.loads(store.run("--store", "restored", "status", "--format", "json"))["reports"]
+    assert again >= told, f"{what}: of {told} reports in the backup {again} are restored"
+
+
 def finish(store, name, words, codes, elsewhere, what):
+    if name == "backup again":
+        restored(store, what)
     store.run(*words, check=codes)
     if elsewhere:
         elsewhere(store)

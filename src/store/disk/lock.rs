@@ -238,7 +238,7 @@ mod tests {
         let ended = writer.life(&owner());
         child.wait().unwrap();
         if !writer.started.is_empty() {
-            assert_eq!((running, ended), (Life::Alive, Life::Dead));
+            assert_eq!((running, ended), (WriterState::Alive, WriterState::Dead));
         }
     }
 
