@@ -48,7 +48,7 @@ pub use answers::summary::{Changes, DomainSummary, SCHEMA, Summary, SummaryPerio
 pub use answers::{
     Action, ActionState, Answers, Change, Confidence, DnsState, DomainState, HeldBy, KeyProblem, Level, Losing,
     Overview, OverviewDomain, OverviewRow, QuestionAnswer, Readiness, ReadinessVerdict, Repair, RepairCount, Sender,
-    SenderChange, SenderChanges, SenderName, ServerOrigin, ServiceHelp, Spoofing, Tracking,
+    SenderChange, SenderChanges, SenderName, ServiceHelp, Spoofing, Tracking,
 };
 pub use census::{Census, CensusTaker, CountedText, DomainMethod, ReporterCensus};
 pub use events::{
@@ -68,7 +68,7 @@ pub use known::{Service, Services};
 pub use period::{Period, PeriodError};
 pub use question::Acknowledged;
 pub use question::{Aside, Confirmed, Contradicted, Network, Question, Watched};
-pub use senders::source::SourceSummary;
+pub use senders::source::{ServerOrigin, SourceSummary};
 pub use senders::{Evidence, Role, Roles};
 pub use sums::adder::Adder;
 pub use sums::{Rate, Sums};

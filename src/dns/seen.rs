@@ -28,6 +28,9 @@ pub struct SeenSelector {
     pub selector: String,
     /// The last day of a report with it.
     pub last: Date,
+    /// The last day on which an address signed with it from which it has verified; `None` if it never verified. Anybody can
+    /// write any selector into a signature.
+    pub last_proven: Option<Date>,
     /// Messages signed with it.
     pub messages: i64,
     /// Of those, the ones whose signature passed.

@@ -7,9 +7,9 @@ pub struct SourceOrigin {
     pub name: String,
     /// The kind of proof, strongest first:
     ///
-    /// 1. another domain signs its mail, or is its return path, and passes; 2. the domain's own DNS delegates to it:
-    /// the alias of a selector that verifies, the alias or MX of a return path that
-    ///    passes, an include of the SPF record that passes;
+    /// 1. another domain signs its mail, or is its return path, and passes;
+    /// 2. the domain's own DNS delegates to it: the alias of a selector that verifies, the alias or MX of a return path that
+    ///    passes, the name servers of a subdomain with one of them, an include of the SPF record that passes;
     /// 3. it is in the ranges a service publishes;
     /// 4. its host name resolves back to it;
     /// 5. the owner of its network.

@@ -106,7 +106,7 @@ impl Guesses<'_> {
             QueryType::Mx => {
                 vec![Answer::Found(vec![Data::Mx(Mx { preference: 0, host: format!("mx.{LOCAL_PART}") })])]
             }
-            QueryType::Ptr | QueryType::Cname | QueryType::Tlsa | QueryType::OldSpf => Vec::new(),
+            QueryType::Ptr | QueryType::Cname | QueryType::Ns | QueryType::Tlsa | QueryType::OldSpf => Vec::new(),
         };
         let absent = std::iter::once(Answer::NxDomain);
         found.into_iter().chain(absent).chain(failed.cloned().map(Answer::Failed)).collect()

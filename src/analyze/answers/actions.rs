@@ -11,7 +11,8 @@ use super::tracking::{Tracking, track};
 use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::period::date;
 use crate::analyze::senders::{
-    Breakage, Folded, History, Horizon, Identity, ReporterSet, Role, SenderGroup, SigningKey, SpfEntry, View, compare,
+    Breakage, Folded, History, Horizon, Identity, KeyTrouble, KeyUse, ReporterSet, Role, SenderGroup, SigningKey,
+    SpfEntry, View, compare,
 };
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{ENOUGH_DAYS, ENOUGH_REPORTERS, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE};
@@ -247,7 +248,7 @@ impl ActionFacts<'_> {
     fn repair_keys(&self) -> Vec<Action> {
         let mut actions = Vec::new();
         for (domain, key, trouble) in self.folded.signing.troubles(self.horizon) {
-            let (change, sure) = self.broken_key(domain, key, trouble.breakage(), trouble.days.last_mostly_good());
+            let (change, sure) = self.broken_key(domain, key, trouble);
             let since = trouble.since().or_else(|| {
                 // It never was good, and the sender is older than the selector: a rotation that went wrong.
                 trouble.days.first_bad(i32::MIN).filter(|day| *day > self.horizon.from)
@@ -272,22 +273,25 @@ impl ActionFacts<'_> {
         actions
     }
 
-    fn broken_key(&self, domain: u32, key: SigningKey, breakage: Breakage, last_good: Option<i32>) -> (Change, bool) {
+    fn broken_key(&self, domain: u32, key: SigningKey, trouble: &KeyTrouble) -> (Change, bool) {
+        let last_good = trouble.days.last_mostly_good();
+        let known = self.history.key(domain, key);
+        // Anybody can write the domain and an invented selector into a signature.
+        let is_ours = trouble.proven || known.is_some_and(KeyUse::ever_verified);
         let text = |id: u32| Foreign::from(self.view.name(id).clone());
         let (dkim_domain, selector) = (text(key.0), Some(text(key.1)).filter(|text| !text.as_written().is_empty()));
         // If good signatures continue after the break, from other addresses, the key is good.
         let verifies_elsewhere = || {
             let after = last_good.map_or(self.horizon.from, |day| day + 1);
-            let known = self.history.key(domain, key);
             known.is_some_and(|key| key.days.between(after, self.horizon.to).0.0 >= NO_CHANCE)
         };
         let repair = |fault| Change::RepairKey { dkim_domain: dkim_domain.clone(), selector: selector.clone(), fault };
         let check =
             |body| Change::CheckModification { dkim_domain: dkim_domain.clone(), selector: selector.clone(), body };
-        match breakage {
-            Breakage::NoKey => (repair(KeyProblem::Missing), true),
-            Breakage::Refused => (repair(KeyProblem::Weak), true),
-            Breakage::Body => (check(true), true),
+        match trouble.breakage() {
+            Breakage::NoKey => (repair(KeyProblem::Missing), is_ours),
+            Breakage::Refused => (repair(KeyProblem::Weak), is_ours),
+            Breakage::Body => (check(true), is_ours),
             Breakage::Mismatch if verifies_elsewhere() => (check(false), false),
             Breakage::Mismatch => (repair(KeyProblem::Mismatch), false),
         }

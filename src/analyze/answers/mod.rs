@@ -26,7 +26,7 @@ pub use overview::{DnsState, DomainState, Overview, OverviewDomain, OverviewRow}
 pub use questions::{Answers, Level, QuestionAnswer};
 pub use readiness::{HeldBy, Losing, Readiness, ReadinessVerdict};
 pub use repairs::{Repair, RepairCount};
-pub use senders::{Sender, SenderName, ServerOrigin};
+pub use senders::{Sender, SenderName};
 pub use service_help::ServiceHelp;
 pub use spoofing::Spoofing;
 pub use tracking::{ActionState, Tracking};

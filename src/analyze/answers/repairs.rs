@@ -295,5 +295,7 @@ impl RepairCount {
                 action.tracking.state = ActionState::Fixed;
             }
         }
+        // What is still to be done goes before what is done.
+        summary.actions.sort_by_key(|action| action.tracking.state == ActionState::Fixed);
     }
 }

@@ -6,7 +6,7 @@ use crate::analyze::senders::{
 };
 use crate::analyze::sums::interner::NONE;
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE, STAYING_WEEKS};
-use crate::analyze::{Foreign, Network, Sums, form};
+use crate::analyze::{Foreign, Network, ServerOrigin, Sums, form};
 use crate::model::{Cause, NetworkClass, SourceAddress, Text};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -47,15 +47,6 @@ pub struct SenderName {
     pub returns_to: Option<Foreign>,
     /// Its role.
     pub role: Role,
-}
-
-/// Whose server an address is, and how that is proven.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ServerOrigin {
-    /// The service, or the domain or network that is proven.
-    pub name: Foreign,
-    /// The kind of proof, see [`SourceOrigin::rung`](crate::model::SourceOrigin::rung).
-    pub rung: u8,
 }
 
 /// One sender of one domain: the addresses of a network with the same identity.
@@ -147,14 +138,7 @@ pub(super) fn name(view: &View<'_>, group: &SenderProfile) -> SenderName {
     let (signer, returns_to) = (name(group.signer), name(group.returns_to));
     let services = &view.added.question.services;
     let (signs_as, returned) = (signer.map_or("", Text::as_str), returns_to.map_or("", Text::as_str));
-    let looked_up = largest.and_then(|address| view.added.question.origins.get(&address));
-    let of_name = |name: &str, rung| ServerOrigin { name: name.into(), rung };
-    let by_host = || services.name("", "", host).map(|name| ServerOrigin { name, rung: 4 });
-    let origin = services
-        .signed(signs_as, returned)
-        .map(|name| of_name(name, 1))
-        .or_else(|| looked_up.map(|origin| of_name(&origin.name, origin.rung)))
-        .or_else(by_host);
+    let origin = view.origin((signs_as, returned), largest);
     let is_service = |origin: &&ServerOrigin| origin.rung <= 4 && services.get(origin.name.as_written()).is_some();
     let service = origin.as_ref().filter(is_service).map(|origin| origin.name.clone());
     SenderName {
@@ -166,7 +150,7 @@ pub(super) fn name(view: &View<'_>, group: &SenderProfile) -> SenderName {
         name_confirmed: host.map(|host| host.confirmed),
         service: service.or_else(|| services.name("", "", host)),
         origin,
-        class: looked_up.and_then(|origin| origin.class.as_ref()).map(|class| class.class),
+        class: largest.and_then(|address| view.class(address)),
         network: largest.and_then(|address| view.network(address)).cloned(),
         signs_as: signer.cloned().map(Foreign::from),
         returns_to: returns_to.cloned().map(Foreign::from),

@@ -1,6 +1,8 @@
 //! SPF evaluated over the records of an earlier day, as far as the history of DNS knows them.
 //!
-//! Terms that need addresses of hosts (`a`, `mx`, `ptr`, `exists`) are not in the history: they may match.
+//! Terms that need addresses of hosts (`a`, `mx`, `ptr`, `exists`) are not in the history: they may match. That is why this
+//! is not the evaluator of `dns::spf`, to which such a term is a lookup that failed: it would end every evaluation before the
+//! term that decides. The analysis also builds without `dns`, which knows the resolver.
 
 use crate::model::{DnsHistory, RecordType};
 use jiff::Timestamp;

@@ -25,6 +25,9 @@ pub(crate) struct KeyTrouble {
     pub(crate) failing: Messages,
     /// Those broken ones by what is wrong.
     kinds: [Messages; 4],
+    /// At one of the sources something of the domain passes: it is the domain's, not a stranger's that writes its name into
+    /// signatures.
+    pub(crate) proven: bool,
     /// Who saw the broken ones.
     pub(crate) reporters: ReporterSet,
     pub(crate) addresses: u64,
@@ -79,6 +82,7 @@ impl KeyTrouble {
         self.broken += other.broken;
         self.good += other.good;
         self.failing += other.failing;
+        self.proven |= other.proven;
         self.kinds.iter_mut().zip(other.kinds).for_each(|(sum, more)| *sum += more);
         self.reporters.merge(&other.reporters);
         self.addresses += other.addresses;
@@ -110,9 +114,10 @@ impl Signing {
         horizon: Horizon,
     ) {
         let mut keys: BTreeMap<SigningKey, KeyTrouble> = BTreeMap::new();
-        let (mut domain, mut source) = (0, SourceAddress::UNKNOWN);
+        let (mut domain, mut source, mut proven) = (0, SourceAddress::UNKNOWN, false);
         for (item, _) in items.filter(|(item, judged)| judged.role == Role::Own && item.judged.0 > 0) {
             (domain, source) = (item.domain(), item.source);
+            proven |= item.pattern.own_pass();
             let mut add = |key: SigningKey, breakage: Option<Breakage>| {
                 // Nothing can be said about keys beyond the bounds.
                 if !view.is_other(key.0) {
@@ -123,6 +128,7 @@ impl Signing {
             item.pattern.broken.iter().for_each(|broken| add(broken.key, Some(broken.breakage)));
         }
         for (key, mut found) in keys {
+            found.proven = proven;
             if found.broken.0 > 0 {
                 found.addresses = 1;
                 found.largest = vec![(Reverse(found.broken.0), source)];

@@ -12,7 +12,7 @@ use crate::analyze::question::Network;
 use crate::analyze::sums::facts::Fact;
 use crate::analyze::sums::interner::IdMap;
 use crate::analyze::sums::{DaySpan, Messages, Rate, Sums};
-use crate::model::{Cause, SourceAddress};
+use crate::model::{Cause, NetworkClass, SourceAddress};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -29,6 +29,8 @@ pub(crate) struct SourceSums {
     span: DaySpan,
     /// The IDs of its policy domains.
     domains: Vec<u32>,
+    /// The name of another domain that authenticates its mail, and the messages of that row: of the largest row.
+    foreign: Option<(u64, u32)>,
 }
 
 impl SourceSums {
@@ -42,6 +44,7 @@ impl SourceSums {
             self.unaligned += if pattern.unaligned { Messages(fact.messages) } else { Messages(0) };
             self.roles.add(role);
             self.reporters.insert(fact.reporter);
+            self.foreign = self.foreign.max(pattern.foreign().map(|name| (fact.messages, name)));
             // Duplicates are removed at the end: a source may send as thousands of domains.
             if self.domains.last() != Some(&pattern.pattern.domain) {
                 self.domains.push(pattern.pattern.domain);
@@ -75,10 +78,13 @@ pub(crate) fn summarize(
         domains.into()
     };
     let day = |day: Option<i32>| date(day.unwrap_or_default());
+    let foreign = sums.foreign.map_or("", |(_, name)| view.name(name).as_str());
     SourceSummary {
         source_ip: address,
         name: host.map(|host| host.name.clone()),
         name_confirmed: host.map(|host| host.confirmed),
+        origin: view.origin((foreign, foreign), address).map(Box::new),
+        class: address.and_then(|address| view.class(address)),
         network: address.and_then(|address| view.network(address)).cloned().map(Box::new),
         sums: sums.sums,
         authenticated_unaligned: sums.unaligned.0,
@@ -89,6 +95,15 @@ pub(crate) fn summarize(
         last_seen: day(sums.span.last()),
         domains: lists.entry(sums.domains).or_insert_with_key(list).clone(),
     }
+}
+
+/// Whose server an address is, and how that is proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServerOrigin {
+    /// The service, or the domain or network that is proven.
+    pub name: Foreign,
+    /// The kind of proof, see [`SourceOrigin::rung`](crate::model::SourceOrigin::rung).
+    pub rung: u8,
 }
 
 /// One address over the chosen domains.
@@ -102,6 +117,12 @@ pub struct SourceSummary {
     /// Whether the name resolves back to the address; only beside a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_confirmed: Option<bool>,
+    /// Whose server it is, by the strongest proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Box<ServerOrigin>>,
+    /// What kind of network it is in.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "form::class")]
+    pub class: Option<NetworkClass>,
     /// Its network, if a database has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Box<Network>>,

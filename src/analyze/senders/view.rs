@@ -1,6 +1,7 @@
 //! The sums with every pattern interpreted, and the words of the IDs.
 
 use super::auth_pattern::{AuthPattern, understand};
+use super::source::ServerOrigin;
 use super::told_apart::tell_apart;
 use super::weights::Weights;
 use crate::analyze::sums::Messages;
@@ -10,7 +11,7 @@ use crate::analyze::sums::facts::Fact;
 use crate::analyze::sums::interner::Interner;
 use crate::analyze::sums::shards::{ShardFacts, network};
 use crate::analyze::{Foreign, HostName, Network, Sums};
-use crate::model::{SourceAddress, Text};
+use crate::model::{NetworkClass, SourceAddress, Text};
 use std::net::IpAddr;
 
 /// The sums with every pattern interpreted.
@@ -93,6 +94,23 @@ impl<'a> View<'a> {
     pub(crate) fn service(&self, signer: Option<u32>, path: Option<u32>, host: Option<&HostName>) -> Option<Foreign> {
         let domain = |id: Option<u32>| id.map_or("", |id| self.name(id).as_str());
         self.added.question.services.name(domain(signer), domain(path), host)
+    }
+
+    /// Whose server an address is, by the strongest proof: the signing domain and return path that its mail authenticates as,
+    /// what `enrich` found, a confirmed host name.
+    pub(crate) fn origin(&self, (signs_as, returns_to): (&str, &str), address: Option<IpAddr>) -> Option<ServerOrigin> {
+        let question = &self.added.question;
+        let of_name = |name: &str, rung| ServerOrigin { name: name.into(), rung };
+        let found = || address.and_then(|address| question.origins.get(&address));
+        let host = || address.and_then(|address| self.host(address));
+        let by_host = || question.services.name("", "", host()).map(|name| ServerOrigin { name, rung: 4 });
+        let by_mail = question.services.signed(signs_as, returns_to).map(|name| of_name(name, 1));
+        by_mail.or_else(|| found().map(|origin| of_name(&origin.name, origin.rung))).or_else(by_host)
+    }
+
+    /// What kind of network an address is in, if `enrich` found it out.
+    pub(crate) fn class(&self, address: IpAddr) -> Option<NetworkClass> {
+        self.added.question.origins.get(&address)?.class.as_ref().map(|class| class.class)
     }
 
     /// The network of an address, if a database has it.

@@ -47,6 +47,9 @@ const ANOTHER_RUN: Duration = Duration::from_secs(10);
 /// How often a waiting run checks its connections.
 const TICK: Duration = Duration::from_secs(10);
 
+/// How often a waiting run looks whether a domain's DNS records were not looked up today.
+const DUE: Duration = Duration::from_hours(1);
+
 /// Fetch new reports from the mailboxes in the settings
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -72,7 +75,8 @@ pub(crate) struct FetchArgs {
     /// Then look up the names of recent sources, as `dmarquet enrich` does
     #[arg(long, conflicts_with = "dry_run")]
     enrich: bool,
-    /// Then look up the DNS records of every domain and keep them as history, as `dmarquet check --all` does; once a day
+    /// Then look up the DNS records of every domain and keep them as history, as `dmarquet check --all` does; once a
+    /// day, with --watch also on a day without mail
     #[arg(long, conflicts_with = "dry_run")]
     check: bool,
     /// Then report what changed, as `dmarquet alert` does; prints it only if the settings have no channel
@@ -219,6 +223,7 @@ impl Polls<'_> {
         let console = &self.run.console;
         let mut worst = Exit::Handled;
         let (mut outages, manager) = (Outages::default(), ServiceManager::of_environment());
+        let mut checked: Option<Instant> = None;
         let mut watch = imap::IdleWatch::start(mailboxes.to_vec(), &self.interrupt.stop());
         manager.status(&outages.status(mailboxes.len()));
         manager.ready();
@@ -240,11 +245,36 @@ impl Polls<'_> {
                 self.once_when_idle(&with_news)?;
                 manager.beat();
             }
+            if self.args.check && !self.interrupt.is_set() && checked.is_none_or(|at| at.elapsed() >= DUE) {
+                checked = self.check_when_due()?.then(Instant::now);
+                manager.beat();
+            }
             manager.status(&outages.status(mailboxes.len()));
         }
         manager.stopping();
         // Being stopped is the normal end; a mailbox that was given up is not.
         Ok(worst)
+    }
+
+    /// Looks up the DNS records of domains not yet looked up today, and with `--alert` reports what changed. If another run has
+    /// the store open, returns false: it is soon tried again.
+    fn check_when_due(&self) -> anyhow::Result<bool> {
+        let now = Timestamp::now();
+        let check = || -> anyhow::Result<()> {
+            let mut writer = CommandContext::writer(self.settings, self.store, now)?;
+            let servers = &self.args.verify.server;
+            let looked =
+                dns_history::after_fetch(self.run, self.settings, (self.store, &mut writer), servers, self.interrupt);
+            if looked && self.args.alert && !self.interrupt.is_set() {
+                alert::after_fetch(self.run, self.settings, (self.store, &mut writer), now)?;
+            }
+            Ok(())
+        };
+        match check() {
+            Ok(()) => Ok(true),
+            Err(error) if is_busy(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Records unreachable mailboxes for `alert`, and reports them with `--alert`. If another run has the store open,

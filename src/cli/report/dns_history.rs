@@ -61,15 +61,17 @@ pub(crate) fn look_at_all(
 }
 
 /// Runs at the end of a `fetch`, after its mails are stored, for domains not yet checked today. Errors are only
-/// reported.
+/// reported. Returns whether records were kept.
 pub(crate) fn after_fetch(
     run: &CommandContext,
     settings: &Settings,
     (store, writer): (&Path, &mut Writer),
     servers: &[SocketAddr],
     interrupt: &Interrupt,
-) {
-    match look_once_a_day(settings, (store, writer), servers, interrupt, Timestamp::now()) {
+) -> bool {
+    let outcome = look_once_a_day(settings, (store, writer), servers, interrupt, Timestamp::now());
+    let looked = outcome.as_ref().is_ok_and(|found| found.looked_at > 0 && !found.is_away);
+    match outcome {
         Ok(AfterFetch { domains: 0, .. }) => {}
         Ok(AfterFetch { is_away: true, .. }) => {
             run.console.warning("DNS records were not looked up: DNS does not answer; the next fetch tries again");
@@ -84,6 +86,7 @@ pub(crate) fn after_fetch(
         }
         Err(error) => run.console.warning(&format!("DNS records were not looked up: {error:#}")),
     }
+    looked
 }
 
 /// The outcome of the lookups after a fetch.

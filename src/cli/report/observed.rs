@@ -174,7 +174,15 @@ struct SelectorUse {
     last: i32,
     messages: i64,
     passed: i64,
-    sources: HashMap<SourceAddress, i64>,
+    sources: HashMap<SourceAddress, SourceUse>,
+}
+
+/// How one address uses a selector.
+#[derive(Default)]
+struct SourceUse {
+    last: i32,
+    messages: i64,
+    verifies: bool,
 }
 
 #[derive(Default)]
@@ -197,7 +205,9 @@ impl ObservedSums {
                 seen.passed = seen.passed.saturating_add(count);
             }
             let by = seen.sources.entry(source).or_default();
-            *by = by.saturating_add(count);
+            by.messages = by.messages.saturating_add(count);
+            by.last = by.last.max(day);
+            by.verifies |= result == "pass";
         }
         let sent = self.sources.entry(source).or_default();
         sent.messages = sent.messages.saturating_add(count);
@@ -215,13 +225,15 @@ impl ObservedSums {
 
     fn selectors(&self) -> Vec<SeenSelector> {
         let one = |(selector, seen): (&String, &SelectorUse)| {
-            let mut sources: Vec<(&SourceAddress, &i64)> = seen.sources.iter().collect();
-            sources.sort_by_key(|(source, count)| (Reverse(**count), **source));
+            let proven = seen.sources.values().filter(|by| by.verifies).map(|by| by.last).max();
+            let mut sources: Vec<(&SourceAddress, &SourceUse)> = seen.sources.iter().collect();
+            sources.sort_by_key(|(source, by)| (Reverse(by.messages), **source));
             let sources: Vec<IpAddr> =
                 sources.into_iter().filter_map(|(source, _)| source.address()).take(SOURCES).collect();
             SeenSelector {
                 selector: selector.clone(),
                 last: period::date(seen.last),
+                last_proven: proven.map(period::date),
                 messages: seen.messages,
                 passed: seen.passed,
                 sources,

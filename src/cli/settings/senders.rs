@@ -29,7 +29,8 @@ fn service(mut section: Section<'_>, number: usize) -> Option<Service> {
     let mut words = |key| section.text(key).map(|text| Text::from(text.replace(char::is_control, " ")));
     let (fix, help) = (words("fix"), words("help"));
     section.finish();
-    name.map(|name| Service { name, dkim, bounce, alias, ptr, spf, fix, help })
+    let name_servers = alias.clone();
+    name.map(|name| Service { name, dkim, bounce, alias, name_servers, ptr, spf, fix, help })
 }
 
 #[cfg(test)]

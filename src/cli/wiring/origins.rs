@@ -53,6 +53,10 @@ impl ServiceNames for Services {
     fn of_target(&self, target: &str) -> Option<String> {
         Services::of_target(self, target).map(str::to_owned)
     }
+
+    fn of_name_server(&self, host: &str) -> Option<String> {
+        Services::of_name_server(self, host).map(str::to_owned)
+    }
 }
 
 /// Determines who operates the sources of these rows, and stores it.

@@ -76,9 +76,9 @@ fn name_of(selector: &str, domain: &str) -> String {
     format!("{selector}._domainkey.{domain}")
 }
 
-/// Days since a selector was last used.
+/// Days since a selector was last used by a sender of the domain. A forged signature proves no use.
 fn idle(seen: Option<&SeenSelector>, today: Date) -> Option<i32> {
-    seen.and_then(|seen| today.since(seen.last).ok()).map(|span| span.get_days())
+    today.since(seen?.last_proven?).ok().map(|span| span.get_days())
 }
 
 fn one(
@@ -94,7 +94,10 @@ fn one(
     let place = format!("{name} TXT");
     let idle = idle(seen, today);
     let in_use = idle.is_some_and(|days| days <= IN_USE);
-    let used = || format!("last used {}", seen.map_or_else(String::new, |seen| seen.last.to_string()));
+    let used = || {
+        let last = seen.and_then(|seen| seen.last_proven);
+        format!("last used {}", last.map_or_else(String::new, |last| last.to_string()))
+    };
     let mut result = Selector { selector, key: None, state: String::new(), seen: seen.cloned() };
     let texts: Vec<String> = match lookup.txt(&name) {
         Answer::Found(texts) => texts.iter().map(Txt::text).collect(),
@@ -214,6 +217,7 @@ mod tests {
         SeenSelector {
             selector: "s1".into(),
             last,
+            last_proven: Some(last),
             messages: 9,
             passed: 9,
             sources: vec!["192.0.2.1".parse().unwrap()],
@@ -276,5 +280,18 @@ mod tests {
         let good = format!("s1._domainkey.example.com TXT v=DKIM1; p={}", rsa(2048));
         assert_eq!(codes_of(&good, &[], &[seen(date(2026, 11, 18))]), [""; 0]);
         assert_eq!(codes_of(&good, &[], &[seen(date(2026, 7, 1))]), ["dkim.unused"]);
+    }
+
+    #[test]
+    fn a_selector_that_only_forged_mail_uses_is_neither_gone_nor_in_use() {
+        let forged = SeenSelector { last_proven: None, passed: 0, ..seen(date(2026, 11, 24)) };
+        assert_eq!(codes_of("", &[], &[forged.clone()]), [""; 0]);
+        let revoked = "s1._domainkey.example.com TXT v=DKIM1; p=";
+        assert_eq!(codes_of(revoked, &[], &[forged]), [""; 0]);
+        // Strangers use a selector that was given up: they neither call it gone nor keep it in use.
+        let retired = SeenSelector { last_proven: Some(date(2026, 7, 1)), ..seen(date(2026, 11, 24)) };
+        assert_eq!(codes_of("", &[], &[retired.clone()]), [""; 0]);
+        let good = format!("s1._domainkey.example.com TXT v=DKIM1; p={}", rsa(2048));
+        assert_eq!(codes_of(&good, &[], &[retired]), ["dkim.unused"]);
     }
 }

@@ -3,7 +3,7 @@
 //! Only what passes proves anything: a signature that does not verify can name any domain.
 
 use crate::dns::lookup::answer::{Answer, Lookup, Mx};
-use crate::dns::lookup::name::organizational;
+use crate::dns::lookup::name::{organizational, parent};
 use crate::dns::spf::{self, CheckHostResult, Mechanism, Node, NodeState, Qualifier, SpfInput, SpfRecord};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -28,6 +28,9 @@ pub trait ServiceNames {
     fn of_domain(&self, domain: &str) -> Option<String>;
     /// The service that the target of an alias or MX, or an included SPF record, belongs to.
     fn of_target(&self, target: &str) -> Option<String>;
+    /// The service that a name server belongs to, if the zones on it hold the service's records, not those of its customers'
+    /// choice.
+    fn of_name_server(&self, host: &str) -> Option<String>;
 }
 
 /// A range of addresses that a service publishes.
@@ -47,6 +50,8 @@ pub struct OriginFinder<'a> {
     services: &'a dyn ServiceNames,
     aliases: BTreeMap<String, KnownTarget>,
     exchangers: BTreeMap<String, KnownTarget>,
+    /// By the first name of a zone: the service that runs it.
+    zones: BTreeMap<String, KnownTarget>,
     /// By family and leading bits, those with most bits first: the networks and whose they are.
     ranges: Vec<((bool, u8), BTreeMap<u128, String>)>,
 }
@@ -69,6 +74,8 @@ pub struct FoundOrigin {
 
 /// Aliases of one name that are followed, at most: a chain may go on within the own domain before it leaves it.
 const ALIASES: usize = 5;
+/// Labels below the organizational domain at which a zone of a service may begin, at most.
+const ZONES: usize = 5;
 /// Ranges that one SPF record may hold, at most.
 const RANGES: usize = 10_000;
 
@@ -85,7 +92,8 @@ impl<'a> OriginFinder<'a> {
             families.into_iter().map(move |(is_v4, networks)| ((is_v4, bits), networks))
         });
         let ranges = ranges.collect();
-        Self { lookup, services, aliases: BTreeMap::new(), exchangers: BTreeMap::new(), ranges }
+        let (aliases, exchangers, zones) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { lookup, services, aliases, exchangers, zones, ranges }
     }
 
     /// Whose server an address is, on the rungs 1 to 3.
@@ -116,25 +124,64 @@ impl<'a> OriginFinder<'a> {
             targets.push(self.exchanger(path));
             targets.push(self.included(path, address));
         }
-        let is_unsure = targets.iter().any(Result::is_err);
+        let mut is_unsure = targets.iter().any(Result::is_err);
         let targets: Vec<String> = targets.into_iter().filter_map(|target| target.ok()?).collect();
         // A known service before a stranger: behind one that only keeps keys or records, another one sends.
-        let known = targets.iter().find_map(|target| self.services.of_target(target));
+        let mut known = targets.iter().find_map(|target| self.services.of_target(target));
+        if known.is_none() {
+            let zone = self.zone(evidence);
+            is_unsure |= zone.is_err();
+            known = zone.ok().flatten();
+        }
         (known.or_else(|| targets.first().map(|target| organizational(target).to_owned())), is_unsure)
     }
 
     /// The other organization's name that a name is an alias of.
     fn alias(&mut self, name: &str, domain: &str) -> KnownTarget {
+        let end = self.end_of_aliases(name, domain)?;
+        Ok(Some(end).filter(|end| organizational(end) != organizational(domain)))
+    }
+
+    /// Where the aliases of a name lead: the first name of another organization, else the last of its own.
+    fn end_of_aliases(&mut self, name: &str, domain: &str) -> Result<String, LookupFailed> {
         let mut name = name.to_owned();
         for _ in 0..ALIASES {
             let lookup = self.lookup;
             let target = self.aliases.entry(name.clone()).or_insert_with(|| known(lookup.cname(&name))).clone()?;
             match target {
                 Some(target) if organizational(&target) == organizational(domain) => name = target,
-                other => return Ok(other),
+                Some(target) => return Ok(target),
+                None => break,
             }
         }
-        Ok(None)
+        Ok(name)
+    }
+
+    /// The service that runs the zone of a key or a return path: it alone decides which keys and senders there are.
+    fn zone(&mut self, evidence: &SourceEvidence) -> KnownTarget {
+        let keys =
+            evidence.own_keys.iter().map(|(selector, domain)| (format!("{selector}._domainkey.{domain}"), domain));
+        let paths = evidence.own_paths.iter().map(|path| (path.clone(), path));
+        let mut failed = false;
+        for (name, domain) in keys.chain(paths) {
+            // What could not be looked up is counted with the aliases.
+            let Ok(end) = self.end_of_aliases(&name, domain) else { continue };
+            for zone in zones(&end) {
+                let (lookup, services) = (self.lookup, self.services);
+                let found = self.zones.entry(zone.clone()).or_insert_with(|| {
+                    let hosts = known(lookup.ns(&zone))?.unwrap_or_default();
+                    let mut whose = hosts.iter().map(|host| services.of_name_server(host));
+                    let first = whose.next().flatten();
+                    Ok(first.filter(|first| whose.all(|other| other.as_ref() == Some(first))))
+                });
+                match found {
+                    Ok(Some(service)) => return Ok(Some(service.clone())),
+                    Ok(None) => {}
+                    Err(LookupFailed) => failed = true,
+                }
+            }
+        }
+        if failed { Err(LookupFailed) } else { Ok(None) }
     }
 
     /// The other organization's host that receives the bounces of a return path: only for a subdomain, since a domain's
@@ -174,8 +221,19 @@ impl<'a> OriginFinder<'a> {
     }
 }
 
-/// Where a name leads, as far as that is known.
-fn known(answer: Answer<String>) -> KnownTarget {
+/// The names at which a zone of its own may begin that holds a name: those below the organizational domain. The latter's name
+/// servers are those of the whole domain.
+fn zones(name: &str) -> Vec<String> {
+    let own = organizational(name);
+    let above = std::iter::successors(Some(name), |name| parent(name)).take_while(|zone| *zone != own);
+    let mut zones: Vec<String> = above.map(str::to_owned).collect();
+    zones.reverse();
+    zones.truncate(ZONES);
+    zones
+}
+
+/// What was found, as far as that is known.
+fn known<T>(answer: Answer<T>) -> Result<Option<T>, LookupFailed> {
     match answer {
         Answer::Found(target) => Ok(Some(target)),
         Answer::NoData | Answer::NxDomain => Ok(None),
@@ -238,6 +296,10 @@ mod tests {
 
         fn of_target(&self, target: &str) -> Option<String> {
             self.of_domain(target).or_else(|| (target == "spf.relay.example").then(|| "Relay".to_owned()))
+        }
+
+        fn of_name_server(&self, host: &str) -> Option<String> {
+            self.of_domain(host)
         }
     }
 
@@ -319,6 +381,37 @@ mod tests {
         assert_eq!(found("192.0.2.7", &path("em.example.com")), Some(named("Mailer", 2)));
         assert_eq!(found("192.0.2.9", &path("kept.example.com")), None, "who keeps the record need not send");
         assert_eq!(found("203.0.113.9", &path("kept.example.com")), Some(named("erp.example", 2)));
+    }
+
+    #[test]
+    fn a_zone_on_a_services_name_servers_is_the_services() {
+        let zone = Zone::new(
+            "example.com NS ns1.mailer.example\nexample.com TXT v=spf1 ip4:192.0.2.0/24 -all\n\
+             em.example.com NS ns1.mailer.example\nem.example.com NS ns2.mailer.example\n\
+             b.em.example.com TXT v=spf1 ip4:192.0.2.0/24 -all\n\
+             s1._domainkey.em.example.com TXT v=DKIM1; p=AAAA\ns3._domainkey.example.com CNAME s3.em.example.com\n\
+             s4._domainkey.example.com TXT v=DKIM1; p=AAAA\n\
+             dept.example.com NS ns1.hoster.example\ndept.example.com TXT v=spf1 ip4:192.0.2.0/24 -all\n\
+             both.example.com NS ns1.hoster.example\nboth.example.com NS ns1.mailer.example\n\
+             both.example.com TXT v=spf1 ip4:192.0.2.0/24 -all\n\
+             away.example.com SERVFAIL\nb.away.example.com TXT v=spf1 ip4:192.0.2.0/24 -all",
+        );
+        let mut finder = OriginFinder::new(&zone, &Known, Vec::new());
+        let mut find = |evidence: &SourceEvidence| finder.find("192.0.2.7".parse().unwrap(), evidence);
+        let path = |path: &str| SourceEvidence { own_paths: words(path), ..SourceEvidence::default() };
+        let key = |selector: &str, domain: &str| SourceEvidence {
+            own_keys: vec![(selector.into(), domain.into())],
+            ..SourceEvidence::default()
+        };
+        assert_eq!(find(&path("b.em.example.com")).proven, Some(named("Mailer", 2)));
+        assert_eq!(find(&key("s1", "em.example.com")).proven, Some(named("Mailer", 2)));
+        assert_eq!(find(&key("s3", "example.com")).proven, Some(named("Mailer", 2)), "behind an alias into the zone");
+        let nobody = FoundOrigin::default();
+        assert_eq!(find(&key("s4", "example.com")), nobody, "who serves the whole domain need not send its mail");
+        assert_eq!(find(&path("example.com")), nobody);
+        assert_eq!(find(&path("dept.example.com")), nobody, "whoever hosts a zone need not send its mail");
+        assert_eq!(find(&path("both.example.com")), nobody, "another one serves it, too");
+        assert_eq!(find(&path("b.away.example.com")), FoundOrigin { proven: None, is_unsure: true });
     }
 
     #[test]

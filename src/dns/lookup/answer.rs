@@ -97,6 +97,8 @@ pub enum QueryType {
     Ptr,
     /// The alias itself, not its target.
     Cname,
+    /// The name servers of a zone.
+    Ns,
     /// Which certificate a mail server has (RFC 6698).
     Tlsa,
     /// Type 99, the SPF type of RFC 4408 that RFC 7208 section 3.1 discontinued.
@@ -112,6 +114,7 @@ impl fmt::Display for QueryType {
             Self::Mx => "MX",
             Self::Ptr => "PTR",
             Self::Cname => "CNAME",
+            Self::Ns => "NS",
             Self::Tlsa => "TLSA",
             Self::OldSpf => "SPF (type 99)",
         })
@@ -184,7 +187,7 @@ pub enum Data {
     Text(Txt),
     /// MX.
     Mx(Mx),
-    /// PTR or CNAME, lower case, without the final dot.
+    /// PTR, CNAME or NS, lower case, without the final dot.
     Name(String),
     /// TLSA.
     Tlsa(Tlsa),
@@ -255,6 +258,11 @@ pub trait Lookup {
     /// asked.
     fn is_signed(&self, _question: &DnsQuestion) -> Option<bool> {
         None
+    }
+
+    /// The name servers of the zone that begins at a name.
+    fn ns(&self, name: &str) -> Answer<Vec<String>> {
+        self.ask(&DnsQuestion::new(name, QueryType::Ns)).and_then(names)
     }
 
     /// What a name is an alias of.

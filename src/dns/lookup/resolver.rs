@@ -215,6 +215,7 @@ const fn record_type(kind: QueryType) -> RecordType {
         QueryType::Mx => RecordType::MX,
         QueryType::Ptr => RecordType::PTR,
         QueryType::Cname => RecordType::CNAME,
+        QueryType::Ns => RecordType::NS,
         QueryType::Tlsa => RecordType::TLSA,
         QueryType::OldSpf => RecordType::Unknown(99),
     }
@@ -233,6 +234,7 @@ fn data(record: &RData, kind: QueryType) -> Option<Data> {
         }
         (RData::PTR(name), QueryType::Ptr) => Some(Data::Name(plain_name(name))),
         (RData::CNAME(name), QueryType::Cname) => Some(Data::Name(plain_name(name))),
+        (RData::NS(name), QueryType::Ns) => Some(Data::Name(plain_name(name))),
         (RData::TLSA(tlsa), QueryType::Tlsa) => Some(Data::Tlsa(Tlsa {
             usage: tlsa.cert_usage.into(),
             selector: tlsa.selector.into(),

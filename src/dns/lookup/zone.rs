@@ -52,6 +52,7 @@ impl Zone {
                 (QueryType::Tlsa, Data::Tlsa(Tlsa { usage, selector, matching, data: digits }))
             }
             "CNAME" => (QueryType::Cname, Data::Name(data.trim_end_matches('.').into())),
+            "NS" => (QueryType::Ns, Data::Name(data.trim_end_matches('.').into())),
             other => panic!("type {other}: {line}"),
         };
         self.records.entry(DnsQuestion { name, kind }).or_default().push(data);

@@ -5,7 +5,7 @@ use crate::present::wording::clean::Clean;
 use std::io::{self, Write};
 
 /// The names of the columns, in order.
-const HEADER: [&str; 20] = [
+const HEADER: [&str; 23] = [
     "source_ip",
     "name",
     "messages",
@@ -26,6 +26,9 @@ const HEADER: [&str; 20] = [
     "roles",
     "from",
     "to",
+    "origin",
+    "rung",
+    "class",
 ];
 
 /// All sources. The unknown source has an empty address. A field that a spreadsheet could take for a formula is led by an
@@ -76,6 +79,9 @@ fn fields(source: &SourceSummary, period: &SummaryPeriod) -> [String; HEADER.len
         source.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" "),
         period.from.map(|day| day.to_string()).unwrap_or_default(),
         period.to.map(|day| day.to_string()).unwrap_or_default(),
+        source.origin.as_ref().map(|origin| inert(&Clean::new(&origin.name))).unwrap_or_default(),
+        source.origin.as_ref().map(|origin| origin.rung.to_string()).unwrap_or_default(),
+        source.class.map(|class| class.as_str().to_owned()).unwrap_or_default(),
     ]
 }
 

@@ -47,7 +47,8 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     let found = explanation.sources.first().filter(|_| explanation.sources.len() == 1);
     let host = found.and_then(|source| words::host(source.name.as_ref(), source.name_confirmed));
     let network = found.and_then(|source| source.network.as_deref()).and_then(words::announced);
-    let known: Vec<String> = host.into_iter().chain(network).collect();
+    let origin = found.and_then(|source| source.origin.as_deref()).map(words::origin);
+    let known: Vec<String> = origin.into_iter().chain(host).chain(network).collect();
     let host = if known.is_empty() { String::new() } else { format!(" ({})", known.join("; ")) };
     writer.bold(&format!("{}{host}{days}", title(explanation)));
     if explanation.sources.is_empty() {

@@ -3,11 +3,11 @@
 use super::{
     clean::Clean,
     numbers::{count, counted, percent},
+    repaired::{RepairOutcome, came_of},
     words,
 };
 use crate::analyze::{
-    Action, ActionState, Change, Confidence, DomainSummary, Foreign, KeyProblem, Readiness, ReadinessVerdict, Repair,
-    Summary,
+    Action, Change, Confidence, DomainSummary, Foreign, KeyProblem, Readiness, ReadinessVerdict, Summary,
 };
 use serde::Serialize;
 use std::net::IpAddr;
@@ -76,6 +76,14 @@ pub(crate) fn instruction(action: &Action, summary: Option<&Summary>) -> Instruc
 pub(crate) fn title(action: &Action) -> String {
     let domain = Clean::new(&action.policy_domain);
     let sources = addresses(&action.sources, action.addresses);
+    if let Some(outcome) = RepairOutcome::of(action) {
+        let subject = repaired(action);
+        return match outcome {
+            RepairOutcome::Fixed => format!("Fixed: {subject}"),
+            RepairOutcome::Waiting => format!("Wait for reports about {subject}, now published"),
+            RepairOutcome::Failing => format!("Check {subject} again: published, but mail still fails"),
+        };
+    }
     match &action.change {
         Change::PublishPolicy { tag, to, from, .. } => {
             let all = from.as_ref().is_some_and(|from| from.as_written() == *to);
@@ -83,14 +91,16 @@ pub(crate) fn title(action: &Action) -> String {
         }
         Change::RepairKey { selector, fault, .. } => {
             let key = key_name(selector.as_ref());
+            let doubt = if action.confidence == Confidence::High { "" } else { ", if it is yours" };
             match fault {
-                KeyProblem::Missing => format!("Publish {key} of {sources} for {domain}"),
-                KeyProblem::Weak => format!("Replace {key} of {sources} for {domain} with a longer one"),
+                KeyProblem::Missing => format!("Publish {key} of {sources} for {domain}{doubt}"),
+                KeyProblem::Weak => format!("Replace {key} of {sources} for {domain} with a longer one{doubt}"),
                 KeyProblem::Mismatch => format!("Publish {key} that {sources} signs with for {domain}, if it is yours"),
             }
         }
         Change::CheckModification { .. } => {
-            format!("Find what changes the mail of {sources} after it is signed as {domain}")
+            let doubt = if action.confidence == Confidence::High { "" } else { ", if it is yours" };
+            format!("Find what changes the mail of {sources} after it is signed as {domain}{doubt}")
         }
         Change::AlignSender { organization, .. } => {
             let doubt = if action.confidence == Confidence::High { "" } else { ", if it sends for you" };
@@ -108,6 +118,17 @@ pub(crate) fn title(action: &Action) -> String {
     }
 }
 
+/// What a repair in DNS restored: `the DKIM key inv2026 of 192.0.2.60 for example.com`.
+fn repaired(action: &Action) -> String {
+    let (domain, sources) = (Clean::new(&action.policy_domain), addresses(&action.sources, action.addresses));
+    match &action.change {
+        Change::RepairKey { selector, .. } | Change::CheckModification { selector, .. } => {
+            format!("{} of {sources} for {domain}", key_name(selector.as_ref()))
+        }
+        _ => format!("the SPF record for {sources} as {domain}"),
+    }
+}
+
 fn key_name(selector: Option<&Foreign>) -> String {
     match selector {
         Some(selector) => format!("the DKIM key {}", Clean::new(selector)),
@@ -116,6 +137,13 @@ fn key_name(selector: Option<&Foreign>) -> String {
 }
 
 fn how(action: &Action) -> String {
+    match RepairOutcome::of(action) {
+        Some(RepairOutcome::Fixed) => return "There is nothing to do.".to_owned(),
+        Some(RepairOutcome::Waiting) => {
+            return "There is nothing to do until reports show whether it works.".to_owned();
+        }
+        Some(RepairOutcome::Failing) | None => {}
+    }
     let domain = Clean::new(&action.policy_domain);
     if let Some(service) = &action.service {
         let guide = service.help.as_ref().map(|help| format!(" Guide: {help}")).unwrap_or_default();
@@ -153,6 +181,9 @@ fn how(action: &Action) -> String {
 }
 
 fn record(action: &Action) -> Vec<RecordPart> {
+    if matches!(RepairOutcome::of(action), Some(RepairOutcome::Fixed | RepairOutcome::Waiting)) {
+        return Vec::new();
+    }
     let domain = Clean::new(&action.policy_domain);
     match &action.change {
         Change::PublishPolicy { name, tag, from, to, remove } => {
@@ -222,6 +253,9 @@ fn mechanism(address: IpAddr) -> String {
 }
 
 fn why(summary: Option<&Summary>, action: &Action, domain: Option<&DomainSummary>) -> String {
+    if let Some(repair) = &action.repair {
+        return format!("It was {}.", came_of(repair, action.tracking.state));
+    }
     let fate = summary.map(|summary| fate(summary, action)).unwrap_or_default();
     let reason = match &action.change {
         Change::PublishPolicy { .. } => return domain.map(why_stricter).unwrap_or_default(),
@@ -336,9 +370,6 @@ fn facts(action: &Action, domain: Option<&DomainSummary>) -> Vec<(&'static str, 
         let (name, day) = (Clean::new(&change.name), words::weekday(change.day));
         facts.push(("In DNS", format!("{name} {} {} on {day}", change.record_type, change.change)));
     }
-    if let Some(repair) = &action.repair {
-        facts.push(("Repair", came_of(repair, action.tracking.state)));
-    }
     facts.push(("Seen by", counted(action.reporters, "reporter", "reporters")));
     let confidence = match action.confidence {
         Confidence::High => "High",
@@ -348,71 +379,11 @@ fn facts(action: &Action, domain: Option<&DomainSummary>) -> Vec<(&'static str, 
     facts
 }
 
-/// The effect of a repair in DNS.
-fn came_of(repair: &Repair, state: ActionState) -> String {
-    let published = format!("published on {}", words::weekday(repair.published));
-    match state {
-        ActionState::Fixed => format!(
-            "{published}, and it worked: {} failed in the seven days before, none of {} since, seen by {}",
-            words::messages(repair.failing_before),
-            words::messages(repair.messages),
-            counted(repair.reporters, "reporter", "reporters")
-        ),
-        _ if repair.messages == 0 => format!("{published}; no report about mail since then yet"),
-        _ if repair.failing == 0 => format!(
-            "{published}; none of {} has failed since, which too few reporters or days show to be sure",
-            words::messages(repair.messages)
-        ),
-        _ => {
-            let names = repair.still_failing.iter().map(|name| Clean::new(name).to_string()).collect();
-            format!(
-                "{published}; {} of {} still failed since then, at {}",
-                count(repair.failing),
-                words::messages(repair.messages),
-                words::list(names)
-            )
-        }
-    }
-}
-
 /// `192.0.2.7`, `192.0.2.7 and 2 more addresses`.
 fn addresses(shown: &[IpAddr], all: u64) -> String {
     let Some(first) = shown.first() else { return counted(all, "unknown source", "unknown sources") };
     match all {
         0 | 1 => first.to_string(),
         _ => format!("{first} and {} more", counted(all - 1, "address", "addresses")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_came_of_a_repair_is_said_as_far_as_it_is_known() {
-        let day = |day: &str| day.parse().unwrap();
-        let mut repair = Repair {
-            published: day("2026-11-24"),
-            since: day("2026-11-25"),
-            failing_before: 1761,
-            messages: 0,
-            failing: 0,
-            reporters: 0,
-            still_failing: Vec::new(),
-        };
-        let said = |repair: &Repair, state| came_of(repair, state);
-        assert!(said(&repair, ActionState::Published).ends_with("no report about mail since then yet"));
-        (repair.messages, repair.reporters) = (1804, 6);
-        assert!(said(&repair, ActionState::Published).contains("none of 1,804 messages has failed since"));
-        assert_eq!(
-            said(&repair, ActionState::Fixed),
-            "published on Tue, Nov 24, and it worked: 1,761 messages failed in the seven days before, none of 1,804 \
-             messages since, seen by 6 reporters"
-        );
-        (repair.failing, repair.still_failing) = (12, vec!["Yahoo".into(), "GMX".into()]);
-        assert!(
-            said(&repair, ActionState::Published)
-                .ends_with("12 of 1,804 messages still failed since then, at Yahoo and GMX")
-        );
     }
 }

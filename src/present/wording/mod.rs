@@ -4,5 +4,6 @@ pub(crate) mod branding;
 pub mod clean;
 pub(crate) mod instructions;
 pub(crate) mod numbers;
+pub(crate) mod repaired;
 pub(crate) mod style;
 pub(crate) mod words;

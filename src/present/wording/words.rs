@@ -95,33 +95,39 @@ pub(crate) fn announced(network: &Network) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// The name of a sender: its service and host name, else what it authenticates as, unless that is the domain itself.
+/// The name of a sender: its service and host name, else what it authenticates as, unless that is the domain itself. Where
+/// nothing more is known, the owner of its network.
 pub(crate) fn identity(who: &SenderName) -> Option<String> {
     let other = |name: &&Foreign| **name != who.policy_domain;
-    let proven = || who.signs_as.as_ref().filter(other).or(who.returns_to.as_ref().filter(other));
-    let name =
-        host(who.name.as_ref(), who.name_confirmed).or_else(|| proven().map(|name| Clean::new(name).to_string()));
-    let parts = service(who).into_iter().chain(name);
-    let parts: Vec<String> = parts.collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+    let authenticated = || who.signs_as.as_ref().filter(other).or(who.returns_to.as_ref().filter(other));
+    let name = host(who.name.as_ref(), who.name_confirmed)
+        .or_else(|| authenticated().map(|name| Clean::new(name).to_string()));
+    let parts: Vec<String> = service(who).into_iter().chain(name).collect();
+    let network = || who.origin.as_ref().filter(|origin| origin.rung > 4).map(origin);
+    if parts.is_empty() { network() } else { Some(parts.join(", ")) }
 }
 
-/// The service of a sender, or another organization that DNS delegates to, with the evidence if it is not the mail
-/// itself.
+/// The service of a sender, or another organization that DNS delegates to, with the evidence.
 fn service(who: &SenderName) -> Option<String> {
     match (&who.origin, &who.service) {
-        (Some(ServerOrigin { name, rung: 2 }), _) => Some(format!("{}, {}", Clean::new(name), proof(2))),
-        (Some(ServerOrigin { rung: 3, .. }), Some(service)) => Some(format!("{}, {}", Clean::new(service), proof(3))),
-        (_, service) => service.as_ref().map(|service| Clean::new(service).to_string()),
+        (Some(found), _) if found.rung == 2 => Some(origin(found)),
+        (Some(found), Some(service)) if found.name == *service => Some(origin(found)),
+        // Something stronger names a stranger; the service is known by its host name alone.
+        (_, service) => service.as_ref().map(|service| origin(&ServerOrigin { name: service.clone(), rung: 4 })),
     }
+}
+
+/// Whose server an address is, with the evidence: `SendGrid, delegated in your DNS`.
+pub(crate) fn origin(origin: &ServerOrigin) -> String {
+    format!("{}, {}", Clean::new(&origin.name), proof(origin.rung))
 }
 
 /// The kind of evidence for the owner of an address, by its rung.
 pub(crate) const fn proof(rung: u8) -> &'static str {
     match rung {
-        1 => "proven by its signature or return path",
+        1 => "by signature or return path",
         2 => "delegated in your DNS",
-        3 => "by its published ranges",
+        3 => "by published range",
         4 => "by host name",
         _ => "by network",
     }

@@ -21,6 +21,8 @@ const SOURCES: &[(u8, &str, &str)] = &[
     (11, "bulk.mailer.example s1 fail", "acme.example fail"),
     (12, "acme.example s2 fail", "em2.acme.example fail"),
     (13, "acme.example s3 pass", "acme.example fail"),
+    (14, "-", "b.news.acme.example pass"),
+    (15, "-", "dept.acme.example pass"),
 ];
 
 /// What is expected for each: name, rung, class. Without a proof there is only the host name.
@@ -38,6 +40,8 @@ const EXPECTED: &[(u8, Option<&str>, Option<i64>, Option<&str>)] = &[
     (11, None, None, None),
     (12, None, None, None),
     (13, None, None, None),
+    (14, Some("Example Mailer"), Some(2), Some("mail_service")),
+    (15, None, None, None),
 ];
 
 const ZONE: &str = "$TTL 300\n@ SOA ns.example. hostmaster.example. 1 3600 600 86400 60\n@ NS ns.example.\n\
@@ -49,7 +53,18 @@ const ZONE: &str = "$TTL 300\n@ SOA ns.example. hostmaster.example. 1 3600 600 8
     acme TXT \"v=spf1 include:_spf.erp.example -all\"\nacme MX 10 mx.other.example.\n\
     _spf.erp TXT \"v=spf1 ip4:10.0.5.1 -all\"\n\
     spf.mailer TXT \"v=spf1 include:_net.mailer.example -all\"\n_net.mailer TXT \"v=spf1 ip4:10.0.6.1 -all\"\n\
+    news.acme NS ns1.mailer.example.\ndept.acme NS ns1.hoster.example.\nns1.mailer A 127.0.0.1\nns1.hoster A 127.0.0.1\n\
     o7.mailer A 10.0.7.1\np10-0-8-1.dsl.line A 10.0.8.1\no9.mailer A 192.0.2.1\n";
+
+/// A zone that its owner delegated to the service, and one at a hosting provider.
+const NEWS: &str = "$TTL 300\n@ SOA ns1.mailer.example. h.mailer.example. 1 3600 600 86400 60\n@ NS ns1.mailer.example.\n\
+    b TXT \"v=spf1 ip4:10.0.14.1 -all\"\n";
+const DEPT: &str = "$TTL 300\n@ SOA ns1.hoster.example. h.hoster.example. 1 3600 600 86400 60\n@ NS ns1.hoster.example.\n\
+    @ TXT \"v=spf1 ip4:10.0.15.1 -all\"\n";
+
+/// The zones of the servers.
+const ZONES: &[(&str, &str)] =
+    &[("example", ZONE), ("0.10.in-addr.arpa", REVERSE), ("news.acme.example", NEWS), ("dept.acme.example", DEPT)];
 
 const REVERSE: &str = "$TTL 300\n@ SOA ns.example. hostmaster.example. 1 3600 600 86400 60\n@ NS ns.example.\n\
     1.7 PTR o7.mailer.example.\n1.8 PTR p10-0-8-1.dsl.line.example.\n1.9 PTR o9.mailer.example.\n";
@@ -130,7 +145,7 @@ fn assert_expected(rows: &BTreeMap<u8, Value>) {
 
 #[test]
 fn each_rung_names_what_it_proves_and_nothing_else_is_named() {
-    let Some(servers) = Servers::start(&[("example", ZONE), ("0.10.in-addr.arpa", REVERSE)]) else { return };
+    let Some(servers) = Servers::start(ZONES) else { return };
     let work = store();
     let server = servers.resolver.to_string();
     work.run(["enrich", "--server", &server, "--geoip", "ip2asn-v4.tsv"]).quiet();
@@ -178,20 +193,36 @@ fn each_rung_names_what_it_proves_and_nothing_else_is_named() {
         (&of("10.0.3.1")["service"], &of("10.0.3.1")["class"]),
         (&"Example Mailer".into(), &"mail_service".into())
     );
+    let sources = json["sources"].as_array().unwrap();
+    let rung = |address: &str| {
+        let source = sources.iter().find(|source| source["source_ip"] == address).cloned().unwrap_or_default();
+        (source["origin"].clone(), source["class"].clone())
+    };
+    let mailer = |rung: i64| (serde_json::json!({"name": "Example Mailer", "rung": rung}), "mail_service".into());
+    for (address, proof) in [("10.0.1.1", 1), ("10.0.2.1", 2), ("10.0.6.1", 3), ("10.0.7.1", 4), ("10.0.14.1", 2)] {
+        assert_eq!(rung(address), mailer(proof), "{address}");
+    }
+    assert_eq!(rung("10.0.10.1"), (serde_json::json!({"name": "EXAMPLE-CLOUD", "rung": 5}), "rented_host".into()));
+    assert_eq!(rung("10.0.9.1"), (Value::Null, Value::Null), "a host name that does not lead back");
+    let csv = work.run(["summary", "--last", "7d", "--format", "csv"]).quiet();
+    let line = csv.lines().find(|line| line.starts_with("10.0.14.1,")).unwrap();
+    assert!(line.ends_with(",Example Mailer,2,mail_service"), "{line}");
+    let explained = work.run(["summary", "--last", "7d", "--explain", "10.0.14.1"]).quiet();
+    assert!(explained.contains("Example Mailer, delegated in your DNS"), "{explained}");
     let ours = of("10.0.10.1");
     assert_eq!((&ours["class"], &ours["network"]["asn"]), (&"rented_host".into(), &64_500.into()), "{ours:#}");
 }
 
 #[test]
 fn what_dns_proved_stays_while_it_does_not_answer_and_goes_when_it_says_otherwise() {
-    let Some(servers) = Servers::start(&[("example", ZONE), ("0.10.in-addr.arpa", REVERSE)]) else { return };
+    let Some(servers) = Servers::start(ZONES) else { return };
     let work = store();
     work.run(["enrich", "--server", &servers.resolver.to_string(), "--geoip", "ip2asn-v4.tsv"]).quiet();
     drop(servers);
     // Everything fails: the ranges are those of the first run, and so are the delegations.
     let away = Scripted::start(
         "example SERVFAIL\ns1._domainkey.acme.example SERVFAIL\nem.acme.example SERVFAIL\n\
-                                bounce.acme.example SERVFAIL\nacme.example SERVFAIL\nspf.mailer.example SERVFAIL\n",
+                                bounce.acme.example SERVFAIL\nb.news.acme.example SERVFAIL\nnews.acme.example SERVFAIL\nacme.example SERVFAIL\nspf.mailer.example SERVFAIL\n",
     );
     work.run(["enrich", "--server", &away.address.to_string()]).quiet();
     assert_expected(&sources(&work, "away"));

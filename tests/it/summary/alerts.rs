@@ -476,6 +476,33 @@ fn metrics_are_replaced_at_once_and_bounded() {
 }
 
 #[test]
+fn a_run_that_watches_looks_dns_up_without_mail() {
+    use crate::dns_servers::Scripted;
+    let work = WorkDir::new();
+    work.write(
+        CONFIG,
+        "domains = [\"example.com\"]\n[[mailbox]]\nname = \"reports\"\nhost = \"127.0.0.1\"\nport = 1\nsecurity = \"none\"\n\
+         user = \"u\"\npassword_env = \"P\"\n",
+    );
+    let server = Scripted::start("_dmarc.example.com TXT v=DMARC1; p=none\nexample.com TXT v=spf1 -all\n");
+    let mut command = work.command(["fetch", "--watch", "--check", "--server", &server.address.to_string()]);
+    let quiet = || std::process::Stdio::null();
+    let mut child = command.env("P", "x").stdout(quiet()).stderr(quiet()).spawn().unwrap();
+    let kept = || {
+        work.run(["export", "--format", "ndjson", "--out", "lake"]).code == Some(0)
+            && std::fs::read_to_string(work.path("lake/dns.ndjson")).is_ok_and(|text| text.contains("v=DMARC1"))
+    };
+    let begun = std::time::Instant::now();
+    while !kept() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", server.names.lock().unwrap());
+        let _ = std::fs::remove_dir_all(work.path("lake"));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+#[test]
 fn a_service_manager_hears_that_fetch_watches_and_is_reported_the_failing_mailbox() {
     use std::os::unix::net::UnixDatagram;
     let work = WorkDir::new();

@@ -252,6 +252,7 @@ impl Zone {
                 let preference: u16 = preference.parse().expect(line);
                 (name, 15, [&preference.to_be_bytes()[..], &wire_name(host)].concat())
             }
+            "NS" => (name, 2, wire_name(data)),
             "PTR" => (reverse(name.parse().expect(line)), 12, wire_name(data)),
             "CNAME" => {
                 self.aliases.insert(name.clone(), data.trim_end_matches('.').to_ascii_lowercase());

@@ -1,0 +1,91 @@
+//! What came of a repair in DNS, in words.
+
+use super::{
+    clean::Clean,
+    numbers::{count, counted},
+    words,
+};
+use crate::analyze::{Action, ActionState, Repair};
+
+/// How far a repair in DNS is proven: an instruction that was followed is none any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RepairOutcome {
+    /// The reports prove it.
+    Fixed,
+    /// Too few reports since then.
+    Waiting,
+    /// Mail still fails.
+    Failing,
+}
+
+impl RepairOutcome {
+    /// That of an action; `None` where no change in DNS took its cause away.
+    pub(crate) fn of(action: &Action) -> Option<Self> {
+        let repair = action.repair.as_ref()?;
+        Some(match action.tracking.state {
+            ActionState::Fixed => Self::Fixed,
+            _ if repair.failing == 0 => Self::Waiting,
+            _ => Self::Failing,
+        })
+    }
+}
+
+/// The effect of a repair in DNS.
+pub(crate) fn came_of(repair: &Repair, state: ActionState) -> String {
+    let published = format!("published on {}", words::weekday(repair.published));
+    match state {
+        ActionState::Fixed => format!(
+            "{published}, and it worked: {} failed in the seven days before, none of {} since, seen by {}",
+            words::messages(repair.failing_before),
+            words::messages(repair.messages),
+            counted(repair.reporters, "reporter", "reporters")
+        ),
+        _ if repair.messages == 0 => format!("{published}; no report about mail since then yet"),
+        _ if repair.failing == 0 => format!(
+            "{published}; none of {} has failed since, which too few reporters or days show to be sure",
+            words::messages(repair.messages)
+        ),
+        _ => {
+            let names = repair.still_failing.iter().map(|name| Clean::new(name).to_string()).collect();
+            format!(
+                "{published}; {} of {} still failed since then, at {}",
+                count(repair.failing),
+                words::messages(repair.messages),
+                words::list(names)
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_of_a_repair_is_said_as_far_as_it_is_known() {
+        let day = |day: &str| day.parse().unwrap();
+        let mut repair = Repair {
+            published: day("2026-11-24"),
+            since: day("2026-11-25"),
+            failing_before: 1761,
+            messages: 0,
+            failing: 0,
+            reporters: 0,
+            still_failing: Vec::new(),
+        };
+        let said = |repair: &Repair, state| came_of(repair, state);
+        assert!(said(&repair, ActionState::Published).ends_with("no report about mail since then yet"));
+        (repair.messages, repair.reporters) = (1804, 6);
+        assert!(said(&repair, ActionState::Published).contains("none of 1,804 messages has failed since"));
+        assert_eq!(
+            said(&repair, ActionState::Fixed),
+            "published on Tue, Nov 24, and it worked: 1,761 messages failed in the seven days before, none of 1,804 \
+             messages since, seen by 6 reporters"
+        );
+        (repair.failing, repair.still_failing) = (12, vec!["Yahoo".into(), "GMX".into()]);
+        assert!(
+            said(&repair, ActionState::Published)
+                .ends_with("12 of 1,804 messages still failed since then, at Yahoo and GMX")
+        );
+    }
+}
