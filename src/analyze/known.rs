@@ -77,7 +77,7 @@ impl Services {
 
     /// The service that runs a customer's zone, by the name of a name server.
     pub fn of_name_server(&self, host: &str) -> Option<&str> {
-        self.of(ServiceProof::NameServer, host)
+        self.service_by(ServiceProof::NameServer, host)
     }
 
     /// Services and the SPF records that their customers include; those of the user come first.
