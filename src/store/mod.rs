@@ -24,8 +24,8 @@ pub(crate) mod tests;
 pub use disk::access::Access;
 pub use error::StoreError;
 pub use export::folder::ExportFolder;
+pub use export::format::RowFormat;
 pub use export::manifest::{PartFiles, RUN};
-pub use export::records::RowFormat;
 pub use export::side_tables::SideTable;
 pub use export::stream::{SideOutputs, Stream, StreamFormat};
 #[cfg(feature = "query")]

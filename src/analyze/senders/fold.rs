@@ -4,7 +4,7 @@
 use super::Role;
 use super::classify::{Identity, NetworkContext};
 use super::group::{NOTABLE, NetworkKey, SenderGroup, SourceKey, WINDOWS};
-use super::history::{History, Horizon};
+use super::history::{History, Horizon, parts_a_core};
 use super::holder::{DomainFold, NetworkHolders};
 use super::signing::Signing;
 use super::source::{DomainLists, SourceSummary, SourceSums, summarize};
@@ -111,11 +111,6 @@ pub(crate) fn fold(
     let sources = pass.sources.into_inner().unwrap_or_else(PoisonError::into_inner);
     let all = sources.added();
     (folded, sources.into_sorted(compare_sources), all)
-}
-
-/// How many parts each core takes.
-pub(super) fn parts_a_core(view: &View<'_>) -> usize {
-    view.added.facts.len().div_ceil(rayon::current_num_threads()).max(1)
 }
 
 impl FoldPass<'_> {

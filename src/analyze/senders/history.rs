@@ -3,7 +3,6 @@
 
 use super::Role;
 use super::auth_pattern::{AuthPattern, PathResult, SigningKey};
-use super::fold::parts_a_core;
 use super::reporter_set::ReporterSet;
 use super::view::{SourceFact, View};
 use super::weights::Weights;
@@ -392,4 +391,9 @@ pub(crate) fn is_listed(items: &[SourceFact<'_>]) -> bool {
 /// Whether mail fails, has no signature of the domain, and is authenticated by another domain.
 pub(crate) fn vouches_alone(pattern: &AuthPattern) -> bool {
     pattern.fails() && !pattern.own_pass() && pattern.broken.is_empty() && pattern.foreign().is_some()
+}
+
+/// How many parts each core takes.
+pub(super) fn parts_a_core(view: &View<'_>) -> usize {
+    view.added.facts.len().div_ceil(rayon::current_num_threads()).max(1)
 }

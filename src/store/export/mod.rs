@@ -2,6 +2,7 @@
 
 pub(crate) mod dns;
 pub(crate) mod folder;
+pub(crate) mod format;
 pub(crate) mod manifest;
 pub(crate) mod records;
 pub(crate) mod reports;

@@ -3,9 +3,10 @@
 //! It works row group by row group, in the order of months and files, so that memory does not grow with the number of
 //! rows. Without a filter, parts are exported unchanged, as copies that share blocks if the file system supports it.
 
+use super::format::{RowFormat, metadata, quiet_month};
 use super::manifest::{Exported, PartFiles};
 use super::text_rows::{self, CsvStyle};
-use super::{dns, reports, sources, stream, tls};
+use super::{dns, reports, sources, tls};
 use crate::store::disk::layout::{FileKind, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::reports::since;
@@ -21,7 +22,6 @@ use crate::store::tables::schema::{COLUMNS, RecordColumn};
 use crate::store::tables::table::{self, RECORDS};
 use crate::store::tables::values::day;
 use crate::store::tables::verdicts::WeekVerdicts;
-use jiff::civil::Date;
 use polars_arrow::array::{Array, PrimitiveArray};
 use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::record_batch::RecordBatchT;
@@ -31,19 +31,6 @@ use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-
-/// The formats written to a single stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowFormat {
-    /// One JSON object per line.
-    Ndjson,
-    /// With a header line and lists as JSON. Text that a spreadsheet would run as a formula is prefixed with `'`.
-    Csv,
-    /// CSV for spreadsheets: a byte order mark, times as `YYYY-MM-DD HH:MM:SS`, lists in words.
-    Spreadsheet,
-    /// The Arrow IPC file format.
-    Arrow,
-}
 
 impl Store {
     /// Writes all rows of the filter to a stream.
@@ -66,7 +53,7 @@ impl Store {
                 let failed = |error| StoreError::parquet(sink, "writing Arrow")(error);
                 let options = ipc::WriteOptions { compression: None };
                 let mut writer = ipc::FileWriter::new(out, schema.clone(), None, options);
-                writer.set_custom_schema_metadata(stream::metadata(&RECORDS));
+                writer.set_custom_schema_metadata(metadata(&RECORDS));
                 writer.start().map_err(failed)?;
                 self.each_group(filter, |arrays, rows| {
                     let batch = RecordBatchT::try_new(rows, schema.clone(), arrays.to_vec());
@@ -240,9 +227,4 @@ fn within(filter: &Filter, month: Month) -> Filter {
     let from = filter.from.map_or(month.first(), |from| from.max(month.first()));
     let to = filter.to.map_or(month.last(), |to| to.min(month.last()));
     Filter { from: Some(from), to: Some(to), ..filter.clone() }
-}
-
-/// The month for a file without rows: that of the first requested day.
-pub(crate) fn quiet_month(filter: &Filter) -> Month {
-    Month::of(filter.from.unwrap_or(Date::constant(1970, 1, 1)))
 }

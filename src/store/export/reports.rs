@@ -1,7 +1,7 @@
 //! The `reports` table as Parquet, beside the exported `records`: one row per report, in monthly folders.
 
+use super::format::quiet_month;
 use super::manifest::Exported;
-use super::records;
 use crate::model::Accepted;
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
@@ -105,7 +105,7 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
         any = true;
         write(exported, month, table)
     })?;
-    if any { Ok(()) } else { write(exported, records::quiet_month(filter), ReportTable::default()) }
+    if any { Ok(()) } else { write(exported, quiet_month(filter), ReportTable::default()) }
 }
 
 /// Passes on the ledger's reports that match the filter, month by month, ordered by day.
@@ -188,7 +188,7 @@ pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Expo
             COLUMNS.iter().position(|column| column.kind == ReportColumnKind::Date).expect("the list has a day");
         let days: Option<&PrimitiveArray<i32>> = arrays[day_at].as_any().downcast_ref();
         let first = days.and_then(|days| days.iter().flatten().min()).map(|number| Month::of(day(*number)));
-        let month = month.or(first).unwrap_or_else(|| records::quiet_month(filter));
+        let month = month.or(first).unwrap_or_else(|| quiet_month(filter));
         let target = Path::new("reports").join(month.folder()).join(format!("reports-{number:05}.parquet"));
         let bytes = file(&REPORTS, &arrays).map_err(StoreError::parquet(&target, "writing the reports"))?;
         exported.write(target, &bytes)?;

@@ -1,8 +1,8 @@
 //! The small tables beside `records`: one file each, in the folder of an export.
 
-use super::records::RowFormat;
+use super::format::{RowFormat, metadata};
 use super::text_rows::{self, CsvStyle};
-use super::{dns, sources, stream};
+use super::{dns, sources};
 use crate::store::error::StoreError;
 use crate::store::read::store::Store;
 use crate::store::tables::dns::DNS;
@@ -51,7 +51,7 @@ impl SideTable {
         let schema: ArrowSchema = fields.into_iter().map(|field| (field.name.clone(), field)).collect();
         let schema = Arc::new(schema);
         let mut writer = ipc::FileWriter::new(out, schema.clone(), None, ipc::WriteOptions { compression: None });
-        writer.set_custom_schema_metadata(stream::metadata(self.table));
+        writer.set_custom_schema_metadata(metadata(self.table));
         writer.start().map_err(io::Error::other)?;
         let batch = RecordBatchT::try_new(self.rows, schema, self.columns.clone());
         let written = batch.and_then(|batch| writer.write(&batch, None)).and_then(|()| writer.finish());

@@ -4,13 +4,14 @@
 //! Batches are in the order of the reports, and sorted inside. Arrow gets plain strings and lists with 32-bit offsets,
 //! which every reader supports. Buffers are bounded by rows, reports and bytes.
 
+use super::format::metadata;
 use super::reports::ReportTable;
 use super::text_rows::{self, CsvStyle};
 use super::tls::TlsTables;
 use crate::model::{Accepted, AcceptedTls, Original};
 use crate::store::error::StoreError;
 use crate::store::parquet::encode;
-use crate::store::parquet::pages::compress;
+use crate::store::parquet::pages::{compress, options};
 use crate::store::tables::reports::REPORTS;
 use crate::store::tables::schema::{COLUMNS, ListField, RecordColumnKind};
 use crate::store::tables::table::{RECORDS, Table, TableColumn};
@@ -18,7 +19,7 @@ use crate::store::tables::tls::{TLS_FAILURES, TLS_REPORTS};
 use jiff::Timestamp;
 use polars_arrow::array::{Array, DictionaryArray, ListArray, StructArray, Utf8Array, Utf8ViewArray, new_empty_array};
 use polars_arrow::bitmap::Bitmap;
-use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, Metadata};
+use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
 use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::offset::OffsetsBuffer;
 use polars_arrow::record_batch::RecordBatchT;
@@ -51,12 +52,6 @@ impl<W: Write> Write for Shared<W> {
     }
 }
 
-/// The metadata of an Arrow schema: the version of the table.
-pub(crate) fn metadata(table: &Table) -> Arc<Metadata> {
-    let (key, version) = table.metadata();
-    Arc::new([(key.into(), version.into())].into())
-}
-
 /// The format of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StreamFormat {
@@ -69,7 +64,7 @@ pub enum StreamFormat {
     Ndjson,
     /// CSV with a header line; lists as JSON.
     Csv,
-    /// CSV for spreadsheets: see [`super::records::RowFormat::Spreadsheet`].
+    /// CSV for spreadsheets: see [`super::format::RowFormat::Spreadsheet`].
     Spreadsheet,
 }
 
@@ -135,7 +130,7 @@ impl<W: Write> Batches<W> {
                 let parquet = to_parquet_schema(&schema);
                 let parquet = parquet.map_err(StoreError::parquet(Path::new(table.name), "writing Parquet"))?;
                 let types = parquet.fields().to_vec();
-                let writer = FileWriter::new_with_parquet_schema(shared, schema, parquet, encode::options());
+                let writer = FileWriter::new_with_parquet_schema(shared, schema, parquet, options());
                 Encoder::Parquet(Box::new(writer), types)
             }
             StreamFormat::Ndjson => Encoder::Ndjson,

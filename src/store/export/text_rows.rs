@@ -221,7 +221,8 @@ pub(crate) fn csv(style: CsvStyle, arrays: &[Box<dyn Array>], rows: usize, out: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::parquet::encode::{dictionary, list_of};
+    use crate::store::parquet::dictionary::dictionary;
+    use crate::store::parquet::encode::list_of;
 
     #[test]
     fn a_formula_is_defused_and_a_quote_is_doubled() {

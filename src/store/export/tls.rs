@@ -1,7 +1,7 @@
 //! The tables `tls_reports` and `tls_failures` of an export.
 
+use super::format::{RowFormat, quiet_month};
 use super::manifest::Exported;
-use super::records::{self, RowFormat};
 use super::side_tables::SideTable;
 use crate::model::{AcceptedTls, TlsPolicy};
 use crate::store::disk::layout::Month;
@@ -142,7 +142,7 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
     if let Some((month, tables)) = open {
         write(exported, month, tables, &mut written)?;
     }
-    let quiet = records::quiet_month(filter);
+    let quiet = quiet_month(filter);
     write_if(exported, quiet, TlsTables::default(), |table, _| !written[table])
 }
 

@@ -1,7 +1,7 @@
 //! The tables `senders` and `domains` of an export.
 
+use super::format::RowFormat;
 use super::manifest::Exported;
-use super::records::RowFormat;
 use super::text_rows::{self, CsvStyle};
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;

@@ -4,7 +4,7 @@
 //! length and no code. For a leaf of a list of structs it also returns where each list ends.
 
 use super::checked_read::{MOST_VALUES, PAGE_BYTES, column_bytes};
-use super::table_columns::check_type;
+use super::column_types::check_type;
 use crate::model::{Text, Words};
 use polars_error::{PolarsError, PolarsResult, polars_err};
 use polars_parquet::parquet::encoding::hybrid_rle::{HybridRleChunk, HybridRleDecoder};

@@ -3,22 +3,20 @@
 //! The columns are built directly from the model and passed to the page writer below polars' data frames: words repeat
 //! within a report, so each column is interned once and written as a dictionary.
 
-use super::pages::compress;
+use super::dictionary::{DictionaryBuilder, dictionary, narrow};
+use super::pages::{compress, options};
 use crate::model::{Accepted, Verdict};
 use crate::store::tables::schema::{COLUMNS, Head, ListField, RecordColumn, RecordColumnKind, RecordRow};
 use crate::store::tables::table::RECORDS;
 use crate::store::tables::values::days_since_epoch;
 use jiff::Timestamp;
-use polars_arrow::array::{
-    Array, BooleanArray, DictionaryArray, ListArray, PrimitiveArray, StructArray, Utf8ViewArray,
-};
-use polars_arrow::bitmap::Bitmap;
-use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, IntegerType};
+use polars_arrow::array::{Array, BooleanArray, ListArray, PrimitiveArray, StructArray};
+use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
 use polars_arrow::offset::OffsetsBuffer;
 use polars_error::PolarsResult;
 use polars_parquet::write::{
-    CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, FileWriter, KeyValue, ParquetType,
-    StatisticsOptions, Version, WriteOptions, fallible_streaming_iterator, to_parquet_schema,
+    CompressedPage, DynIter, DynStreamingIterator, FileWriter, KeyValue, ParquetType, fallible_streaming_iterator,
+    to_parquet_schema,
 };
 use polars_utils::aliases::{InitHashMaps, PlHashMap};
 use rayon::prelude::*;
@@ -55,16 +53,6 @@ pub(crate) fn judged<'a, A: Borrow<Accepted>>(
         JudgedReport { head, verdicts }
     };
     reports.iter().zip(keys).map(judged).collect()
-}
-
-/// The options for writing every part.
-pub(crate) fn options() -> WriteOptions {
-    WriteOptions {
-        statistics: StatisticsOptions::default(),
-        version: Version::V1,
-        compression: CompressionOptions::Zstd(None),
-        data_page_size: None,
-    }
 }
 
 /// The Arrow type of a column.
@@ -234,10 +222,6 @@ fn rank_addresses(reports: &[JudgedReport<'_>]) -> (Vec<String>, Vec<u32>) {
     (texts.into_iter().map(|(text, _)| text).collect(), rows)
 }
 
-fn narrow(count: usize) -> u32 {
-    u32::try_from(count).expect("a batch is bounded far below 2^32 rows")
-}
-
 /// The rows of one row group.
 struct RowGroup<'a> {
     reports: &'a [JudgedReport<'a>],
@@ -319,13 +303,6 @@ fn head_texts<'a>(group: &RowGroup<'a>, text: fn(&Head<'a>) -> Option<&'a str>) 
     texts.array(rows)
 }
 
-/// A column of texts as a dictionary.
-pub(crate) fn dictionary<'a>(values: impl Iterator<Item = Option<&'a str>>) -> PolarsResult<Box<dyn Array>> {
-    let mut texts = DictionaryBuilder::default();
-    let codes = values.map(|value| value.map_or(DictionaryBuilder::NULL, |text| texts.code(text))).collect();
-    texts.array(codes)
-}
-
 /// A column of lists of structs of texts.
 fn list(
     group: &RowGroup<'_>,
@@ -364,55 +341,4 @@ pub(crate) fn list_of(
     let items = StructArray::try_new(of_struct.clone(), length, arrays, None)?;
     let of_list = ArrowDataType::LargeList(Box::new(Field::new("element".into(), of_struct, true)));
     Ok(Box::new(ListArray::try_new(of_list, OffsetsBuffer::try_from(offsets)?, Box::new(items), None)?))
-}
-
-/// Assigns each distinct text a small number.
-#[derive(Default)]
-struct DictionaryBuilder<'a> {
-    codes: PlHashMap<&'a str, u32>,
-    texts: Vec<&'a str>,
-    last: Option<(&'a str, u32)>,
-}
-
-impl<'a> DictionaryBuilder<'a> {
-    const NULL: u32 = u32::MAX;
-
-    fn code(&mut self, text: &'a str) -> u32 {
-        // Neighbors in sorted rows are often equal: a comparison is cheaper than a hash.
-        if let Some((last, code)) = self.last
-            && last == text
-        {
-            return code;
-        }
-        let next = narrow(self.texts.len());
-        let code = *self.codes.entry(text).or_insert(next);
-        if code == next {
-            self.texts.push(text);
-        }
-        self.last = Some((text, code));
-        code
-    }
-
-    fn array(self, codes: Vec<u32>) -> PolarsResult<Box<dyn Array>> {
-        dictionary_array(&self.texts, codes)
-    }
-}
-
-/// An array of codes into texts; `u32::MAX` is null.
-pub(crate) fn dictionary_array(texts: &[&str], mut codes: Vec<u32>) -> PolarsResult<Box<dyn Array>> {
-    // A dictionary without an entry is legal, but rare enough to confuse readers: a column of nulls is written plain.
-    if texts.is_empty() {
-        return Ok(Box::new(Utf8ViewArray::new_null(ArrowDataType::Utf8View, codes.len())));
-    }
-    let mut validity = None;
-    if codes.contains(&DictionaryBuilder::NULL) {
-        validity = Some(codes.iter().map(|code| *code != DictionaryBuilder::NULL).collect::<Bitmap>());
-        for code in &mut codes {
-            *code = if *code == DictionaryBuilder::NULL { 0 } else { *code };
-        }
-    }
-    let keys = PrimitiveArray::new(ArrowDataType::UInt32, codes.into(), validity);
-    let dtype = ArrowDataType::Dictionary(IntegerType::UInt32, Box::new(ArrowDataType::Utf8View), false);
-    let values = Utf8ViewArray::from_slice_values(texts);
-    Ok(Box::new(DictionaryArray::try_new(dtype, keys, Box::new(values))?))
 }

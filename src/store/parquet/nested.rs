@@ -1,8 +1,8 @@
 //! Reads columns of lists from Parquet: leaf by leaf as words, or whole through polars' arrays, which costs more.
 
 use super::checked_read::column_pages;
+use super::column_types::{check_type, physical_types};
 use super::decode::EncodedColumn;
-use super::table_columns::{check_type, physical_types};
 use crate::model::{SIGNATURES_READ, Words, signature_line, speaks_of_body};
 use crate::store::tables::values::{REASONS_READ, reasons_word};
 use polars_arrow::array::Array;

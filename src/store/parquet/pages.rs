@@ -3,7 +3,7 @@
 //! Polars writes the flat columns. Lists are written here: polars computes the levels of a list again for each leaf of
 //! its struct, twice, which was a sixteenth of the time of `ingest`.
 
-use super::encode::{dictionary, options};
+use super::dictionary::dictionary;
 use polars_arrow::array::{Array, DictionaryArray, ListArray, StructArray, Utf8ViewArray};
 use polars_arrow::datatypes::ArrowDataType;
 use polars_error::{PolarsResult, polars_err};
@@ -15,10 +15,21 @@ use polars_parquet::parquet::schema::Repetition;
 use polars_parquet::parquet::schema::types::PrimitiveType;
 use polars_parquet::parquet::statistics::BinaryStatistics;
 use polars_parquet::write::{
-    CompressedDataPage, CompressedPage, Descriptor, Encoding, Page, ParquetType, array_to_columns, to_parquet_leaves,
+    CompressedDataPage, CompressedPage, CompressionOptions, Descriptor, Encoding, Page, ParquetType, StatisticsOptions,
+    Version, WriteOptions, array_to_columns, to_parquet_leaves,
 };
 use std::cell::RefCell;
 use zstd::bulk::Compressor;
+
+/// The options for writing every part.
+pub(crate) fn options() -> WriteOptions {
+    WriteOptions {
+        statistics: StatisticsOptions::default(),
+        version: Version::V1,
+        compression: CompressionOptions::Zstd(None),
+        data_page_size: None,
+    }
+}
 
 /// The compressed pages of each leaf of an array.
 pub(crate) fn compress(array: &dyn Array, kind: &ParquetType) -> PolarsResult<Vec<Vec<CompressedPage>>> {

@@ -1,7 +1,6 @@
 //! A table as a Parquet file in memory.
 
-use super::encode;
-use super::pages::compress;
+use super::pages::{compress, options};
 use crate::store::tables::table::Table;
 use polars_arrow::array::Array;
 use polars_arrow::datatypes::ArrowSchema;
@@ -32,7 +31,7 @@ pub(crate) fn file(table: &Table, arrays: &[Box<dyn Array>]) -> PolarsResult<Vec
             pages.iter().map(PolarsResult::<&CompressedPage>::Ok),
         )))
     }));
-    let mut writer = FileWriter::new_with_parquet_schema(Vec::new(), schema, parquet, encode::options());
+    let mut writer = FileWriter::new_with_parquet_schema(Vec::new(), schema, parquet, options());
     writer.write(rows as u64, leaves)?;
     let (key, version) = table.metadata();
     writer.end(Some(vec![KeyValue { key, value: Some(version) }]))?;
