@@ -73,7 +73,7 @@ fn retry_tls(writer: &mut Writer, options: &IngestOptions) -> Result<Tally, Inge
             found.push(entry);
         }
     }
-    if found.is_empty() { Ok(Tally::default()) } else { retry(writer, &found, options) }
+    if found.is_empty() { Ok(Tally::default()) } else { retry(writer, &found, options, &mut ()) }
 }
 
 fn size(original: &Original) -> usize {
@@ -396,7 +396,7 @@ pub(super) fn retry_ahead(writer: &mut Writer, options: &IngestOptions) -> Resul
     if entries.is_empty() {
         return Ok(Tally::default());
     }
-    let tally = retry(writer, &entries, options)?;
+    let tally = retry(writer, &entries, options, &mut ())?;
     // Anything still unreadable was reported when it arrived.
     let Tally { stored, findings, findings_more, .. } = tally;
     Ok(Tally { items: stored.reports + stored.tls_reports, stored, findings, findings_more, ..Tally::default() })
@@ -437,11 +437,17 @@ pub(super) fn in_another_process(
     Ok(saver.finish()?.0)
 }
 
-/// Retries rejected items. Those that are fully readable now leave the list.
+/// Retries rejected items. Those that are fully readable now leave the list; the observer is told of those that could not be
+/// tried.
 ///
 /// # Errors
 /// If the store cannot be read or written.
-pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &IngestOptions) -> Result<Tally, IngestError> {
+pub fn retry(
+    writer: &mut Writer,
+    entries: &[RejectedEntry],
+    options: &IngestOptions,
+    observer: &mut dyn Observer,
+) -> Result<Tally, IngestError> {
     writer.read_originals_with(reader(options));
     let mut tally = Tally::default();
     for entry in entries.iter().filter(|entry| entry.file.is_some()) {
@@ -462,8 +468,9 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &IngestOpt
                 writer.reject_again(entry, &reason)?;
                 continue;
             }
-            Some(Survival::Unknown(_)) => {
+            Some(Survival::Unknown(reason)) => {
                 tally.faults += 1;
+                observer.fault(&FetchError::Left { origin: entry.origin.clone(), reason });
                 continue;
             }
             Some(Survival::Survived) | None => {}

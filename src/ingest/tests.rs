@@ -358,7 +358,7 @@ fn a_rejected_item_that_can_be_read_now_leaves_the_list() {
     let tally = run(items.into_iter(), &mut writer, &strict, &mut ()).unwrap();
     assert_eq!(tally.rejected_count(), 2, "{tally:?}");
     let entries = writer.rejected().unwrap();
-    let tally = retry(&mut writer, &entries, &options()).unwrap();
+    let tally = retry(&mut writer, &entries, &options(), &mut ()).unwrap();
     assert_eq!((tally.stored.reports, tally.rejected_count()), (1, 1));
     let left = writer.rejected().unwrap();
     assert_eq!(left.iter().map(|entry| entry.origin.as_str()).collect::<Vec<_>>(), ["junk.xml"]);
@@ -575,7 +575,7 @@ fn an_item_that_ended_a_process_is_rejected_and_kept_and_the_others_are_stored()
     let again = run(items().into_iter(), &mut writer, &options, &mut ()).unwrap();
     assert_eq!((again.duplicates, again.rejected_count()), (3, 0));
     // A retry on request does not crash the program either.
-    let retried = retry(&mut writer, &rejected, &options).unwrap();
+    let retried = retry(&mut writer, &rejected, &options, &mut ()).unwrap();
     assert_eq!((retried.stored.reports, retried.rejected_count()), (0, 1));
 }
 

@@ -3,7 +3,7 @@
 
 use super::Context;
 use crate::model::{FindingCode, Findings, Quoted};
-use jiff::{SignedDuration, Timestamp, civil, tz::Offset};
+use jiff::{SignedDuration, Timestamp, ToSpan as _, civil, tz::Offset};
 
 /// A period of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,12 +206,30 @@ fn date(text: &str) -> Option<Instant> {
         .parse::<Timestamp>()
         .ok()
         .or_else(|| Offset::UTC.to_timestamp(text.parse::<civil::DateTime>().ok()?).ok())
-        .or_else(|| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()));
+        .or_else(|| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()))
+        .or_else(|| near_date(text));
     // The last days of the calendar are past all timestamps, and are a far future, not nothing.
     let Some(timestamp) = timestamp else {
         return text.starts_with("9999-12-3").then_some(Instant { seconds: LAST, unit: Some(A_DATE) });
     };
     (timestamp.as_second() >= 0).then_some(Instant { seconds: timestamp.as_second(), unit: Some(A_DATE) })
+}
+
+/// A date in UTC that is nearly in the standard's form: with a space before the zone or the name of UTC there, or with 24:00
+/// for the end of a day.
+fn near_date(text: &str) -> Option<Timestamp> {
+    let (bare, zone) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
+    if !["", "z", "utc", "gmt"].contains(&zone.to_ascii_lowercase().as_str()) {
+        return None;
+    }
+    let bare = bare.trim_end();
+    let is_midnight = |rest: &str| rest.chars().all(|char| matches!(char, ':' | '.' | '0'));
+    let (bare, days) = match bare.split_once("24:00") {
+        Some((day, rest)) if is_midnight(rest) => (format!("{day}00:00"), 1),
+        _ => (bare.to_owned(), 0),
+    };
+    let date = bare.parse::<civil::DateTime>().ok()?.checked_add(days.days()).ok()?;
+    Offset::UTC.to_timestamp(date).ok()
 }
 
 /// The period in a standard report name, `receiver!domain!begin!end[!id].xml.gz`: two consecutive numbers that can be
@@ -284,6 +302,8 @@ mod tests {
             ("2026-03-03T00:00:00Z", "2026-03-03T23:59:59Z"),
             ("2026-03-03 00:00:00", "2026-03-03 23:59:59"),
             ("Tue, 03 Mar 2026 00:00:00 +0000", "Wed, 4 Mar 2026 00:59:59 +0100"),
+            ("2026-03-03 00:00:00 UTC", "2026-03-03T23:59:59 Z"),
+            ("2026-03-02T24:00:00Z", "2026-03-03 23:59:59gmt"),
         ] {
             assert_eq!(
                 read(begin, end),

@@ -250,7 +250,7 @@ fn count(value: &JsonScalar<'_>, what: &str, findings: &mut Findings) -> Option<
     let text = match value {
         JsonScalar::None => return None,
         JsonScalar::Number(text) => *text,
-        JsonScalar::Text(text) => text.as_ref(),
+        JsonScalar::Text(text) => text.trim(),
         JsonScalar::Other(found) | JsonScalar::Malformed(found) => found,
     };
     let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -313,4 +313,50 @@ fn host(value: &JsonScalar<'_>, findings: &mut Findings) -> Option<Domain> {
         });
     }
     domain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of a report with this number of successful sessions, on days as they are written.
+    fn read(successful: &str, (start, end): (&str, &str)) -> (TlsReport, Vec<&'static str>) {
+        let json = format!(
+            r#"{{"organization-name": "Sender", "report-id": "1", "date-range": {{"start-datetime": "{start}",
+                "end-datetime": "{end}"}}, "policies": [{{"policy": {{"policy-type": "sts", "policy-domain": "example.com"}},
+                "summary": {{"total-successful-session-count": {successful}, "total-failure-session-count": 0}}}}]}}"#
+        );
+        let context = Context { attachment: None, arrival: "2026-03-05T02:00:00Z".parse().unwrap() };
+        match tls_report(json.as_bytes(), &context, &Limits::default()) {
+            ReadTls::Report { report, findings } => (report, findings.iter().map(|one| one.code.as_str()).collect()),
+            ReadTls::Rejected { reason } => panic!("{successful}: {reason}"),
+        }
+    }
+
+    const DAY: (&str, &str) = ("2026-03-03T00:00:00Z", "2026-03-03T23:59:59Z");
+
+    #[test]
+    fn digits_are_a_count_with_spaces_around_them_too_and_nothing_else_is() {
+        for (written, count) in [("7", Some(7)), (r#"" 7 ""#, Some(7)), (r#""9223372036854775807""#, Some(i64::MAX))] {
+            let (report, codes) = read(written, DAY);
+            assert_eq!((report.policies[0].successful_sessions, codes), (count, vec![]), "{written}");
+        }
+        for none in [r#""1,234""#, r#""٣""#, "7.0", "-1", "true", "[7]", r#""9223372036854775808""#, r#""""#] {
+            let (report, codes) = read(none, DAY);
+            assert_eq!((report.policies[0].successful_sessions, codes), (None, vec!["tls.count"]), "{none}");
+        }
+    }
+
+    #[test]
+    fn times_in_utc_are_read_as_reporters_write_them() {
+        let (expected, _) = read("7", DAY);
+        for day in [
+            ("2026-03-03 00:00:00 UTC", "2026-03-03 23:59:59 UTC"),
+            ("2026-03-02T24:00:00Z", "2026-03-03T23:59:59 Z"),
+            ("1772496000", "1772582399"),
+        ] {
+            let (report, _) = read("7", day);
+            assert_eq!((report.begin, report.end, report.key), (expected.begin, expected.end, expected.key), "{day:?}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::analyze::period::{Period, number};
 use crate::analyze::question::Question;
+use crate::analyze::tls::advice::TlsAdvice;
 use crate::model::{ReportKey, SenderAuth, Text, TlsFailure, TlsPolicyRow};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,8 +141,7 @@ impl PolicySums {
             RowPeriod::Earlier => {}
         }
         for failure in &policy.failures {
-            let name = failure.result_type.as_ref().filter(|name| !name.trim().is_empty()).cloned();
-            if let Some(cause) = entry(&mut self.causes, name, CAUSES) {
+            if let Some(cause) = entry(&mut self.causes, cause_name(failure), CAUSES) {
                 cause.add(failure, row, day, when);
             }
         }
@@ -172,6 +172,15 @@ impl CauseSums {
             RowPeriod::Before => self.before = self.before.saturating_add(failed),
             RowPeriod::Earlier => {}
         }
+    }
+}
+
+/// What failures are added up by: the name of the RFC in whatever case it is written, else the word as it is written.
+fn cause_name(failure: &TlsFailure) -> Option<Text> {
+    let written = failure.result_type.as_ref().filter(|name| !name.trim().is_empty())?;
+    match TlsAdvice::of(Some(written)).result_type {
+        "" => Some(written.clone()),
+        known => Some(known.into()),
     }
 }
 

@@ -73,6 +73,22 @@ fn each_result_type_is_one_cause_with_words_of_its_own() {
 }
 
 #[test]
+fn one_result_type_in_two_spellings_is_one_cause() {
+    let (day, policy, host) = ("2026-11-18", ("sts", "example.com"), "mx.example.com");
+    let rows = [
+        failing(row(day, "A", policy, (10, 3)), "certificate-expired", host, 3),
+        failing(row(day, "B", policy, (10, 4)), " Certificate-EXPIRED", host, 4),
+        failing(row(day, "C", policy, (10, 5)), "Certificate-lost", host, 5),
+    ];
+    let causes = &summary(&rows, Question::default()).tls[0].causes;
+    let told: Vec<_> = causes
+        .iter()
+        .map(|cause| (cause.result_type.as_ref().unwrap().as_written(), cause.failed_sessions, cause.reporters))
+        .collect();
+    assert_eq!(told, [("certificate-expired", 7, 2), ("Certificate-lost", 5, 1)]);
+}
+
+#[test]
 fn types_of_policy_are_never_added_up_and_a_report_with_two_policies_of_one_type_is() {
     let domain = "example.com";
     let rows = [

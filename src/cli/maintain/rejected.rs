@@ -5,7 +5,7 @@ use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::{output, pager};
-use crate::cli::wiring::ingest_run;
+use crate::cli::wiring::ingest_run::{self, RunProgress};
 use crate::cli::wiring::run::CommandContext;
 use crate::ingest;
 use crate::model::Hash;
@@ -207,7 +207,9 @@ fn retry(run: &CommandContext, dir: &Path, ids: &[String], format: OutputFormat)
     } else {
         ids.iter().map(|id| find(&all, id).cloned()).collect::<anyhow::Result<Vec<_>>>()?
     };
-    let tally = ingest::retry(&mut writer, &entries, &options)?;
+    let mut progress = RunProgress::new(&run.console, None);
+    let tally = ingest::retry(&mut writer, &entries, &options, &mut progress)?;
+    drop(progress);
     ingest_run::tell(&run.console, &tally, Some(format))
 }
 
@@ -240,10 +242,8 @@ fn one<'a, T>(entries: &'a [T], id: &str, what: &str, list: &str, hash: impl Fn(
         (Some(entry), None) => Ok(entry),
         (None, _) => Err(anyhow!("{id}: expected the id of {what}, found none that begins like this")
             .hint(format!("`dmarquet {list}` shows them"))),
-        (Some(_), Some(_)) => {
-            Err(anyhow!("{id}: expected the id of {what}, found several that begin like this that begin like this")
-                .hint(format!("give more characters; `dmarquet {list} --format json` shows complete ids")))
-        }
+        (Some(_), Some(_)) => Err(anyhow!("{id}: expected the id of {what}, found several that begin like this")
+            .hint(format!("give more characters; `dmarquet {list} --format json` shows complete ids"))),
     }
 }
 

@@ -107,7 +107,8 @@ fn mailboxes(store: &Store, settings: &Settings) -> anyhow::Result<Vec<MailboxJs
 /// Describes what got no report for longer than allowed.
 fn too_old(age: Stretch, run: &CommandContext, status: &Status, mailboxes: &[MailboxJson]) -> Vec<String> {
     if mailboxes.is_empty() {
-        return late(age, run.now, "store", status.newest_arrival).into_iter().collect();
+        let newest = status.newest_arrival.max(status.newest_tls_arrival);
+        return late(age, run.now, "store", newest).into_iter().collect();
     }
     let silent = |mailbox: &MailboxJson| late(age, run.now, &format!("mailbox {}", mailbox.name), mailbox.newest);
     mailboxes.iter().filter_map(silent).collect()
@@ -162,6 +163,7 @@ fn text(status: &Status, mailboxes: &[MailboxJson], dir: &str, now: Timestamp) -
         let _ = writeln!(out, "months     {first} to {last}");
     }
     let _ = writeln!(out, "newest     {}", when(status.newest_arrival));
+    tls_text(status, now, &mut out);
     let files = [("tables", status.parts), ("originals", status.packs)];
     for (name, files) in files {
         let _ = writeln!(
@@ -207,6 +209,15 @@ fn text(status: &Status, mailboxes: &[MailboxJson], dir: &str, now: Timestamp) -
     out
 }
 
+/// The TLS reports; nothing without any.
+pub(crate) fn tls_text(status: &Status, now: Timestamp, out: &mut String) {
+    if let Some(newest) = status.newest_tls_arrival {
+        let reports = count(status.tls_reports.unsigned_abs(), "report");
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(out, "TLS        {reports}, the newest {}, {}", minute(newest), ago(newest, now));
+    }
+}
+
 /// The reporters, the most recent first.
 pub(crate) fn reporters_text(status: &Status, out: &mut String) {
     if !status.reporters.is_empty() {
@@ -238,6 +249,8 @@ struct StatusJson {
     messages: i64,
     dmarc_pass: i64,
     newest_arrival: Option<String>,
+    tls_reports: i64,
+    newest_tls_arrival: Option<String>,
     last_commit: Option<String>,
     tables: FilesJson,
     originals: FilesJson,
@@ -343,6 +356,8 @@ impl StatusJson {
             messages: status.totals.messages,
             dmarc_pass: status.totals.dmarc_pass,
             newest_arrival: time(status.newest_arrival),
+            tls_reports: status.tls_reports,
+            newest_tls_arrival: time(status.newest_tls_arrival),
             last_commit: time(status.last_commit),
             tables: files(status.parts),
             originals: files(status.packs),

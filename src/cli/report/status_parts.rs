@@ -1,6 +1,6 @@
 //! The status of a part of the store: of one customer, or per domain.
 
-use super::status::{MonthSums, ReporterNewest, ago, late, minute, reporters_text};
+use super::status::{MonthSums, ReporterNewest, ago, late, minute, reporters_text, tls_text};
 use crate::cli::settings::Customer;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
@@ -36,6 +36,8 @@ struct CustomerStatus<'a> {
     messages: i64,
     dmarc_pass: i64,
     newest_arrival: Option<String>,
+    tls_reports: i64,
+    newest_tls_arrival: Option<String>,
     rejected: usize,
     newest_rejected: Option<String>,
     conflicts: usize,
@@ -71,6 +73,8 @@ pub(crate) fn of_customer(
                 messages: totals.messages,
                 dmarc_pass: totals.dmarc_pass,
                 newest_arrival: status.newest_arrival.map(|at| at.to_string()),
+                tls_reports: status.tls_reports,
+                newest_tls_arrival: status.newest_tls_arrival.map(|at| at.to_string()),
                 rejected,
                 newest_rejected: newest_rejected.map(|at| at.to_string()),
                 conflicts,
@@ -110,6 +114,7 @@ fn customer_text(
     }
     let newest = status.newest_arrival.map_or("never".to_owned(), |at| format!("{}, {}", minute(at), ago(at, now)));
     let _ = writeln!(out, "newest     {newest}");
+    tls_text(status, now, &mut out);
     let _ = write!(out, "rejected   {}", grouped(rejected as u64));
     if let Some(newest) = newest_rejected {
         let _ = write!(out, " (the newest {})", ago(newest, now));

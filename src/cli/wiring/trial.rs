@@ -8,6 +8,7 @@ use super::dns_verifier;
 use crate::ingest::{self, IngestOptions, MailVerifier, StoreJob, StoredAlone, Survival, Trial, TrialItem};
 use crate::store::Writer;
 use jiff::Timestamp;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
@@ -24,11 +25,13 @@ const HARMLESS: &[u8] = b"<feedback><report_metadata><org_name>example.com</org_
     <p>none</p></policy_published><record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record></feedback>";
 /// The answer to an item that did no harm.
 const SURVIVED: u8 = b'+';
-/// Address space of a child in KiB: one GiB reserved by the allocator, and half a GiB to work in. No item within the
+/// Address space of a child in bytes: one GiB reserved by the allocator, and half a GiB to work in. No item within the
 /// limits needs a third of a GiB.
-const MEMORY: u64 = 3 << 19;
+const MEMORY: u64 = 3 << 29;
 /// Processor time of a child, in seconds: ten for each of the 64 MiB that an item may have.
 const TIME: u64 = 640;
+/// Seconds from the signal that the time is over to the kill, which says nothing about an item.
+const UNTIL_KILLED: u64 = 10;
 
 /// Whether this process is a child of [`Trials`].
 pub(crate) fn is_child() -> bool {
@@ -45,7 +48,18 @@ const PANICKED: u8 = 101;
 /// Runs the child: processes items until there are no more, on a thread with the same stack size as in a run, so that
 /// what the child survives the run survives too.
 pub(crate) fn child() -> ExitCode {
+    limit_child();
     std::thread::spawn(work).join().unwrap_or_else(|_| ExitCode::from(PANICKED))
+}
+
+/// Limits this process. It does so itself, because a container need not have a shell that could. If the run that waits has
+/// a limit of memory, the child gets less, because the run holds more than one item: what the child survives rarely ends
+/// the run. Where a system has no such limit, the others hold.
+fn limit_child() {
+    let own = getrlimit(Resource::RLIMIT_AS).map_or(RLIM_INFINITY, |(soft, _)| soft);
+    let memory = if own == RLIM_INFINITY { MEMORY } else { MEMORY.min(own / 4 * 3) };
+    let _ = setrlimit(Resource::RLIMIT_AS, memory, memory);
+    let _ = setrlimit(Resource::RLIMIT_CPU, TIME, TIME + UNTIL_KILLED);
 }
 
 /// Additional arguments of a child.
@@ -212,19 +226,11 @@ struct Running {
 }
 
 impl Running {
-    /// Starts a child. The shell sets the limits, which the child cannot raise. If this process has limits itself, the
-    /// child gets less, because this process holds more than one item: what the child survives rarely ends this
-    /// process.
+    /// Starts a child, which limits itself.
     fn start(args: &ChildArgs) -> io::Result<Self> {
-        let (program, args) = (std::env::current_exe()?, args.written()?);
-        let bounds = format!(
-            "most={MEMORY}; own=$(ulimit -v); if [ \"$own\" != unlimited ] && [ $((own * 3 / 4)) -lt $most ]; then \
-             most=$((own * 3 / 4)); fi; ulimit -v $most; ulimit -t {TIME}; exec \"$0\" {MARK} \"$@\""
-        );
-        let mut child = Command::new("/bin/sh")
-            .args(["-c", &bounds])
-            .arg(program)
-            .args(args)
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(MARK)
+            .args(args.written()?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

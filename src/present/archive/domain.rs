@@ -1,4 +1,4 @@
-//! The page of a domain: its state, its history, open actions and its senders.
+//! The page of a domain: its state, its history, open actions, its senders and the TLS of its mail servers.
 
 use super::record::{ActionWeek, DomainWeek, SenderWeek, TlsWeek, WeekRecord};
 use crate::analyze::{FailingBy, Point};
@@ -36,7 +36,8 @@ pub(super) struct DomainPage<'a> {
     domain: &'a str,
     latest_week: &'a str,
     days: &'a str,
-    latest: &'a DomainWeek,
+    /// `None` if only TLS reports are about the domain.
+    latest: Option<&'a DomainWeek>,
     weeks: Vec<DomainPageRow<'a>>,
     policies: Vec<PolicyStep<'a>>,
     actions: Vec<OpenAction<'a>>,
@@ -120,15 +121,18 @@ pub(super) struct StripCell {
 
 /// The domains that have a page: their names and files, by name.
 pub fn archive_domains(weeks: &[WeekRecord]) -> BTreeMap<String, String> {
-    weeks.iter().flat_map(|week| &week.domains).map(|domain| (domain.domain.clone(), domain.file.clone())).collect()
+    let of_reports = weeks.iter().flat_map(|week| &week.domains).map(|domain| (&domain.domain, &domain.file));
+    let of_tls = weeks.iter().flat_map(|week| &week.tls).map(|line| (&line.domain, &line.file));
+    let with_page = of_reports.chain(of_tls).filter(|(_, file)| !file.is_empty());
+    with_page.map(|(domain, file)| (domain.clone(), file.clone())).collect()
 }
 
 /// The page as HTML and JSON. `weeks` are all weeks, the newest last; the domain is in one of them.
 pub fn domain_page(weeks: &[WeekRecord], domain: &str, branding: &Branding) -> Option<(String, String)> {
-    let of_week = |week: &&'_ WeekRecord| week.domains.iter().any(|found| found.domain == domain);
-    let newest = weeks.iter().rev().find(of_week)?;
     let find = |week: &'_ WeekRecord| week.domains.iter().position(|found| found.domain == domain);
-    let latest = &newest.domains[find(newest)?];
+    let of_reports = weeks.iter().rev().find_map(|week| Some((week, Some(&week.domains[find(week)?]))));
+    let of_tls = |week: &&'_ WeekRecord| week.tls.iter().any(|line| line.domain == domain);
+    let (newest, latest) = of_reports.or_else(|| Some((weeks.iter().rev().find(of_tls)?, None)))?;
     let rows: Vec<DomainPageRow<'_>> =
         weeks.iter().rev().filter_map(|week| find(week).map(|at| row(week, &week.domains[at]))).take(TABLED).collect();
     let (senders, more_senders) = senders(weeks, domain);
@@ -145,7 +149,7 @@ pub fn domain_page(weeks: &[WeekRecord], domain: &str, branding: &Branding) -> O
         weeks: rows,
     };
     let history = history(weeks, |week| find(week).map(|at| point(week, &week.domains[at])), true);
-    let pass = share(latest.dmarc_pass, latest.messages);
+    let pass = latest.map(|latest| share(latest.dmarc_pass, latest.messages));
     let html = rendered(
         "domain.html",
         context! {

@@ -1,6 +1,6 @@
 //! The first page: the state of the last week, all domains with the worst first, all weeks.
 
-use super::record::{DomainWeek, WeekRecord};
+use super::record::{DomainWeek, TlsWeek, WeekRecord};
 use crate::present::markup::html::{Sheet, rendered};
 use crate::present::page::results::columns;
 use crate::present::page::shared::{Mark, share};
@@ -8,7 +8,8 @@ use crate::present::structured::json::written;
 use crate::present::wording::branding::{Brand, Branding};
 use minijinja::{context, value::Serde};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Domains per page.
 const DOMAINS: usize = 250;
@@ -22,6 +23,7 @@ struct IndexPage<'a> {
     latest_week: &'a str,
     days: &'a str,
     headline: &'a str,
+    /// Those without DMARC reports last.
     domains: Vec<DomainEntry<'a>>,
     weeks: Vec<WeekEntry<'a>>,
 }
@@ -40,7 +42,7 @@ struct DomainEntry<'a> {
     policy: &'a str,
     mark: Mark,
     state: &'a str,
-    why: &'a str,
+    why: Cow<'a, str>,
 }
 
 /// A line of the table of weeks.
@@ -60,7 +62,9 @@ struct WeekEntry<'a> {
 /// The name, HTML and JSON of each page; the first is `index`. `latest` is the index of the latest complete week.
 pub fn index_pages(weeks: &[WeekRecord], latest: usize, branding: &Branding) -> Vec<(String, String, String)> {
     let newest = weeks.get(latest);
-    let all = domains(weeks, latest);
+    let mut all = domains(weeks, latest);
+    let of_reports = all.len();
+    all.extend(only_tls(weeks, latest));
     let chunks: Vec<&[DomainEntry<'_>]> = if all.is_empty() { vec![&[]] } else { all.chunks(DOMAINS).collect() };
     let start = (latest + 1).saturating_sub(26).min(weeks.len());
     let points: Vec<_> = weeks[start..weeks.len().min(latest + 1)].iter().map(super::domain::total).collect();
@@ -84,6 +88,7 @@ pub fn index_pages(weeks: &[WeekRecord], latest: usize, branding: &Branding) -> 
                 first => at == 0,
                 number => at + 1,
                 all => all.len(),
+                only_tls => all.len() - of_reports,
                 others => Serde(&others),
                 history => Serde(if at == 0 { chart.as_ref() } else { None }),
                 brand => Serde(Brand::from(branding)),
@@ -120,14 +125,54 @@ fn domains(weeks: &[WeekRecord], latest: usize) -> Vec<DomainEntry<'_>> {
             policy: &domain.policy,
             mark: domain.mark,
             state: &domain.state,
-            why: &domain.why,
+            why: Cow::Borrowed(&domain.why),
+        })
+        .collect()
+}
+
+/// The domains that only TLS reports are about, in the order of [`domains`]. A later week than the latest is not over.
+fn only_tls(weeks: &[WeekRecord], latest: usize) -> Vec<DomainEntry<'_>> {
+    let of_reports: BTreeSet<&str> =
+        weeks.iter().flat_map(|week| &week.domains).map(|domain| domain.domain.as_str()).collect();
+    let is_alone = |line: &&TlsWeek| !line.file.is_empty() && !of_reports.contains(line.domain.as_str());
+    let mut found: BTreeMap<&str, (usize, Vec<&TlsWeek>)> = BTreeMap::new();
+    let order = weeks.iter().enumerate().rev().filter(|(at, _)| *at <= latest);
+    for (at, week) in order.chain(weeks.iter().enumerate().filter(|(at, _)| *at > latest)) {
+        for line in week.tls.iter().filter(is_alone) {
+            let (newest, lines) = found.entry(&line.domain).or_insert((at, Vec::new()));
+            if *newest == at {
+                lines.push(line);
+            }
+        }
+    }
+    let mut all: Vec<(usize, Vec<&TlsWeek>)> = found.into_values().collect();
+    let fails = |lines: &[&TlsWeek]| lines.iter().any(|line| line.mark == Mark::Fix);
+    let told = |lines: &[&TlsWeek]| {
+        let told = lines.iter().map(|line| format!("TLS ({}): {}", line.policy, line.state));
+        told.collect::<Vec<_>>().join("; ")
+    };
+    all.sort_by_key(|(at, lines)| (*at != latest, !fails(lines)));
+    all.into_iter()
+        .map(|(at, lines)| DomainEntry {
+            domain: &lines[0].domain,
+            file: &lines[0].file,
+            week: &weeks[at].week,
+            messages: 0,
+            dmarc_pass: 0,
+            pass: share(0, 0),
+            spoofed: 0,
+            not_blocked: 0,
+            policy: "",
+            mark: if fails(&lines) { Mark::Fix } else { Mark::Calm },
+            state: "No DMARC reports",
+            why: Cow::Owned(told(&lines)),
         })
         .collect()
 }
 
 impl<'a> DomainEntry<'a> {
     fn copied(&self) -> DomainEntry<'a> {
-        DomainEntry { pass: self.pass.clone(), ..*self }
+        DomainEntry { pass: self.pass.clone(), why: self.why.clone(), ..*self }
     }
 }
 

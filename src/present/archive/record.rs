@@ -130,6 +130,9 @@ pub(super) struct NewsWeek {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct TlsWeek {
     pub(super) domain: String,
+    /// The domain's page, without extension; empty if it has none.
+    #[serde(default)]
+    pub(super) file: String,
     pub(super) policy: String,
     pub(super) sessions: String,
     pub(super) failed: String,
@@ -210,7 +213,7 @@ impl WeekRecord {
             domains: domains.into_iter().map(domain_week).collect(),
             senders: senders.map(|sender| sender_week(sender, rows)).collect(),
             actions,
-            tls: summary.tls.iter().map(tls_week).collect(),
+            tls: tls_weeks(summary),
             news: page
                 .changes
                 .into_iter()
@@ -265,10 +268,25 @@ fn domain_week(domain: &DomainSummary) -> DomainWeek {
     }
 }
 
+/// Of as many domains as have pages: those that DMARC reports vouch for, then those with most sessions.
+fn tls_weeks(summary: &Summary) -> Vec<TlsWeek> {
+    let vouched: BTreeSet<&Foreign> =
+        summary.domains.iter().filter(|domain| domain.vouched).map(|domain| &domain.policy_domain).collect();
+    let mut policies: Vec<(usize, &TlsSummary)> = summary.tls.iter().enumerate().collect();
+    policies.sort_by_key(|(_, tls)| {
+        let is_vouched = tls.policy_domain.as_ref().is_some_and(|domain| vouched.contains(domain));
+        (!is_vouched, std::cmp::Reverse(tls.sessions()))
+    });
+    policies.truncate(DOMAINS);
+    policies.sort_by_key(|(place, _)| *place);
+    policies.into_iter().map(|(_, tls)| tls_week(tls)).collect()
+}
+
 fn tls_week(tls: &TlsSummary) -> TlsWeek {
     let (domain, line, causes) = tls::told_of(tls);
     let tls::TlsLine { policy, sessions, failed, rate, mark, state, .. } = line;
-    TlsWeek { domain, policy, sessions, failed, rate, mark, state, causes }
+    let file = tls.policy_domain.as_ref().map(names::domain).unwrap_or_default();
+    TlsWeek { domain, file, policy, sessions, failed, rate, mark, state, causes }
 }
 
 fn sender_week(sender: &Sender, rows: &[SampledRow]) -> SenderWeek {

@@ -34,6 +34,8 @@ pub(crate) struct TlsSection {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TlsLine {
     pub(crate) domain: String,
+    /// Its page; empty outside an archive.
+    pub(crate) href: String,
     /// `MTA-STS, enforce`.
     pub(crate) policy: String,
     pub(crate) sessions: String,
@@ -122,6 +124,7 @@ fn line(tls: &TlsSummary) -> TlsLine {
     };
     TlsLine {
         domain: domain(tls),
+        href: String::new(),
         policy: policy(tls),
         sessions: count(tls.sessions()),
         failed: count(tls.failed_sessions),

@@ -13,6 +13,12 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long to wait for a lock. After a kill of a run and its child, the child may still be ending while the next run
+/// starts; the kernel releases the lock when its last thread has ended.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Identifies a writer. Fields that this system does not provide are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +98,17 @@ impl std::fmt::Display for Owner {
     }
 }
 
+/// Tries until the lock is free, or [`PATIENCE`] is over.
+fn patiently(mut lock: impl FnMut() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    let begin = Instant::now();
+    loop {
+        match lock() {
+            Err(TryLockError::WouldBlock) if begin.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
+            done => return done,
+        }
+    }
+}
+
 /// When a process started, in ticks since boot; `None` without such a process or without `/proc`.
 ///
 /// A process that ended and that its parent did not wait for is none: in a container whose first process waits for no
@@ -118,13 +135,13 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock, or returns who has it. On a file system without locks, nobody may write.
+    /// Takes the lock, or after a second returns who has it. On a file system without locks, nobody may write.
     pub(crate) fn take(layout: &Layout, now: Timestamp) -> Result<Self, StoreError> {
         let path = layout.lock();
         let failed = || StoreError::io(&path, "locking the store");
         let mut file = access::open_file(&path).map_err(failed())?;
         let mut text = String::new();
-        let locked = file.try_lock();
+        let locked = patiently(|| file.try_lock());
         let _ = (&file).take(2000).read_to_string(&mut text);
         let (holder, left) = text.split_once('\n').unwrap_or((&text, ""));
         match locked {
@@ -255,5 +272,21 @@ mod tests {
         drop(lock);
         second.check().unwrap();
         assert_eq!(second.left, None);
+    }
+
+    #[test]
+    fn a_writer_that_is_ending_is_waited_for_and_another_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let ending = Lock::take(&layout, Timestamp::UNIX_EPOCH).unwrap();
+        let end = thread::spawn(move || {
+            thread::sleep(PATIENCE / 5);
+            drop(ending);
+        });
+        let _next = Lock::take(&layout, Timestamp::UNIX_EPOCH).unwrap();
+        end.join().unwrap();
+        let busy = Lock::take(&layout, Timestamp::UNIX_EPOCH).unwrap_err();
+        let this = std::process::id().to_string();
+        assert!(matches!(&busy, StoreError::Busy { holder, .. } if holder.contains(&this)), "{busy}");
     }
 }

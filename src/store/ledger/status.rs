@@ -75,6 +75,10 @@ pub struct Status {
     pub folders: Vec<FolderStatus>,
     /// When the newest report arrived.
     pub newest_arrival: Option<Timestamp>,
+    /// TLS reports, which all sums above leave out.
+    pub tls_reports: i64,
+    /// When the newest of them arrived.
+    pub newest_tls_arrival: Option<Timestamp>,
     /// When the last batch was committed.
     pub last_commit: Option<Timestamp>,
     /// Parquet parts.

@@ -87,10 +87,12 @@ impl Store {
     /// # Errors
     /// If the ledger or the folder cannot be read.
     pub fn status_of(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Status, StoreError> {
-        if self.folder {
-            return parquet_folder::status_of(&self.layout, wanted);
-        }
-        self.ledger.as_ref().map_or(Ok(Status::default()), |ledger| status_of(ledger, wanted))
+        let status = match &self.ledger {
+            _ if self.folder => parquet_folder::status_of(&self.layout, wanted)?,
+            Some(ledger) => status_of(ledger, wanted)?,
+            None => Status::default(),
+        };
+        self.with_tls(status, Some(wanted))
     }
 }
 

@@ -114,11 +114,11 @@ impl Store {
     /// If the ledger cannot be read.
     pub fn status(&self) -> Result<Status, StoreError> {
         if self.folder {
-            return parquet_folder::status(&self.layout);
+            return self.with_tls(parquet_folder::status(&self.layout)?, None);
         }
         let Some(ledger) = &self.ledger else { return Ok(Status::default()) };
         let (rejected_unlisted, conflicts_unlisted) = survey::unlisted(&self.layout, ledger)?;
-        Ok(Status { rejected_unlisted, conflicts_unlisted, ..status::status(ledger)? })
+        self.with_tls(Status { rejected_unlisted, conflicts_unlisted, ..status::status(ledger)? }, None)
     }
 
     /// How far a mailbox was read, whatever its protocol.

@@ -2,13 +2,15 @@
 
 use super::store::Store;
 use super::tls_folder;
-use crate::model::{TlsPolicy, TlsPolicyRow};
+use crate::model::{Domain, TlsPolicy, TlsPolicyRow};
 use crate::store::error::StoreError;
+use crate::store::ledger::status::Status;
 use crate::store::ledger::tls;
 use crate::store::tables::filter::Filter;
 use crate::store::tables::tls::TlsReportRow;
-use crate::store::tables::values::{day, days_since_epoch, sender_auth};
+use crate::store::tables::values::{day, days_since_epoch, int, sender_auth, time};
 use jiff::civil::Date;
+use std::collections::HashSet;
 
 impl Store {
     /// What the TLS reports of the filter say, one policy at a time, ordered by day. A report counts for the day
@@ -37,6 +39,26 @@ impl Store {
     /// If the ledger cannot be read.
     pub fn tls_reports_before(&self, first: Date) -> Result<u64, StoreError> {
         self.ledger.as_ref().map_or(Ok(0), |ledger| tls::count_before(ledger, days_since_epoch(first)))
+    }
+
+    /// The status with the TLS reports about some policy domains; about all, where none are given.
+    pub(super) fn with_tls(&self, status: Status, wanted: Option<&dyn Fn(&str) -> bool>) -> Result<Status, StoreError> {
+        let (tls_reports, newest) = match (&self.ledger, wanted) {
+            (Some(ledger), None) => tls::totals(ledger)?,
+            _ => {
+                let (mut keys, mut newest) = (HashSet::new(), None);
+                each_report(self, &Filter::default(), &mut |report, policy| {
+                    let domain = policy.policy_domain.as_ref().map(Domain::as_str);
+                    if wanted.is_none_or(|wanted| domain.is_some_and(wanted)) {
+                        keys.insert(report.key);
+                        newest = newest.max(Some(report.arrival));
+                    }
+                    Ok(())
+                })?;
+                (int(keys.len()), newest)
+            }
+        };
+        Ok(Status { tls_reports, newest_tls_arrival: newest.map(time), ..status })
     }
 }
 

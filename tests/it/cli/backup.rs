@@ -15,6 +15,24 @@ fn report(number: u32) -> String {
     )
 }
 
+/// A TLS report with a failure.
+fn tls_report(number: u32) -> String {
+    format!(
+        "{{\"organization-name\":\"Reporter\",\"contact-info\":\"tls@reporter.example\",\"report-id\":\"t{number}\",\
+         \"date-range\":{{\"start-datetime\":\"2026-11-23T00:00:00Z\",\"end-datetime\":\"2026-11-23T23:59:59Z\"}},\
+         \"policies\":[{{\"policy\":{{\"policy-type\":\"sts\",\"policy-domain\":\"example.com\"}},\
+         \"summary\":{{\"total-successful-session-count\":{number},\"total-failure-session-count\":2}},\
+         \"failure-details\":[{{\"result-type\":\"certificate-expired\",\"failed-session-count\":2}}]}}]}}"
+    )
+}
+
+/// The tables of TLS reports.
+fn tls_tables(dir: &WorkDir, store: &str) -> [String; 2] {
+    on(dir, store, &["export", "--format", "ndjson", "--out", "tables"]).quiet();
+    ["tls_reports", "tls_failures"]
+        .map(|table| std::fs::read_to_string(dir.path(format!("tables/{table}.ndjson"))).unwrap())
+}
+
 /// Ingests some reports, each in a run of its own.
 fn ingest(dir: &WorkDir, numbers: std::ops::Range<u32>) {
     for number in numbers {
@@ -52,9 +70,14 @@ fn a_backup_is_brought_up_to_date_and_restores_whole() {
     dir.write("in/new.xml", report(99));
     let again = on(&dir, "restored", &["ingest", "in", "--format", "json"]).json();
     assert_eq!((again["stored"]["reports"].as_u64(), again["duplicates"].as_u64()), (Some(1), Some(6)), "{again}");
-    // Prune lets files go in the backup, too.
-    dir.run(["prune", "--before", "2027-01-01", "--yes"]);
-    dir.run(["backup", "copy"]);
+    // What is pruned goes from the backup, too.
+    dir.write("in/old.xml", report(77).replace("1795392000", "1595376000").replace("1795478399", "1595462399"));
+    dir.run(["ingest", "in/old.xml"]).quiet();
+    dir.run(["backup", "copy"]).quiet();
+    assert_eq!(reports(&dir, "copy"), 6);
+    assert_eq!(dir.run(["prune", "--keep", "24m", "--format", "json"]).json()["reports"].as_u64(), Some(1));
+    dir.run(["backup", "copy"]).quiet();
+    assert_eq!(reports(&dir, "copy"), 5);
     on(&dir, "copy", &["verify"]).quiet();
 }
 
@@ -62,22 +85,42 @@ fn a_backup_is_brought_up_to_date_and_restores_whole() {
 fn a_backup_beside_a_run_is_of_one_instant() {
     let dir = WorkDir::new();
     ingest(&dir, 0..2);
-    let text: String = (100..1500).fold(String::new(), |text, number| {
-        let _ = std::fs::create_dir_all(dir.path("many"));
+    for number in 100..1500 {
         dir.write(format!("many/{number}.xml"), report(number));
-        text
-    });
-    drop(text);
+        dir.write(format!("many/{number}.json"), tls_report(number));
+    }
     let mut child = dir.command(["ingest", "many"]).spawn().unwrap();
     let mut seen = Vec::new();
     while child.try_wait().unwrap().is_none() {
         dir.run(["backup", "copy"]).quiet();
         on(&dir, "copy", &["verify"]).quiet();
-        seen.push(reports(&dir, "copy"));
+        let [policies, failures] = tls_tables(&dir, "copy").map(|table| table.lines().count());
+        assert_eq!(policies, failures, "a report is in both tables or in none");
+        seen.push((reports(&dir, "copy"), policies));
     }
     dir.run(["backup", "copy"]).quiet();
-    assert!(seen.is_sorted() && reports(&dir, "copy") == 1402, "{seen:?}");
+    assert!(seen.is_sorted() && seen.iter().map(|seen| seen.1).is_sorted(), "{seen:?}");
+    assert_eq!(reports(&dir, "copy"), 1402);
     on(&dir, "copy", &["verify"]).quiet();
+
+    let tables = tls_tables(&dir, "store");
+    assert_eq!(tables.each_ref().map(|table| table.lines().count()), [1400; 2]);
+    copy_folder(&dir.path("copy"), &dir.path("restored"));
+    std::fs::remove_file(dir.path("restored/backup-of")).unwrap();
+    std::fs::remove_dir_all(dir.path("store")).unwrap();
+    assert_eq!(tls_tables(&dir, "restored"), tables);
+    // A restored ledger is not all there is: the originals make the same rows.
+    std::fs::remove_file(dir.path("restored/ledger.sqlite")).unwrap();
+    on(&dir, "restored", &["rebuild"]).quiet();
+    let known = |text: &String| {
+        let mut rows = crate::workdir::without_ingested(text);
+        rows.sort();
+        rows
+    };
+    assert_eq!(tls_tables(&dir, "restored").each_ref().map(known), tables.each_ref().map(known));
+    on(&dir, "restored", &["verify"]).quiet();
+    let again = on(&dir, "restored", &["ingest", "many", "--format", "json"]).json();
+    assert_eq!(again["stored"]["tls_reports"].as_u64(), Some(0), "{again}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::verified::{key, signed};
 use crate::dns_servers::Scripted;
-use crate::workdir::WorkDir;
+use crate::support::copy_folder;
+use crate::workdir::{WorkDir, repository};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -213,6 +214,30 @@ fn what_an_earlier_version_rejected_is_read_by_a_rebuild() {
 }
 
 #[test]
+fn what_an_earlier_version_set_aside_is_read_when_it_comes_again() {
+    let work = WorkDir::new();
+    copy_folder(&repository().join("tests/store-2"), &work.path("store"));
+    // As that version noted a TLS report: by the start of the hash of its item, with nothing kept of it.
+    let [file, mail] = [
+        work.write("in/a.json", report("1", 3).to_string()),
+        work.write("in/b.eml", mail(&report("2", 5), "sender.example")),
+    ];
+    let ledger = rusqlite::Connection::open(work.path("store/ledger.sqlite")).unwrap();
+    for item in [&file, &mail] {
+        let hash = blake3::hash(&std::fs::read(item).unwrap());
+        let sql = "INSERT INTO seen VALUES (?1, 0, 1, 0, 0, 0, 0)";
+        ledger.execute(sql, [&hash.as_bytes()[..16]]).unwrap();
+    }
+    drop(ledger);
+    let again = work.run(["ingest", "in", "--format", "json"]).json();
+    assert_eq!((&again["stored"]["tls_reports"], &again["duplicates"]), (&2.into(), &0.into()), "{again}");
+    assert_eq!(rows(&work)[0].len(), 2);
+    let third = work.run(["ingest", "in", "--format", "json"]).json();
+    assert_eq!((&third["stored"]["tls_reports"], &third["duplicates"]), (&0.into(), &2.into()), "{third}");
+    assert_eq!(work.run(["verify"]).code, Some(0));
+}
+
+#[test]
 fn pruning_takes_the_rows_with_the_originals() {
     let work = WorkDir::new();
     let of_days_ago = |days: i64| {
@@ -225,7 +250,9 @@ fn pruning_takes_the_rows_with_the_originals() {
     work.write("in/a.json", of_days_ago(3));
     work.write("in/b.json", of_days_ago(800));
     assert_eq!(work.run(["ingest", "in", "--format", "json"]).json()["stored"]["tls_reports"], 2);
-    work.run(["prune", "--keep", "6m"]).quiet();
+    let trial = work.run(["prune", "--keep", "6m", "--dry-run", "--format", "json"]).json();
+    assert_eq!((&trial["reports"], rows(&work)[0].len()), (&1.into(), 2));
+    assert_eq!(work.run(["prune", "--keep", "6m", "--format", "json"]).json()["reports"], 1);
     let [policies, failures] = rows(&work);
     assert_eq!((policies.len(), failures.len()), (1, 1));
     assert_eq!(work.run(["verify"]).code, Some(0));

@@ -114,6 +114,67 @@ fn a_check_says_what_tls_reports_show_and_a_site_has_it() {
 }
 
 #[test]
+fn a_domain_that_only_tls_reports_are_about_has_its_page_and_its_place() {
+    let work = with_reports();
+    let now = ["--now", "2026-11-23T06:00:00Z"];
+    work.run([&["site", "--out", "site"][..], &now].concat());
+    let read = |name: &str| std::fs::read_to_string(work.path(format!("site/{name}"))).unwrap();
+    let page = read("domains/d2.example.html");
+    assert!(page.contains("There are no DMARC reports about this domain"), "{page}");
+    assert!(page.contains("fails at mx.d2.example") && page.contains("Certificate expired at mx.d2.example"), "{page}");
+    let told: Value = serde_json::from_str(&read("domains/d2.example.json")).unwrap();
+    let weeks: Vec<_> = told["tls"].as_array().unwrap().iter().map(|line| (&line["week"], &line["failed"])).collect();
+    assert_eq!(weeks, [(&json!("2026-W47"), &json!("12")), (&json!("2026-W46"), &json!("0"))]);
+    assert_eq!((&told["latest"], &told["latest_week"]), (&Value::Null, &json!("2026-W47")));
+    assert!(read("weeks/2026-W47.html").contains("href=\"../domains/d2.example.html\""));
+    let index = read("index.html");
+    assert!(index.contains("12 domains, the worst first; last, 12 domains with TLS reports only"), "{index}");
+    assert!(index.contains("href=\"domains/d2.example.html\""), "{index}");
+    let listed: Value = serde_json::from_str(&read("index.json")).unwrap();
+    let entry = listed["domains"].as_array().unwrap().iter().find(|entry| entry["domain"] == "d2.example").unwrap();
+    let why = json!("TLS (MTA-STS, enforce): fails at mx.d2.example");
+    assert_eq!((&entry["state"], &entry["why"], &entry["mark"]), (&json!("No DMARC reports"), &why, &json!("fix")));
+
+    // A customer's archive and status have those of the customer's domains alone.
+    work.write("config.toml", "[[customer]]\nname = \"Grove\"\ndomains = [\"d2.example\", \"d3.example\"]\n");
+    let of_grove = ["--config", "config.toml", "--customer", "Grove"];
+    work.run([&["site", "--out", "grove"][..], &now, &of_grove].concat());
+    let pages = std::fs::read_dir(work.path("grove/domains")).unwrap().map(|page| page.unwrap().file_name());
+    let mut pages: Vec<_> = pages.map(|name| name.into_string().unwrap()).collect();
+    pages.sort();
+    assert_eq!(pages, ["d2.example.html", "d2.example.json", "d3.example.html", "d3.example.json"]);
+    let status = |more: &[&str]| work.run([&["status", "--format", "json"], more].concat()).json();
+    assert_eq!((&status(&[])["tls_reports"], &status(&of_grove)["tls_reports"]), (&json!(24), &json!(4)));
+    assert_eq!(status(&[])["reports"], 0);
+    let text = work.run(["status"]).quiet();
+    assert!(text.contains("\nTLS        24 reports, the newest "), "{text}");
+}
+
+#[test]
+fn a_folder_of_parquet_files_has_the_tls_of_its_store() {
+    let work = with_reports();
+    work.run(["export", "--out", "lake"]).quiet();
+    let week = ["summary", "--week", "2026-W47", "--format", "json"];
+    for domains in [&[][..], &["--domain", "d2.example"], &["--domain", "d2.example", "--domain", "d5.example"]] {
+        let of_store = work.run([&week[..], domains].concat()).json();
+        let of_folder = work.run([&week[..], domains, &["--records", "lake"]].concat()).json();
+        let expected = if domains.is_empty() { PLANTED.len() } else { domains.len() / 2 };
+        assert_eq!(of_store["tls"].as_array().unwrap().len(), expected);
+        assert_eq!(of_folder["tls"], of_store["tls"], "{domains:?}");
+        assert_eq!(of_folder["quality"]["tls_unverified_reports"], of_store["quality"]["tls_unverified_reports"]);
+    }
+    let status = |more: &[&str]| work.run([&["status", "--format", "json"], more].concat()).json();
+    let of_folder = status(&["--records", "lake"]);
+    assert_eq!(of_folder["tls_reports"], 24);
+    assert_eq!(of_folder["newest_tls_arrival"], status(&[])["newest_tls_arrival"]);
+    // A folder that a program without these tables wrote has none.
+    std::fs::remove_dir_all(work.path("lake/tls_reports")).unwrap();
+    std::fs::remove_dir_all(work.path("lake/tls_failures")).unwrap();
+    assert_eq!(work.run([&week[..], &["--records", "lake"]].concat()).json()["tls"], json!([]));
+    assert_eq!(status(&["--records", "lake"])["tls_reports"], 0);
+}
+
+#[test]
 fn without_tls_reports_nothing_of_tls_shows() {
     let work = WorkDir::new();
     for form in ["text", "markdown", "html", "csv"] {

@@ -7,4 +7,4 @@ mod enter;
 mod read;
 
 pub(crate) use enter::{forget, forget_before, record};
-pub(crate) use read::{StoredTls, count_before, each_report, find, policies_of};
+pub(crate) use read::{StoredTls, count_before, each_report, find, policies_of, totals};

@@ -188,6 +188,13 @@ pub(crate) fn count_before(ledger: &Ledger, day: i32) -> Result<u64, StoreError>
     found.map(i64::unsigned_abs).map_err(ledger.failed("counting the TLS reports"))
 }
 
+/// How many reports there are, and when the newest arrived.
+pub(crate) fn totals(ledger: &Ledger) -> Result<(i64, Option<i64>), StoreError> {
+    let sql = "SELECT count(*), max(arrival) FROM tls_reports";
+    let found = ledger.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
+    found.map_err(ledger.failed("counting the TLS reports"))
+}
+
 /// All policies of a stored report.
 pub(crate) fn policies_of(ledger: &Ledger, id: i64) -> Result<Vec<TlsPolicy>, StoreError> {
     policies(ledger, id, &Filter::default()).map_err(ledger.failed("reading a TLS report"))
