@@ -2,6 +2,7 @@
 
 use crate::support::copy_folder;
 use crate::workdir::{Done, WorkDir};
+use serde_json::Value;
 
 fn report(number: u32) -> String {
     format!(
@@ -113,8 +114,10 @@ fn a_backup_beside_a_run_is_of_one_instant() {
     std::fs::remove_file(dir.path("restored/ledger.sqlite")).unwrap();
     on(&dir, "restored", &["rebuild"]).quiet();
     let known = |text: &String| {
-        let mut rows = crate::workdir::without_ingested(text);
-        rows.sort();
+        let mut rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        // When a report was stored, only the ledger knew.
+        rows.iter_mut().for_each(|row| drop(row.as_object_mut().unwrap().remove("ingested")));
+        rows.sort_by_key(Value::to_string);
         rows
     };
     assert_eq!(tls_tables(&dir, "restored").each_ref().map(known), tables.each_ref().map(known));
