@@ -166,6 +166,31 @@ fn a_selector_made_up_by_a_botnet_makes_nobody_yours() {
 }
 
 #[test]
+fn an_invented_selector_is_asked_for_with_certainty_only_where_something_of_the_domain_passes() {
+    let forged = |day: &str| {
+        let line = Line::new(day, "203.0.113.66", 5).dkim("example.com", "fake", "permerror");
+        line.spf("example.com", "softfail").verdict(0, Cause::OwnSigningBroken)
+    };
+    let confidence = |world: &World| {
+        let summary = world.summary();
+        let action = action(&summary);
+        assert!(matches!(&action.change, Change::RepairKey { fault: KeyProblem::Missing, .. }), "{action:?}");
+        action.confidence
+    };
+    let mut world = World::new();
+    world.add(-20..7, forged);
+    assert_eq!(confidence(&world), Confidence::Medium, "anybody can write that into a signature");
+    // A server that SPF authorizes, and that begins to sign with a key that nobody published.
+    let mut world = World::new();
+    world.add(-49..0, |day| unsigned(day, "203.0.113.66", 5, "example.com", "pass"));
+    world.add(0..7, |day| {
+        let line = Line::new(day, "203.0.113.66", 5).dkim("example.com", "fake", "permerror");
+        line.spf("example.com", "pass").verdict(Flags::SPF, Cause::PassSpfOnly)
+    });
+    assert_eq!(confidence(&world), Confidence::High);
+}
+
+#[test]
 fn a_list_breaks_signatures_that_verify_elsewhere_and_no_key_is_blamed() {
     let mut world = World::new();
     world.add(WEEKS, |day| {
