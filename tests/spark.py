@@ -111,6 +111,7 @@ def make(folder, plain, count):
 
 POISON = {
     "cut.xml.gz": gzip.compress(b"<feedback>" + os.urandom(4000), mtime=0)[:900],
+    "empty.xml": b"",
     "half.xml": b"<feedback><report_metadata><org_name>mx.example.net",
     "bomb.xml.gz": gzip.compress(bytes(120 << 20), 9, mtime=0),
     "broken.zip": b"PK\3\4" + bytes(400 << 10),

@@ -15,7 +15,7 @@ first writes below _runs/, then marks itself complete, then moves its files to t
 of one that was killed after the mark, and removes what was killed before it. With --delta the tables are Delta tables:
 their logs, by `lake_delta.py`, say which files count.
 """
-import argparse, datetime, json, os, subprocess, tempfile, uuid
+import argparse, datetime, json, os, subprocess, sys, tempfile, uuid
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -281,6 +281,9 @@ def views(spark, out):
 
 
 def session(master=None):
+    # Started by Python itself, not by spark-submit: its executors need this Python, which has the packages.
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     build = SparkSession.builder.appName("dmarquet")
     if master:
         build = build.master(master)
@@ -309,13 +312,15 @@ def main():
     about.add_argument("--master", help="Spark's master [default: spark-submit's]")
     args = about.parse_args()
     spark = session(args.master)
-    counts = run_once(spark, args.dmarquet, args.inputs, args.out, args.partitions, args.delta)
-    print(json.dumps(counts))
-    if not counts.keys() & {"stored", "duplicate"}:
-        return
-    views(spark, args.out)
-    spark.sql("SELECT week, sum(reports) reports, sum(records) records, sum(messages) messages, sum(dmarc_pass) dmarc_pass "
-              "FROM weekly GROUP BY week ORDER BY week DESC LIMIT 8").show(truncate=False)
+    try:
+        counts = run_once(spark, args.dmarquet, args.inputs, args.out, args.partitions, args.delta)
+        print(json.dumps(counts))
+        if counts.keys() & {"stored", "duplicate"}:
+            views(spark, args.out)
+            spark.sql("SELECT week, sum(reports) reports, sum(records) records, sum(messages) messages, sum(dmarc_pass) dmarc_pass "
+                      "FROM weekly GROUP BY week ORDER BY week DESC LIMIT 8").show(truncate=False)
+    finally:
+        spark.stop()
 
 
 if __name__ == "__main__":

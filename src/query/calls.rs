@@ -56,6 +56,41 @@ const OF_A_ROW: &[&str] = &[
     "upper",
 ];
 
+/// Functions of many rows.
+const OF_ROWS: &[&str] = &[
+    "array_agg",
+    "avg",
+    "corr",
+    "count",
+    "covar",
+    "covar_pop",
+    "covar_samp",
+    "first",
+    "group_concat",
+    "last",
+    "listagg",
+    "max",
+    "median",
+    "min",
+    "quantile_cont",
+    "quantile_disc",
+    "stddev",
+    "stddev_samp",
+    "stdev",
+    "stdev_samp",
+    "string_agg",
+    "sum",
+    "total",
+    "var",
+    "var_samp",
+    "variance",
+];
+
+/// Whether a function makes one value of many rows.
+pub(super) fn is_aggregate(function: &Function) -> bool {
+    OF_ROWS.contains(&function_name(function).as_str())
+}
+
 /// What functions a query calls.
 #[derive(Default)]
 pub(super) struct Calls {

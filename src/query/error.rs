@@ -1,51 +1,111 @@
-//! The error of a query.
+//! Why a query failed, on one line.
 
 use crate::store::StoreError;
+use crate::store::tables::table::TABLES;
 use polars_error::PolarsError;
+
+/// Characters of a message of Polars.
+const LONGEST: usize = 300;
 
 /// Why a query failed, on one line.
 #[derive(Debug, thiserror::Error)]
-#[error("query: {0}")]
-pub struct QueryError(String);
+#[error("query: {text}")]
+pub struct QueryError {
+    text: String,
+    /// The name that is none of a table or column.
+    unknown: Option<String>,
+}
 
 impl QueryError {
     pub(super) fn new(text: String) -> Self {
-        Self(text)
+        Self { text, unknown: None }
     }
+
+    /// That a name is none of a table or column.
+    pub(super) fn unknown_name(text: String, name: &str) -> Self {
+        Self { text, unknown: Some(name.to_owned()) }
+    }
+
+    /// Where a name that no table or column has is the reason, this name.
+    pub fn unknown(&self) -> Option<&str> {
+        self.unknown.as_deref()
+    }
+}
+
+/// The names of all tables and columns.
+pub fn known_names() -> impl Iterator<Item = &'static str> {
+    TABLES.into_iter().flat_map(|table| (table.columns)().into_iter().map(|column| column.name).chain([table.name]))
 }
 
 impl From<PolarsError> for QueryError {
     fn from(error: PolarsError) -> Self {
-        let text = match &error {
+        match &error {
             PolarsError::ColumnNotFound(text) => {
-                format!("expected a column of the tables, found {}", words(text))
+                // unable to find column "x"; valid columns: [...]
+                let name = text.split('"').nth(1).unwrap_or_default();
+                Self::unknown_name(format!("expected a column of the tables, found {name:?}"), name)
             }
             PolarsError::SQLInterface(text)
             | PolarsError::SQLSyntax(text)
             | PolarsError::ComputeError(text)
             | PolarsError::InvalidOperation(text)
             | PolarsError::SchemaMismatch(text)
-            | PolarsError::Duplicate(text) => words(text),
-            other => words(&other.to_string()),
-        };
-        Self(text)
+            | PolarsError::Duplicate(text) => Self::new(words(text)),
+            other => Self::new(words(&other.to_string())),
+        }
     }
 }
 
 impl From<StoreError> for QueryError {
     fn from(error: StoreError) -> Self {
-        Self(words(&error.to_string()))
+        Self::new(words(&error.to_string()))
     }
 }
 
 impl From<std::io::Error> for QueryError {
     fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
-/// An error message on one line.
+/// An error message on one line, without the syntax trees that Polars puts into some of them, and without its advice to
+/// those who build it.
 pub(super) fn words(text: &str) -> String {
     let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
-    text.lines().next().unwrap_or_default().trim().to_owned()
+    let text = text.split("; valid columns:").next().unwrap_or(text);
+    let text = text.split("; consider compiling").next().unwrap_or(text);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let is_tree = ["Span(", "Ident {", "Value(", "Query {"].iter().any(|word| line.contains(word));
+    let end = if is_tree { line.find(['(', '{', '[']) } else { None };
+    match end.or_else(|| line.char_indices().nth(LONGEST).map(|(at, _)| at)) {
+        None => line,
+        Some(end) if is_tree && !line[..end].contains("support") => {
+            format!("{} is not supported", line[..end].trim_end())
+        }
+        Some(end) => format!("{}…", line[..end].trim_end()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn messages_are_one_line_for_people() {
+        for (text, told) in [
+            ("regex parse error:\n    (\n    ^\nunclosed group", "regex parse error: ( ^ unclosed group"),
+            (
+                "expression Rollup([[Identifier(Ident { value: \"p\" })]]) is not currently supported",
+                "expression Rollup is not supported",
+            ),
+            ("unable to find column \"x\"; valid columns: [\"a\", \"b\"]", "unable to find column \"x\""),
+            (
+                "cross joins would produce more rows than fits into 2^32; consider compiling with x",
+                "cross joins would produce more rows than fits into 2^32",
+            ),
+        ] {
+            assert_eq!(words(text), told);
+        }
+        assert_eq!(words(&"é".repeat(400)).chars().count(), 301);
+    }
 }

@@ -1,7 +1,7 @@
 //! Sums, counts, minimums and maximums by group, computed from parts of the rows.
 
 use super::calls::{Aggregate, aggregate, argument, number};
-use super::statement::{WIDE, call};
+use super::statement::{call, parsed, wide};
 use crate::store::tables::table::TABLES;
 use sqlparser::ast::{
     DuplicateTreatment, Expr, FunctionArgExpr, FunctionArguments, Ident, OrderByKind, Query, Select, SelectItem,
@@ -43,6 +43,8 @@ impl FirstStage {
     }
 }
 
+/// The column of days in `records` and `reports`.
+const DAY: &str = "date";
 const GROUP: &str = "dmarquet_group_";
 const DISTINCT: &str = "dmarquet_value_";
 const AGGREGATE: &str = "dmarquet_aggregate_";
@@ -53,7 +55,8 @@ fn column(name: &str) -> Expr {
 
 /// Replaces groups and aggregates by the output columns of the first stage.
 struct LastStage<'a> {
-    groups: &'a [Expr],
+    /// The query's groups, and what each is of the columns of the first stage.
+    groups: &'a [(Expr, Expr)],
     first: &'a mut FirstStage,
 }
 
@@ -79,8 +82,8 @@ impl VisitorMut for LastStage<'_> {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
-        if self.groups.contains(expression) {
-            *expression = self.first.group(expression, GROUP);
+        if let Some((_, made)) = self.groups.iter().find(|(group, _)| group == expression) {
+            *expression = made.clone();
             return ControlFlow::Continue(());
         }
         let Expr::Function(function) = expression else { return ControlFlow::Continue(()) };
@@ -174,9 +177,20 @@ pub(super) fn grouped(
     let groups =
         groups.iter().map(|group| resolve(&unqualified_expression(group, select))).collect::<Option<Vec<_>>>()?;
     let mut first = FirstStage::default();
-    for group in &groups {
-        first.group(group, GROUP);
-    }
+    let made = |group: Expr| {
+        let columns = columns_in(&group);
+        if columns.is_empty() {
+            return None;
+        }
+        // What depends on the day alone (a week, a month) is computed once for each day, not for each row.
+        let day = columns.iter().all(|name| name == DAY).then(|| first.group(&column(DAY), GROUP));
+        let made = match day {
+            Some(day) => with_column(&group, &day),
+            None => first.group(&group, GROUP),
+        };
+        Some((group, made))
+    };
+    let groups: Vec<(Expr, Expr)> = groups.into_iter().map(made).collect::<Option<_>>()?;
     let mut last = LastStage { groups: &groups, first: &mut first };
     let projection = items.iter().zip(names).map(|((expression, _), name)| {
         let made = last.rewritten(expression, &[])?;
@@ -207,18 +221,18 @@ pub(super) fn grouped(
     if let Some(limit) = &query.limit_clause {
         tail.push_str(&limit.to_string());
     }
-    let by = |keys: &[&str]| {
+    let by = |keys: &[String]| {
         if keys.is_empty() { String::new() } else { format!(" GROUP BY {}", keys.join(", ")) }
     };
-    let keys: Vec<&str> = first.groups.iter().map(|(name, _)| name.as_str()).collect();
-    let own: Vec<&str> = keys.iter().copied().filter(|name| name.starts_with(GROUP)).collect();
+    let keys: Vec<String> = first.groups.iter().map(|(name, _)| name.clone()).collect();
+    let own: Vec<String> = groups.iter().map(|(_, made)| made.to_string()).collect();
     let parts = |expression: &dyn Fn(&str, &Expr) -> String, merged: bool| {
         let groups = first.groups.iter().map(|(name, group)| format!("{} AS {name}", expression(name, group)));
         let aggregates = first.aggregates.iter().map(|(name, whole, merge)| {
             match (merged, *merge) {
                 (true, _) => format!("{merge}({name}) AS {name}"),
                 // Values that are added up later are as wide as their sum.
-                (false, "sum") => format!("{} AS {name}", call(WIDE, whole.clone())),
+                (false, "sum") => format!("{} AS {name}", wide(whole)),
                 (false, _) => format!("{whole} AS {name}"),
             }
         });
@@ -227,7 +241,7 @@ pub(super) fn grouped(
     let written: Vec<String> = first.groups.iter().map(|(_, group)| group.to_string()).collect();
     let condition = select.selection.as_ref().map_or_else(String::new, |condition| format!(" WHERE {condition}"));
     let from = select.from.first()?;
-    let first_by = by(&written.iter().map(String::as_str).collect::<Vec<_>>());
+    let first_by = by(&written);
     Some([
         format!("SELECT {} FROM {from}{condition}{first_by}", parts(&|_, group| group.to_string(), false)),
         format!("SELECT {} FROM {PARTIAL}{}", parts(&|name, _| name.to_owned(), true), by(&keys)),
@@ -235,10 +249,30 @@ pub(super) fn grouped(
     ])
 }
 
-fn parsed(text: &str) -> Option<Expr> {
-    let dialect = sqlparser::dialect::GenericDialect;
-    let parser = sqlparser::parser::Parser::new(&dialect).try_with_sql(text);
-    parser.and_then(|mut parser| parser.parse_expr()).ok()
+/// The names of the columns in an expression.
+pub(super) fn columns_in(expression: &Expr) -> Vec<String> {
+    let mut names = Vec::new();
+    let _ = visit_expressions(expression, |part| {
+        match part {
+            Expr::Identifier(name) => names.push(name.value.clone()),
+            Expr::CompoundIdentifier(_) => names.push(part.to_string()),
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    names
+}
+
+/// An expression of one column, with another in its place.
+fn with_column(expression: &Expr, other: &Expr) -> Expr {
+    let mut made = expression.clone();
+    let _ = visit_expressions_mut(&mut made, |part| {
+        if matches!(part, Expr::Identifier(_)) {
+            *part = other.clone();
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    made
 }
 
 fn quoted(name: &str) -> String {

@@ -32,16 +32,36 @@ impl MemoryLimit {
         }
         Err(polars_err!(
             ComputeError:
-            "expected at most {} MiB of rows at a time, found more: this query needs all its rows at once; name fewer columns, or ask for fewer days with WHERE",
+            "its rows take more than {} MiB, and it needs all of them at once: ask for fewer days with WHERE, or name fewer columns",
             self.most >> 20
         ))
     }
 }
 
-/// Half of the available memory; practically unlimited if the system does not tell.
-pub(super) fn half_of_available() -> usize {
-    let said = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = said.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<usize>().ok());
-    kilobytes.map_or(usize::MAX, |kilobytes| kilobytes.saturating_mul(512))
+/// Half of the memory that is available, or that the process's control group may use if that is less; practically
+/// unlimited if the system does not tell.
+pub(crate) fn half_of_available() -> usize {
+    let available =
+        kilobytes("/proc/meminfo", "MemAvailable:").map_or(usize::MAX, |kilobytes| kilobytes.saturating_mul(1024));
+    available.min(group_limit().unwrap_or(usize::MAX)) / 2
+}
+
+/// The bytes that this process has in memory, if the system tells.
+pub(crate) fn resident() -> Option<usize> {
+    Some(kilobytes("/proc/self/status", "VmRSS:")?.saturating_mul(1024))
+}
+
+fn kilobytes(file: &str, label: &str) -> Option<usize> {
+    let said = std::fs::read_to_string(file).ok()?;
+    let line = said.lines().find_map(|line| line.strip_prefix(label))?;
+    line.trim().trim_end_matches(" kB").trim().parse().ok()
+}
+
+/// The limit of the control group (version 2), as containers and services have one.
+fn group_limit() -> Option<usize> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let limit =
+        |path: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{path}/memory.max")).ok()?.trim().parse().ok();
+    limit(path)
 }

@@ -24,16 +24,18 @@
 mod calls;
 mod error;
 mod groups;
-mod memory;
+pub(crate) mod memory;
 mod named;
+mod narrow;
 mod output;
+mod refused;
 mod scan;
 mod stages;
 mod statement;
 mod tables;
 mod whole_numbers;
 
-pub use error::QueryError;
+pub use error::{QueryError, known_names};
 pub use named::{DefaultPeriod, NAMED_QUERIES, NamedQuery};
 pub use output::{AnswerFormat, AnswerWriter, cells};
 pub use statement::SelectQuery;

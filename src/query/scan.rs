@@ -22,6 +22,7 @@ pub(super) struct ScanUnit {
     group: usize,
     pub(super) rows: usize,
     days: Option<(i32, i32)>,
+    largest_count: Option<u64>,
 }
 
 /// Some row groups of a table.
@@ -37,7 +38,8 @@ impl TableScan {
     /// All row groups of a table.
     pub(super) fn new(files: TableFiles, schema: SchemaRef, memory: MemoryLimit) -> Self {
         let of_file = |(file, groups): (usize, &[GroupRows])| -> Vec<ScanUnit> {
-            let unit = |(group, GroupRows { rows, days })| ScanUnit { file, group, rows, days };
+            let unit =
+                |(group, GroupRows { rows, days, largest_count })| ScanUnit { file, group, rows, days, largest_count };
             groups.iter().copied().enumerate().map(unit).collect()
         };
         let units = files.groups().enumerate().flat_map(of_file).filter(|unit| unit.rows > 0).collect();
@@ -59,6 +61,13 @@ impl TableScan {
         }
         let chunk = |units: Vec<ScanUnit>| Self { units: units.into(), memory: self.memory.fresh(), ..self.clone() };
         chunks.into_iter().map(chunk).collect()
+    }
+
+    /// Whether no sum of one number a row, a count or a number up to `summand`, overflows 64 bits.
+    pub(super) fn sums_are_narrow(&self, summand: u64) -> bool {
+        let largest = |unit: &ScanUnit| Some(u128::from(unit.largest_count?.max(summand)) * unit.rows as u128);
+        let sum = self.units.iter().map(largest).try_fold(0_u128, |sum, largest| sum.checked_add(largest?));
+        sum.is_some_and(|sum| i64::try_from(sum).is_ok())
     }
 
     /// Reads columns of row groups of one file, restricted to rows for which a predicate is true, in order.
@@ -125,7 +134,8 @@ impl AnonymousScan for TableScan {
                 wanted
             });
         }
-        let predicate = args.predicate.as_ref();
+        let predicate = args.predicate.and_then(without_hints);
+        let predicate = predicate.as_ref();
         let of_days = predicate.map_or_else(Vec::new, conditions_of_days);
         for condition in &of_days {
             let mut faults = Ok(());
@@ -195,19 +205,29 @@ fn columns_of(expression: &Expr) -> BTreeSet<PlSmallStr> {
         .collect()
 }
 
-/// The conjuncts of a predicate that only depend on the day.
-fn conditions_of_days(predicate: &Expr) -> Vec<Expr> {
+/// The predicate without hints of the engine: `ORDER BY` with `LIMIT` hands down which rows are already beaten, as an
+/// expression that cannot be computed. The sort above drops those rows, too.
+fn without_hints(predicate: Expr) -> Option<Expr> {
+    let kept = conjuncts(&predicate).into_iter().filter(|part| !matches!(part, Expr::Display { .. })).cloned();
+    kept.reduce(Expr::and)
+}
+
+/// The conditions that all must be true for a predicate to be.
+fn conjuncts(predicate: &Expr) -> Vec<&Expr> {
     let (mut ahead, mut found) = (vec![predicate], Vec::new());
     while let Some(expression) = ahead.pop() {
-        match expression {
-            Expr::BinaryExpr { left, op: Operator::And | Operator::LogicalAnd, right } => {
-                ahead.extend([&**left, &**right]);
-            }
-            other if columns_of(other).iter().eq(["date"]) => found.push(other.clone()),
-            _ => {}
+        if let Expr::BinaryExpr { left, op: Operator::And | Operator::LogicalAnd, right } = expression {
+            ahead.extend([&**left, &**right]);
+        } else {
+            found.push(expression);
         }
     }
     found
+}
+
+/// The conjuncts of a predicate that only depend on the day.
+fn conditions_of_days(predicate: &Expr) -> Vec<Expr> {
+    conjuncts(predicate).into_iter().filter(|part| columns_of(part).iter().eq(["date"])).cloned().collect()
 }
 
 /// Whether a condition may be true for a row of a row group: it is tried on each day of its range.

@@ -5,6 +5,7 @@
 
 use super::calls::{Calls, number};
 use super::groups::grouped;
+use super::narrow::largest_summand;
 use sqlparser::ast::{
     Expr, GroupByExpr, LimitClause, Query, Select, SelectItem, SetExpr, TableFactor, visit_expressions,
 };
@@ -16,7 +17,16 @@ pub(super) enum Stages {
     /// Each part returns its rows, up to the overall limit.
     Rows { sql: String, limit: Option<usize> },
     /// Each part returns groups; groups of several parts are merged, and finally turned into the result.
-    Groups { first: String, merge: String, last: String },
+    Groups { first: PartStage, merge: String, last: String },
+}
+
+/// The first stage of groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PartStage {
+    /// Its SELECT, with sums in 128 bits.
+    pub(super) sql: String,
+    /// The same with sums in 64 bits, and the largest number that is added up besides counts.
+    pub(super) narrow: Option<(String, u64)>,
 }
 
 /// The stages of a query; `None` if it needs all rows at once. `table` is the one whose rows are read in parts, and
@@ -49,8 +59,9 @@ pub(super) fn stages(query: &Query, table: &str, names: &[String]) -> Option<Sta
         let rows = of_columns && select.having.is_none() && query.order_by.is_none() && !calls.wild_argument;
         return rows.then(|| Stages::Rows { sql: query.to_string(), limit });
     }
-    let [first, merge, last] = grouped(query, (select, table), groups, names)?;
-    Some(Stages::Groups { first, merge, last })
+    let [sql, merge, last] = grouped(query, (select, table), groups, names)?;
+    let narrow = largest_summand(query).map(|largest| (sql.clone(), largest));
+    Some(Stages::Groups { first: PartStage { sql, narrow }, merge, last })
 }
 
 /// The SELECT, if it reads one table and has only supported clauses.

@@ -4,9 +4,9 @@ use super::QueryError;
 use super::groups::PARTIAL;
 use super::memory::{self, MemoryLimit};
 use super::scan::TableScan;
-use super::stages::{self, Stages};
+use super::stages::{self, PartStage, Stages};
 use super::statement::{SelectQuery, widened};
-use super::whole_numbers::{Widener, is_wide, narrowed};
+use super::whole_numbers::{is_wide, narrowed};
 use crate::store::{Store, StoreError, TableRows, WeekVerdicts, survive_engine};
 use polars::prelude::{
     Column, DataFrame, Field, IntoLazy as _, LazyFrame, PlSmallStr, PolarsResult, ScanArgsAnonymous, Schema, SchemaRef,
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Rows processed together.
-const STRETCH: usize = 1 << 20;
+const STRETCH: usize = 1 << 19;
 
 /// A table.
 enum QueryTable {
@@ -57,9 +57,22 @@ impl QueryTables {
     pub fn open<'n, E: From<StoreError> + From<QueryError>>(
         store: &Store,
         names: impl IntoIterator<Item = &'n str>,
-        mut weeks: impl FnMut() -> Result<Vec<WeekVerdicts>, E>,
+        weeks: impl FnMut() -> Result<Vec<WeekVerdicts>, E>,
     ) -> Result<Self, E> {
-        let memory = MemoryLimit::new(memory::half_of_available());
+        Self::open_within(store, names, weeks, memory::half_of_available())
+    }
+
+    /// The same with another limit than half of the available memory: `most` bytes of rows at once.
+    ///
+    /// # Errors
+    /// As of [`QueryTables::open`].
+    pub fn open_within<'n, E: From<StoreError> + From<QueryError>>(
+        store: &Store,
+        names: impl IntoIterator<Item = &'n str>,
+        mut weeks: impl FnMut() -> Result<Vec<WeekVerdicts>, E>,
+        most: usize,
+    ) -> Result<Self, E> {
+        let memory = MemoryLimit::new(most);
         let mut open = |name| -> Result<(&'static str, QueryTable), E> {
             let (table, rows) = store.table_rows(name, &mut weeks)?;
             let columns = (table.columns)();
@@ -105,7 +118,7 @@ impl QueryTables {
         };
         let (name, chunks) = scan;
         let context = |scan: &TableScan| -> PolarsResult<SQLContext> {
-            let context = sql_context();
+            let context = SQLContext::new();
             context.register(name, scan_lazily(scan)?);
             Ok(context)
         };
@@ -125,7 +138,9 @@ impl QueryTables {
             Stages::Groups { first, merge, last } => {
                 let (mut waiting, mut merged): (Option<DataFrame>, usize) = (None, 0);
                 for chunk in &chunks {
-                    let groups = context(chunk)?.execute(&first)?.collect()?;
+                    let narrow = first.narrow.as_ref().filter(|(_, summand)| chunk.sums_are_narrow(*summand));
+                    let sql = narrow.map_or(&first.sql, |(sql, _)| sql);
+                    let groups = context(chunk)?.execute(sql)?.collect()?;
                     let all = match waiting.take() {
                         Some(mut all) => {
                             all.vstack_mut_owned(groups)?;
@@ -173,7 +188,7 @@ impl QueryTables {
     }
 
     fn planned(&self, query: &SelectQuery) -> Result<LazyFrame, QueryError> {
-        let mut context = sql_context();
+        let mut context = SQLContext::new();
         for (name, table) in &self.tables {
             context.register(name, table.lazy()?);
         }
@@ -206,21 +221,21 @@ impl QueryTables {
         let made = match stages {
             Stages::Rows { sql, limit } => Stages::Rows { sql: widened_text(&sql)?, limit },
             Stages::Groups { first, merge, last } => Stages::Groups {
-                first: widened_text(&first)?,
+                first: PartStage { sql: widened_text(&first.sql)?, ..first },
                 merge: widened_text(&merge)?,
                 last: widened_text(&last)?,
             },
         };
         // If a stage cannot be planned or would return other columns, the query is answered as a whole.
         let same = |made: &Stages| -> PolarsResult<bool> {
-            let mut context = sql_context();
+            let mut context = SQLContext::new();
             context.register(name, scan_lazily(scan)?);
             Ok(match made {
                 Stages::Rows { sql, .. } => context.execute(sql)?.collect_schema()? == schema,
                 Stages::Groups { first, merge, last } => {
-                    let parts = DataFrame::empty_with_schema(&*context.execute(first)?.collect_schema()?);
+                    let parts = DataFrame::empty_with_schema(&*context.execute(&first.sql)?.collect_schema()?);
                     let context = |sql: &str| -> PolarsResult<SchemaRef> {
-                        let mut context = sql_context();
+                        let mut context = SQLContext::new();
                         context.register(PARTIAL, parts.clone().lazy());
                         context.execute(sql)?.collect_schema()
                     };
@@ -242,13 +257,9 @@ fn widened_text(sql: &str) -> Result<String, QueryError> {
     }
 }
 
-fn sql_context() -> SQLContext {
-    SQLContext::new().with_function_registry(Arc::new(Widener::default()))
-}
-
 /// Runs a stage on the output of earlier ones.
 fn partial(frame: DataFrame, sql: &str) -> PolarsResult<DataFrame> {
-    let mut context = sql_context();
+    let mut context = SQLContext::new();
     context.register(PARTIAL, frame.lazy());
     context.execute(sql)?.collect()
 }
@@ -265,157 +276,4 @@ fn in_memory(schema: &Schema, parts: Vec<Vec<Box<dyn polars_arrow::array::Array>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::QueryTables;
-    use crate::query::{QueryError, SelectQuery, cells};
-    use crate::store::tests::accepted;
-    use crate::store::{Store, Writer};
-    use jiff::Timestamp;
-    use polars::prelude::{IntoLazy as _, col};
-
-    /// A store of several parts.
-    fn store(dir: &std::path::Path) -> Store {
-        let mut writer = Writer::open(dir, Timestamp::UNIX_EPOCH).unwrap();
-        for number in 0..60 {
-            writer.add(accepted(number, 1 + number % 5)).unwrap();
-            if number % 7 == 6 {
-                writer.commit().unwrap();
-            }
-        }
-        writer.commit().unwrap();
-        Store::open(dir).unwrap()
-    }
-
-    fn opened(store: &Store, stretch: usize) -> QueryTables {
-        let none = || Ok::<_, QueryError>(Vec::new());
-        let tables = QueryTables::open(store, ["records", "reports", "senders", "dns"], none).unwrap();
-        QueryTables { stretch, ..tables }
-    }
-
-    fn answered(tables: &QueryTables, sql: &str) -> Result<Vec<Vec<Option<String>>>, QueryError> {
-        let mut rows = Vec::new();
-        tables.answer(&SelectQuery::parse(sql)?, &mut |part| {
-            rows.extend(cells(&part)?);
-            Ok(())
-        })?;
-        Ok(rows)
-    }
-
-    #[test]
-    fn a_stretch_at_a_time_gives_the_same_as_all_rows_at_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(dir.path());
-        polars_error::set_warning_function(|_, _| {});
-        let (few, all) = (opened(&store, 4), opened(&store, usize::MAX));
-        for (staged, sql) in [
-            (true, "SELECT report_key, source_ip, count FROM records WHERE count > 1"),
-            (true, "SELECT * FROM records"),
-            (
-                true,
-                "SELECT LOWER(policy_domain) AS d, count + 1 FROM records AS r WHERE r.date > CAST('1970-01-02' AS DATE)",
-            ),
-            (true, "SELECT SUM(count), COUNT(*) AS n, MIN(source_ip) AS least, MAX(date) AS newest FROM records"),
-            (
-                true,
-                "SELECT policy_domain, SUM(count) AS n FROM records GROUP BY policy_domain ORDER BY n DESC, policy_domain",
-            ),
-            (
-                true,
-                "SELECT r.policy_domain, AVG(r.count) AS mean FROM records AS r GROUP BY r.policy_domain ORDER BY 1",
-            ),
-            (
-                true,
-                "SELECT policy_domain AS d, COUNT(DISTINCT source_ip) AS n, SUM(count) AS m FROM records GROUP BY d ORDER BY d",
-            ),
-            (true, "SELECT COUNT(DISTINCT source_ip) FROM records"),
-            (
-                true,
-                "SELECT COUNT(DISTINCT source_ip), COUNT(*) AS n, SUM(count) AS m, AVG(count) AS a FROM records WHERE count < 0",
-            ),
-            (
-                true,
-                "SELECT date, SUM(CASE WHEN dmarc_pass THEN count ELSE 0 END) FROM records GROUP BY 1 HAVING SUM(count) > 3 ORDER BY date LIMIT 3",
-            ),
-            (
-                true,
-                "SELECT source_ip, SUM(count) AS n, MIN(date) FROM records GROUP BY source_ip ORDER BY SUM(count) DESC, MIN(date), source_ip",
-            ),
-            (true, "SELECT COUNT(*) FILTER (WHERE dmarc_pass) AS n FROM records WHERE count > 1000000"),
-            (
-                true,
-                "SELECT STRFTIME(date, '%G-W%V') AS week, SUM(count) AS n FROM records GROUP BY STRFTIME(date, '%G-W%V') ORDER BY week",
-            ),
-            (false, "SELECT DISTINCT policy_domain FROM records ORDER BY policy_domain"),
-            (false, "SELECT source_ip, ROW_NUMBER() OVER (ORDER BY count, source_ip, report_key) AS n FROM records"),
-            (false, "SELECT count FROM records ORDER BY count DESC, source_ip LIMIT 5"),
-            (false, "SELECT COUNT(*) AS n FROM records AS a JOIN reports AS b ON a.report_key = b.report_key"),
-            (
-                false,
-                "SELECT policy_domain, FIRST(date) AS d FROM records GROUP BY policy_domain ORDER BY policy_domain",
-            ),
-            (false, "SELECT source_ip FROM records WHERE count IN (SELECT MAX(count) FROM records)"),
-        ] {
-            let plan = few.explain(&SelectQuery::parse(sql).unwrap()).unwrap();
-            assert_eq!(!plan.starts_with("All rows at once"), staged, "{sql}: {plan}");
-            let (mut one, mut other) = (answered(&few, sql).unwrap(), answered(&all, sql).unwrap());
-            if !sql.contains("ORDER BY") {
-                one.sort();
-                other.sort();
-            }
-            assert_eq!(one, other, "{sql}");
-            assert!(!one.is_empty(), "{sql}");
-        }
-        let limited = answered(&few, "SELECT source_ip FROM records WHERE count > 0 LIMIT 7").unwrap();
-        assert_eq!(limited.len(), 7);
-    }
-
-    #[test]
-    fn a_lazy_frame_reads_what_its_plan_needs() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(dir.path());
-        let tables = opened(&store, 4);
-        let records = || tables.lazy("records").unwrap();
-        let rows = records().collect().unwrap();
-        let wanted =
-            rows.clone().lazy().filter(col("count").gt(1)).select([col("date"), col("count")]).collect().unwrap();
-        let found = records().filter(col("count").gt(1)).select([col("date"), col("count")]).collect().unwrap();
-        assert!(found.equals(&wanted) && found.height() > 0 && found.height() < rows.height());
-        let plan = records().filter(col("count").gt(1)).select([col("date")]).explain(true).unwrap();
-        assert!(plan.contains("PROJECT") && plan.contains("SELECTION"), "{plan}");
-        assert_eq!(records().limit(3).collect().unwrap().height(), 3);
-        assert!(tables.lazy("nowhere").is_none());
-        assert_eq!(tables.lazy("dns").unwrap().collect().unwrap().height(), 0);
-    }
-
-    #[test]
-    fn sums_do_not_overflow() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(dir.path(), Timestamp::UNIX_EPOCH).unwrap();
-        for number in 0..3 {
-            let mut report = accepted(number, 1);
-            report.report.records[0].count = i64::MAX - 1;
-            writer.add(report).unwrap();
-            writer.commit().unwrap();
-        }
-        let store = Store::open(dir.path()).unwrap();
-        for stretch in [1, usize::MAX] {
-            let sum = |sql| answered(&opened(&store, stretch), sql).unwrap().remove(0);
-            assert_eq!(sum("SELECT SUM(count) FROM records"), [Some((3 * (i128::from(i64::MAX) - 1)).to_string())]);
-            assert_eq!(
-                sum("SELECT SUM(count) OVER () AS n FROM records"),
-                [Some((3 * (i128::from(i64::MAX) - 1)).to_string())]
-            );
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_answered_is_said_on_one_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(dir.path());
-        let tables = opened(&store, 4);
-        for sql in ["SELECT nowhere FROM records", "SELECT NOPE(count) FROM records", "SELECT count + FROM records"] {
-            let told = answered(&tables, sql).unwrap_err().to_string();
-            assert!(told.starts_with("query: ") && !told.contains('\n'), "{told}");
-        }
-    }
-}
+mod tests;

@@ -1,42 +1,6 @@
-//! Keeps integers exact: summed in 128 bits, returned in 64 if they fit.
+//! Turns integers of 128 bits, in which sums are added up, into the types of the output.
 
-use super::statement::WIDE;
-use polars::lazy::dsl::{BaseColumnUdf, OpaqueColumnUdf, UserDefinedFunction, new_column_udf};
-use polars::prelude::{Column, DataFrame, DataType, Field, PolarsResult, Schema};
-use polars::sql::{FunctionOptions, FunctionRegistry};
-use polars_error::polars_bail;
-
-/// Widens integers to 128 bits and leaves other types unchanged.
-pub(super) struct Widener(UserDefinedFunction);
-
-impl Default for Widener {
-    fn default() -> Self {
-        let wide = |columns: &mut [Column]| -> PolarsResult<Column> {
-            let column = std::mem::take(&mut columns[0]);
-            if column.dtype().is_integer() { column.cast(&DataType::Int128) } else { Ok(column) }
-        };
-        let field = |_: &Schema, fields: &[Field]| -> PolarsResult<Field> {
-            let field = fields[0].clone();
-            Ok(if field.dtype().is_integer() { Field::new(field.name().clone(), DataType::Int128) } else { field })
-        };
-        let fun: OpaqueColumnUdf = new_column_udf(BaseColumnUdf::new(wide, field));
-        Self(UserDefinedFunction { name: WIDE.into(), fun, options: FunctionOptions::elementwise() })
-    }
-}
-
-impl FunctionRegistry for Widener {
-    fn register(&mut self, name: &str, _: UserDefinedFunction) -> PolarsResult<()> {
-        polars_bail!(InvalidOperation: "function {} cannot be added", name)
-    }
-
-    fn get_udf(&self, name: &str) -> PolarsResult<Option<UserDefinedFunction>> {
-        Ok(self.contains(name).then(|| self.0.clone()))
-    }
-
-    fn contains(&self, name: &str) -> bool {
-        name == WIDE
-    }
-}
+use polars::prelude::{DataFrame, DataType, PolarsResult};
 
 /// Whether the output type depends on the values.
 pub(super) const fn is_wide(dtype: &DataType) -> bool {

@@ -7,6 +7,7 @@ use super::folder::{self, ExportFolder};
 use crate::store::disk::files::standing;
 use crate::store::error::StoreError;
 use crate::store::tables::filter::NewReports;
+use crate::store::tables::table::TABLES;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
@@ -127,13 +128,12 @@ impl Exported {
 fn is_ours(path: &Path) -> bool {
     let names: Option<Vec<&str>> =
         path.components().map(|part| if let Component::Normal(name) = part { name.to_str() } else { None }).collect();
-    let is_file = |name: &str| name.ends_with(".parquet");
+    let is_table = |name: &str| TABLES.iter().any(|table| table.name == name);
     match names.as_deref() {
-        Some(["records" | "reports" | "tls_reports" | "tls_failures" | "senders" | "domains", month, file]) => {
-            month.starts_with("month=") && is_file(file)
-        }
-        Some(["sources", file]) => is_file(file),
-        Some([RUN]) => true,
+        Some([table, month, file]) => is_table(table) && month.starts_with("month=") && file.ends_with(".parquet"),
+        // The small tables are one file each.
+        Some([table, file]) => is_table(table) && file.strip_suffix(".parquet") == Some(table),
+        Some([name]) => *name == RUN,
         _ => false,
     }
 }
@@ -177,6 +177,19 @@ mod tests {
     }
 
     #[test]
+    fn files_of_any_table_go_when_an_export_has_fewer_tables() {
+        let dir = tempfile::tempdir().unwrap();
+        let months = TABLES.map(|table| format!("{0}/month=2026-10/{0}.parquet", table.name));
+        let single = TABLES.map(|table| format!("{0}/{0}.parquet", table.name));
+        let all: Vec<&str> = months.iter().chain(&single).map(String::as_str).collect();
+        export(dir.path(), &all);
+        assert_eq!(files(dir.path()).len(), 2 * TABLES.len());
+        std::fs::write(dir.path().join("dns/mine.parquet"), "").unwrap();
+        export(dir.path(), &["records/month=2026-10/records.parquet"]);
+        assert_eq!(files(dir.path()), ["dns/mine.parquet", "records/month=2026-10/records.parquet"]);
+    }
+
+    #[test]
     fn what_an_export_that_was_cut_short_wrote_goes_too() {
         let dir = tempfile::tempdir().unwrap();
         let mut cut = Exported::begin(dir.path(), PartFiles::Copied).unwrap();
@@ -189,8 +202,9 @@ mod tests {
     #[test]
     fn a_list_that_names_other_files_moves_nobody_to_remove_them() {
         let dir = tempfile::tempdir().unwrap();
-        let named = ["mine.parquet", "records/mine.parquet", "records/month=2026-10/notes.txt"];
+        let named = ["mine.parquet", "records/mine.parquet", "records/month=2026-10/notes.txt", "mine/mine.parquet"];
         std::fs::create_dir_all(dir.path().join("records/month=2026-10")).unwrap();
+        std::fs::create_dir(dir.path().join("mine")).unwrap();
         for name in named {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
@@ -199,7 +213,7 @@ mod tests {
         let lines = format!("{}\n{}\nrecords/../outside.parquet\n", named.join("\n"), outside.display());
         std::fs::write(dir.path().join(LIST), lines).unwrap();
         export(dir.path(), &[]);
-        assert_eq!(files(dir.path()).len(), 4);
+        assert_eq!(files(dir.path()).len(), 5);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::{dns, reports, sources, verdicts};
 use crate::store::error::StoreError;
-use crate::store::parquet::rows::{ParquetPart, days_of};
+use crate::store::parquet::rows::{ParquetPart, days_of, largest_count};
 use crate::store::parquet::table_columns::{IngestedTimes, has, record_column, report_column};
 use crate::store::parquet::{checked_read, nested};
 use crate::store::read::parquet_folder;
@@ -38,6 +38,8 @@ pub(crate) struct GroupRows {
     pub(crate) rows: usize,
     /// The first and the last day of its rows, where its statistics tell.
     pub(crate) days: Option<(i32, i32)>,
+    /// The largest absolute value of `count`, where its statistics tell.
+    pub(crate) largest_count: Option<u64>,
 }
 
 /// A Parquet file, closed, and what its footer says.
@@ -61,7 +63,11 @@ impl TableFiles {
                 Some(ledger) => IngestedTimes::of(ledger, std::slice::from_ref(&part))?,
                 None => IngestedTimes::default(),
             };
-            let group = |group| GroupRows { rows: RowGroupMetadata::num_rows(group), days: days_of(&part, group) };
+            let group = |group| GroupRows {
+                rows: RowGroupMetadata::num_rows(group),
+                days: days_of(&part, group),
+                largest_count: largest_count(&part, group),
+            };
             let groups = part.metadata.row_groups.iter().map(group).collect();
             Ok(TableFile { path: part.path, groups, times })
         };

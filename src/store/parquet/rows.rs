@@ -84,6 +84,18 @@ pub(crate) fn days_of(part: &ParquetPart, group: &RowGroupMetadata) -> Option<(i
     }
 }
 
+/// The largest absolute value of a row group's `count`, where the statistics tell.
+#[cfg(feature = "query")]
+pub(crate) fn largest_count(part: &ParquetPart, group: &RowGroupMetadata) -> Option<u64> {
+    match (MatchingGroup { part, group }).statistics("count") {
+        Some(Statistics::Int64(counts)) => {
+            let (least, most) = counts.min_value.zip(counts.max_value)?;
+            Some(least.unsigned_abs().max(most.unsigned_abs()))
+        }
+        _ => None,
+    }
+}
+
 /// Files open at once, with their footers in memory: well below the 1,024 that most systems allow.
 const OPEN_FILES: usize = 256;
 

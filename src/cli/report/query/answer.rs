@@ -1,15 +1,20 @@
 //! `query`: runs SQL on the stored tables.
 
+use super::memory_watch::watched;
 use super::table::TextTable;
 use crate::analyze::Period;
 use crate::cli::settings::local_path::local_path;
+use crate::cli::settings::near::near;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::output;
 use crate::cli::wiring::period::Week;
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::{storeless, verdicts};
-use crate::query::{AnswerFormat, AnswerWriter, DefaultPeriod, NAMED_QUERIES, NamedQuery, QueryTables, SelectQuery};
+use crate::query::{
+    AnswerFormat, AnswerWriter, DefaultPeriod, NAMED_QUERIES, NamedQuery, QueryError, QueryTables, SelectQuery,
+    known_names, memory,
+};
 use crate::store::{Filter, Store};
 use anyhow::anyhow;
 use clap::ValueEnum;
@@ -47,6 +52,9 @@ pub(crate) struct QueryArgs {
     /// Output format: table, csv, ndjson, parquet or arrow (an IPC stream)
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: QueryForm,
+    /// Most memory to take, in MiB [default: half of what is available]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    memory: Option<u32>,
     /// List the named queries
     #[arg(long)]
     list: bool,
@@ -93,7 +101,10 @@ pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit
         }
         None if selection.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) => {
             let error = anyhow!("query: expected a SELECT or the name of a query, found {asked:?}");
-            return Err(error.hint("`dmarquet query --list` shows the names"));
+            return Err(error.hint(match near(asked, NAMED_QUERIES.iter().map(|query| query.name)) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "`dmarquet query --list` shows the names".to_owned(),
+            }));
         }
         None if week.is_some() => {
             return Err(anyhow!("--week: expected a named query beside it, found SQL"));
@@ -102,15 +113,25 @@ pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit
     };
     // Users need no warnings about future versions of Polars.
     polars_error::set_warning_function(|_, _| {});
-    let query = SelectQuery::parse(&sql)?;
+    let query = SelectQuery::parse(&sql).map_err(hinted)?;
+    let most = args.memory.map_or_else(memory::half_of_available, |mebibytes| (mebibytes as usize) << 20);
     if args.paths.is_empty() {
         let store = run.opened(&run.settings()?, args.records.as_deref())?;
-        answer(run, args, &store, &query, days)?;
+        watched(&run.talk, most, None, || answer(run, args, &store, (&query, days), most))?;
         return Ok(Exit::Handled);
     }
-    let (_folder, store, exit) = storeless::store(run, &args.paths)?;
-    answer(run, args, &store, &query, days)?;
+    let (folder, store, exit) = storeless::store(run, &args.paths)?;
+    watched(&run.talk, most, Some(folder.path().to_owned()), || answer(run, args, &store, (&query, days), most))?;
     Ok(exit)
+}
+
+/// The error, with the name that was probably meant.
+fn hinted(error: QueryError) -> anyhow::Error {
+    let meant = error.unknown().and_then(|unknown| near(unknown, known_names()));
+    match meant {
+        Some(meant) => anyhow::Error::from(error).hint(format!("did you mean {meant}?")),
+        None => error.into(),
+    }
 }
 
 /// Runs the query on a store; `week` is the only week whose verdicts the query needs.
@@ -118,20 +139,21 @@ fn answer(
     run: &CommandContext,
     args: &QueryArgs,
     store: &Store,
-    query: &SelectQuery,
-    week: Option<Date>,
+    (query, week): (&SelectQuery, Option<Date>),
+    most: usize,
 ) -> anyhow::Result<()> {
     let filter = Filter { from: week, to: week.map(|monday| monday.saturating_add(6.days())), ..Filter::default() };
     let mut known = None;
-    let tables = QueryTables::open(store, query.tables(), || -> anyhow::Result<_> {
+    let weeks = || -> anyhow::Result<_> {
         if known.is_none() {
             // The computed verdicts are not stored: a query changes nothing.
             known = Some(verdicts::worked_out(run, &run.settings()?, store, &filter)?.0);
         }
         Ok(known.clone().unwrap_or_default())
-    })?;
+    };
+    let tables = QueryTables::open_within(store, query.tables(), weeks, most)?;
     if args.explain_plan {
-        return output::data(output::clean_lines(&tables.explain(query)?).as_bytes());
+        return output::data(output::clean_lines(&tables.explain(query).map_err(hinted)?).as_bytes());
     }
     let format = match args.format {
         QueryForm::Csv => AnswerFormat::Csv,
@@ -141,13 +163,13 @@ fn answer(
         QueryForm::Table => {
             return output::stream(|out| {
                 let mut table = TextTable::new(out);
-                tables.answer(query, &mut |rows| table.write(&rows))
+                tables.answer(query, &mut |rows| table.write(&rows)).map_err(hinted)
             });
         }
     };
     output::stream(|out| {
         let mut writer = AnswerWriter::new(out, format);
-        tables.answer(query, &mut |rows| writer.write(&rows))?;
-        writer.finish()
+        tables.answer(query, &mut |rows| writer.write(&rows)).map_err(hinted)?;
+        Ok::<_, anyhow::Error>(writer.finish()?)
     })
 }

@@ -3,6 +3,8 @@
 #[cfg(feature = "query")]
 mod answer;
 #[cfg(feature = "query")]
+mod memory_watch;
+#[cfg(feature = "query")]
 mod table;
 #[cfg(not(feature = "query"))]
 mod unavailable;

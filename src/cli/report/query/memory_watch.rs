@@ -1,0 +1,42 @@
+//! Ends a query whose memory grows without bound.
+//!
+//! What the tables take is counted where they are read. What joins and windows make of it is known to the engine alone,
+//! so the memory of the whole process is watched while it works.
+
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::output::Talk;
+use crate::query::memory;
+use anyhow::anyhow;
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// Between two looks: an engine on a few cores fills some hundred MiB in that time.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Runs the work of a query. If the process takes more than `most` bytes meanwhile, it ends with an error; `folder` is a
+/// temporary one that is removed before.
+pub(super) fn watched<T>(talk: &Talk, most: usize, folder: Option<PathBuf>, work: impl FnOnce() -> T) -> T {
+    let Some(before) = memory::resident() else { return work() };
+    let (done, waiting) = channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while waiting.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+                let used = memory::resident().unwrap_or_default().saturating_sub(before);
+                if used <= most {
+                    continue;
+                }
+                let error = anyhow!("query: stopped, because it takes more than {} MiB of memory", most >> 20);
+                talk.error(&error.hint("ask for fewer days with WHERE, name fewer columns, or join on a key"));
+                if let Some(folder) = &folder {
+                    let _ = std::fs::remove_dir_all(folder);
+                }
+                std::process::exit(Exit::Failed.code().into());
+            }
+        });
+        let answer = work();
+        drop(done);
+        answer
+    })
+}
