@@ -184,6 +184,24 @@ def write(rows, files, run, table):
         .parquet(f"{files.root}/_runs/{run}/{table}")
 
 
+def empty_files(spark, inputs):
+    """The input files without a byte: Spark passes over them, so what is said of them is said here."""
+    found = []
+    for name in inputs:
+        pattern = spark._jvm.org.apache.hadoop.fs.Path(name)
+        fs = pattern.getFileSystem(spark._jsc.hadoopConfiguration())
+        for root in fs.globStatus(pattern) or []:
+            entries, above = fs.listFiles(root.getPath(), True), root.getPath().toString()
+            while entries.hasNext():
+                entry = entries.next()
+                path = entry.getPath().toString()
+                # As Spark does: what is hidden is no input.
+                hidden = any(part[:1] in ("_", ".") for part in path[len(above):].split("/"))
+                if entry.getLen() == 0 and not hidden:
+                    found.append(path)
+    return found
+
+
 def run_once(spark, program, inputs, out, partitions=None, delta=False):
     """One run; gives what became of everything, by outcome."""
     files = Files(spark, out)
@@ -227,6 +245,8 @@ def run_once(spark, program, inputs, out, partitions=None, delta=False):
 
     # Everything found ends in one place: what was dropped here is no longer stored.
     told = rows("outcomes")
+    empty = [(path, "rejected", "empty file") for path in empty_files(spark, inputs)]
+    told = told.unionByName(spark.createDataFrame(empty, "origin string, outcome string, reason string"), allowMissingColumns=True)
     later = dropped.select("report_key", "task", F.col("outcome").alias("later"))
     told = told.join(later, ["report_key", "task"], "left")
     told = told.withColumn("outcome", F.when((F.col("outcome") == "stored") & F.col("later").isNotNull(), F.col("later"))
