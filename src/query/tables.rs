@@ -97,8 +97,9 @@ impl QueryTables {
     /// Answers a query over the opened tables: passes on its rows, all with the same columns. There is at least one
     /// part, which may have no rows. Sums of whole numbers do not overflow.
     ///
-    /// # Errors Where the query cannot be planned, a file cannot be read, or all rows that it needs at once are more
-    /// than half of the memory that is available.
+    /// # Errors
+    /// If the query cannot be planned, a file cannot be read, or the rows that it needs at once take more memory than the
+    /// limit.
     pub fn answer(
         &self,
         query: &SelectQuery,

@@ -147,7 +147,7 @@ fn rows_beyond_the_limit_are_an_error_and_parts_of_them_are_not() {
     let store = store(dir.path());
     let none = || Ok::<_, QueryError>(Vec::new());
     let rows = |stretch| {
-        let tables = QueryTables::open_within(&store, ["records"], none, 8 << 10).unwrap();
+        let tables = QueryTables::open_within(&store, ["records"], none, 2 << 10).unwrap();
         QueryTables { stretch, ..tables }
     };
     let told = answered(&rows(8), "SELECT DISTINCT report_key FROM records").unwrap_err().to_string();

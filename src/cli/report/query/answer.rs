@@ -100,8 +100,8 @@ pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit
             (query.sql(week), week)
         }
         None if selection.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) => {
-            let error = anyhow!("query: expected a SELECT or the name of a query, found {asked:?}");
-            return Err(error.hint(match near(asked, NAMED_QUERIES.iter().map(|query| query.name)) {
+            let error = anyhow!("query: expected a SELECT or the name of a query, found {selection:?}");
+            return Err(error.hint(match near(selection, NAMED_QUERIES.iter().map(|query| query.name)) {
                 Some(near) => format!("did you mean {near}?"),
                 None => "`dmarquet query --list` shows the names".to_owned(),
             }));
