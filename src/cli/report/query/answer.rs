@@ -117,11 +117,11 @@ pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit
     let most = args.memory.map_or_else(memory::half_of_available, |mebibytes| (mebibytes as usize) << 20);
     if args.paths.is_empty() {
         let store = run.opened(&run.settings()?, args.records.as_deref())?;
-        watched(&run.talk, most, None, || answer(run, args, &store, (&query, days), most))?;
+        watched(&run.console, most, None, || answer(run, args, &store, (&query, days), most))?;
         return Ok(Exit::Handled);
     }
     let (folder, store, exit) = storeless::store(run, &args.paths)?;
-    watched(&run.talk, most, Some(folder.path().to_owned()), || answer(run, args, &store, (&query, days), most))?;
+    watched(&run.console, most, Some(folder.path().to_owned()), || answer(run, args, &store, (&query, days), most))?;
     Ok(exit)
 }
 

@@ -5,7 +5,7 @@
 
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
-use crate::cli::terminal::output::Talk;
+use crate::cli::terminal::output::Console;
 use crate::query::memory;
 use anyhow::anyhow;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs the work of a query. If the process takes more than `most` bytes meanwhile, it ends with an error; `folder` is a
 /// temporary one that is removed before.
-pub(super) fn watched<T>(talk: &Talk, most: usize, folder: Option<PathBuf>, work: impl FnOnce() -> T) -> T {
+pub(super) fn watched<T>(console: &Console, most: usize, folder: Option<PathBuf>, work: impl FnOnce() -> T) -> T {
     let Some(before) = memory::resident() else { return work() };
     let (done, waiting) = channel::<()>();
     std::thread::scope(|scope| {
@@ -28,7 +28,7 @@ pub(super) fn watched<T>(talk: &Talk, most: usize, folder: Option<PathBuf>, work
                     continue;
                 }
                 let error = anyhow!("query: stopped, because it takes more than {} MiB of memory", most >> 20);
-                talk.error(&error.hint("ask for fewer days with WHERE, name fewer columns, or join on a key"));
+                console.error(&error.hint("ask for fewer days with WHERE, name fewer columns, or join on a key"));
                 if let Some(folder) = &folder {
                     let _ = std::fs::remove_dir_all(folder);
                 }
