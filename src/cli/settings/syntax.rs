@@ -63,7 +63,7 @@ impl<'a> Line<'a> {
     fn assignment(&self) -> Option<(&'a str, &'a str)> {
         let (key, value) = self.text.split_once('=')?;
         let key = key.trim();
-        (is_bare(key)).then(|| (key, value.trim()))
+        is_bare(key).then(|| (key, value.trim()))
     }
 
     /// The name in a heading, `[name]` or `[[name]]`, complete or not.

@@ -66,7 +66,7 @@ fn readable(page: &str) -> String {
             out.truncate(out.strip_suffix(".SH NOTES\n").unwrap_or(&out).len());
             out.push_str(".SH EXAMPLES\n");
         } else if let Some(codes) = line.strip_prefix("Exit codes: ") {
-            out.push_str(&format!(".SH \"EXIT STATUS\"\n{codes}\n"));
+            out.extend([".SH \"EXIT STATUS\"\n", codes, "\n"]);
         } else {
             out.push_str(line);
             out.push('\n');
