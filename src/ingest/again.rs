@@ -49,10 +49,15 @@ pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(T
         read_again(&mut tally, rebuild.writer(), waiting, options)?;
     }
     for (file, set_aside, original) in rebuild.unnamed_conflicts()? {
-        for accepted in documents(&file, set_aside, &original, options) {
-            if rebuild.name_conflict(&accepted, &file)? {
-                break;
-            }
+        let provenance = Provenance { origin: file.clone(), attachment: None, arrival: set_aside, mail: None };
+        for accepted in documents(&provenance, &original, options) {
+            rebuild.name_conflict(&accepted, &file, &original)?;
+        }
+        let context = Context { attachment: None, arrival: set_aside };
+        if let Some((report, findings)) = parsed_tls(&original, &context, options) {
+            let nothing = Arc::new(Original::Plain(Vec::new()));
+            let accepted = AcceptedTls { report, findings, original: nothing, provenance };
+            rebuild.name_tls_conflict(&accepted, &file, &original)?;
         }
     }
     let rebuilt = rebuild.finish()?;
@@ -121,9 +126,8 @@ fn read_again(
 }
 
 /// The reports of a file of which only the name is known.
-fn documents(file: &str, arrival: Timestamp, original: &Original, options: &IngestOptions) -> Vec<Accepted> {
-    let context = Context { attachment: None, arrival };
-    let provenance = Provenance { origin: file.to_owned(), attachment: None, arrival, mail: None };
+fn documents(provenance: &Provenance, original: &Original, options: &IngestOptions) -> Vec<Accepted> {
+    let context = Context { attachment: None, arrival: provenance.arrival };
     let accepted = |ParsedReport { report, content, findings }| Accepted {
         report,
         content,

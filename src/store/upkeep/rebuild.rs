@@ -6,7 +6,7 @@
 //! fail at any instant, any number of times. What only the old ledger knew is carried over as far as it is readable.
 
 use super::verify::{Problem, RESTORE, named, some_of};
-use crate::model::{Accepted, Finding, FindingCode, Hash, Original, Provenance, ReportKind};
+use crate::model::{Accepted, AcceptedTls, Finding, FindingCode, Hash, Original, Provenance, ReportKind};
 use crate::store::disk::access::{self, Access, create_folder, sync_folder};
 use crate::store::disk::files::{FileSeal, list, rename_new};
 use crate::store::disk::layout::{FileKind, Layout};
@@ -16,7 +16,8 @@ use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, survey, upgrade};
 use crate::store::pack::zip::{self, ManifestLine, PackReader};
 use crate::store::tables::values::int;
-use crate::store::write::commit::{LedgerFile, insert_conflict, record_files};
+use crate::store::write::batch::ConflictFile;
+use crate::store::write::commit::{ConflictRow, LedgerFile, insert_conflict, record_files};
 use crate::store::write::unfinished::{clear, clear_all};
 use crate::store::write::writer::Writer;
 use jiff::Timestamp;
@@ -285,12 +286,9 @@ impl Rebuild {
                 let sql = "SELECT 1 FROM conflicts WHERE file = ?1";
                 matches!(old.connection.query_row(sql, [&file], |_| Ok(())).optional(), Ok(Some(())))
             });
-            let Some(gzip) =
-                file.strip_suffix(".gz").map(|_| true).or_else(|| file.strip_suffix(".xml").map(|_| false))
-            else {
-                continue;
-            };
-            if !known && path.is_file() && !file.contains("/.") {
+            let gzip = file.ends_with(".gz");
+            let is_ours = gzip || file.ends_with(".xml") || file.ends_with(".json");
+            if is_ours && !known && path.is_file() && !file.contains("/.") {
                 let bytes = std::fs::read(&path).map_err(StoreError::io(&path, "reading a conflict"))?;
                 let original = if gzip { Original::Gzip(bytes) } else { Original::Plain(bytes) };
                 found.push((file, written(&path).unwrap_or(self.writer.now), original));
@@ -299,22 +297,40 @@ impl Rebuild {
         Ok(found)
     }
 
-    /// Restores the row of a file in `conflicts/`, if its name matches this report.
+    /// Restores the row of a report in a file of `conflicts/` with these bytes. A file may hold reports that are no conflict:
+    /// those that are stored are forgotten again when the rebuild is finished.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn name_conflict(&mut self, accepted: &Accepted, file: &str) -> Result<bool, StoreError> {
-        let Accepted { report, content, provenance, .. } = accepted;
-        let name = format!("conflicts/{}-{}.", report.key, &content.to_string()[..16]);
-        if !file.starts_with(&name) {
-            return Ok(false);
+    pub fn name_conflict(&mut self, accepted: &Accepted, file: &str, original: &Original) -> Result<(), StoreError> {
+        // Earlier versions named the file by the one report in it.
+        let former = format!("conflicts/{}-{}.", accepted.report.key, &accepted.content.to_string()[..16]);
+        if file.starts_with(&former) || ConflictFile::Xml.name(original) == file {
+            self.insert_conflict(&accepted.into(), accepted.provenance.arrival, file)?;
         }
-        let (arrival, now) = (provenance.arrival.as_millisecond(), self.writer.now.as_millisecond());
-        let insert = |transaction: &Transaction<'_>| {
-            insert_conflict(transaction, "IGNORE", &accepted.into(), arrival.min(now), file)
-        };
-        self.writer.ledger.write("naming a conflict", insert)?;
-        Ok(true)
+        Ok(())
+    }
+
+    /// The same for a TLS report.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn name_tls_conflict(
+        &mut self,
+        accepted: &AcceptedTls,
+        file: &str,
+        original: &Original,
+    ) -> Result<(), StoreError> {
+        if ConflictFile::Json.name(original) == file {
+            self.insert_conflict(&accepted.into(), accepted.provenance.arrival, file)?;
+        }
+        Ok(())
+    }
+
+    fn insert_conflict(&self, row: &ConflictRow<'_>, set_aside: Timestamp, file: &str) -> Result<(), StoreError> {
+        let at = set_aside.min(self.writer.now).as_millisecond();
+        let insert = |transaction: &Transaction<'_>| insert_conflict(transaction, "IGNORE", row, at, file);
+        self.writer.ledger.write("naming a conflict", insert)
     }
 
     /// Lists a pack that was read.

@@ -219,3 +219,41 @@ fn files_that_the_ledger_does_not_list_are_counted() {
     let told = work.run(["status"]).stdout;
     assert!(told.contains("1 file in rejected/ not listed"), "{told}");
 }
+
+#[test]
+fn conflicts_are_known_again_after_the_ledger_is_lost() {
+    let work = WorkDir::new();
+    let tls = |sessions: u32| {
+        format!(
+            "{{\"organization-name\": \"Reporter\", \"contact-info\": \"tls@example.net\", \"report-id\": \"tls-1\", \
+             \"date-range\": {{\"start-datetime\": \"2026-11-17T00:00:00Z\", \"end-datetime\": \"2026-11-17T23:59:59Z\"}}, \
+             \"policies\": [{{\"policy\": {{\"policy-type\": \"sts\", \"policy-domain\": \"example.com\"}}, \
+             \"summary\": {{\"total-successful-session-count\": {sessions}, \"total-failure-session-count\": 0}}}}]}}"
+        )
+    };
+    work.write("a.xml", report("1", &[(1, 1)]));
+    work.write("a.json", tls(1));
+    work.run(["ingest", "a.xml", "a.json"]).quiet();
+    // One file with a conflict and a report that is none.
+    work.write("b.xml", report("1", &[(1, 2)]) + &report("2", &[(1, 3)]));
+    work.write("b.json", tls(2));
+    work.run(["ingest", "b.xml", "b.json"]);
+    let conflicts = |work: &WorkDir| {
+        let listed = work.run(["rejected", "list", "--conflicts", "--format", "json"]).json();
+        let mut ids: Vec<String> =
+            listed.as_array().unwrap().iter().map(|conflict| conflict["id"].as_str().unwrap().to_owned()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let before = conflicts(&work);
+    assert_eq!(before.len(), 2);
+    for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = std::fs::remove_file(work.path("store").join(name));
+    }
+    let done = work.run(["rebuild"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(conflicts(&work), before);
+    assert_eq!(work.run(["verify"]).code, Some(0));
+    assert_eq!(work.run(["rejected", "promote", &before[0]]).code, Some(0));
+    assert_eq!(work.run(["verify"]).code, Some(0));
+}
