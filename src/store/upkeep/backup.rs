@@ -1,7 +1,8 @@
 //! Copies a data folder while others read and write it: a snapshot of the ledger, then the files that it lists.
 //!
 //! Except during a rebuild, files never change under the same name, so only missing or different files are copied. The
-//! snapshot replaces the backup's older ledger last: an interrupted backup is still the earlier one.
+//! snapshot replaces the backup's older ledger last: an interrupted backup reads as the earlier one, and a rebuild of it finds
+//! what was copied ahead.
 
 use super::verify::Problem;
 use crate::store::disk::access::sync_folder;
@@ -49,7 +50,7 @@ struct Wanted {
 ///
 /// # Errors
 /// [`StoreError::NoStore`] if there is nothing to copy, [`StoreError::NoBackup`] if the folder contains something else,
-/// and any disk error. Then an earlier backup in it is unchanged.
+/// and any disk error. Then an earlier backup in it reads as before.
 pub fn backup(store: &Store, target: &Path, now: Timestamp) -> Result<Backup, StoreError> {
     let Some(ledger) = &store.ledger else {
         return Err(StoreError::NoStore { path: store.layout.root().to_owned() });
