@@ -50,15 +50,13 @@ pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(T
     }
     for (file, set_aside, original) in rebuild.unnamed_conflicts()? {
         let provenance = Provenance { origin: file.clone(), attachment: None, arrival: set_aside, mail: None };
-        for accepted in documents(&provenance, &original, options) {
-            rebuild.name_conflict(&accepted, &file, &original)?;
-        }
+        let reports = documents(&provenance, &original, options);
         let context = Context { attachment: None, arrival: set_aside };
-        if let Some((report, findings)) = parsed_tls(&original, &context, options) {
+        let tls = parsed_tls(&original, &context, options).map(|(report, findings)| {
             let nothing = Arc::new(Original::Plain(Vec::new()));
-            let accepted = AcceptedTls { report, findings, original: nothing, provenance };
-            rebuild.name_tls_conflict(&accepted, &file, &original)?;
-        }
+            AcceptedTls { report, findings, original: nothing, provenance }
+        });
+        rebuild.name_conflicts((&file, set_aside, &original), &reports, tls.as_ref())?;
     }
     let rebuilt = rebuild.finish()?;
     let mut writer = Writer::open_as(dir, options.now, access)?;

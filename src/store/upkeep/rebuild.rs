@@ -21,7 +21,7 @@ use crate::store::write::commit::{ConflictRow, LedgerFile, insert_conflict, reco
 use crate::store::write::unfinished::{clear, clear_all};
 use crate::store::write::writer::Writer;
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -297,40 +297,29 @@ impl Rebuild {
         Ok(found)
     }
 
-    /// Restores the row of a report in a file of `conflicts/` with these bytes. A file may hold reports that are no conflict:
-    /// those that are stored are forgotten again when the rebuild is finished.
+    /// Restores the rows of the reports in a file of `conflicts/` with these bytes. A file may hold reports that are no
+    /// conflict: those that are stored are forgotten again when the rebuild is finished.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn name_conflict(&mut self, accepted: &Accepted, file: &str, original: &Original) -> Result<(), StoreError> {
-        // Earlier versions named the file by the one report in it.
-        let former = format!("conflicts/{}-{}.", accepted.report.key, &accepted.content.to_string()[..16]);
-        if file.starts_with(&former) || ConflictFile::Xml.name(original) == file {
-            self.insert_conflict(&accepted.into(), accepted.provenance.arrival, file)?;
-        }
-        Ok(())
-    }
-
-    /// The same for a TLS report.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn name_tls_conflict(
+    pub fn name_conflicts(
         &mut self,
-        accepted: &AcceptedTls,
-        file: &str,
-        original: &Original,
+        (file, set_aside, original): (&str, Timestamp, &Original),
+        reports: &[Accepted],
+        tls: Option<&AcceptedTls>,
     ) -> Result<(), StoreError> {
-        if ConflictFile::Json.name(original) == file {
-            self.insert_conflict(&accepted.into(), accepted.provenance.arrival, file)?;
-        }
-        Ok(())
-    }
-
-    fn insert_conflict(&self, row: &ConflictRow<'_>, set_aside: Timestamp, file: &str) -> Result<(), StoreError> {
+        // Earlier versions named the file by the one report in it.
+        let former = |accepted: &Accepted| {
+            file.starts_with(&format!("conflicts/{}-{}.", accepted.report.key, &accepted.content.to_string()[..16]))
+        };
+        let by_bytes = ConflictFile::Xml.name(original) == file;
+        let reports = reports.iter().filter(|accepted| by_bytes || former(accepted)).map(ConflictRow::from);
+        let tls = tls.filter(|_| ConflictFile::Json.name(original) == file).map(ConflictRow::from);
+        let rows: Vec<ConflictRow<'_>> = reports.chain(tls).collect();
         let at = set_aside.min(self.writer.now).as_millisecond();
-        let insert = |transaction: &Transaction<'_>| insert_conflict(transaction, "IGNORE", row, at, file);
-        self.writer.ledger.write("naming a conflict", insert)
+        self.writer.ledger.write("naming conflicts", |transaction| {
+            rows.iter().try_for_each(|row| insert_conflict(transaction, "IGNORE", row, at, file))
+        })
     }
 
     /// Lists a pack that was read.
