@@ -499,9 +499,9 @@ fn what_somebody_else_put_into_a_months_folder_stays_there_and_stops_no_merge() 
     for name in ["dangling", "link", "file"] {
         assert!(month.join(name).symlink_metadata().is_ok(), "{name}");
     }
-    assert!(!dir.path().join("compacting").exists());
     assert_eq!(stored(dir.path()), collected(&reports));
     Writer::open(dir.path(), now()).unwrap();
+    assert!(!dir.path().join("compacting").exists(), "nothing is left of the merge");
 }
 
 /// How many reports the manifests of all packs name, each once.
