@@ -23,11 +23,12 @@ pub struct Limits {
     pub mail_depth: u32,
     /// `<record>` elements in a report.
     pub records: u32,
-    /// DKIM results, SPF results or reasons in one record; more are dropped with a finding.
+    /// DKIM results, SPF results or reasons in one record, lines or hosts of a policy in a TLS report; more are dropped with
+    /// a finding.
     pub results: u32,
     /// Policies in a TLS report.
     pub tls_policies: u32,
-    /// Entries of `failure-details` in a TLS report, over all its policies.
+    /// Entries of `failure-details` in a TLS report, and lines of its policies, over all of them.
     pub tls_failures: u32,
     /// One text value in a report; longer text is cut with a finding.
     pub text_bytes: u32,

@@ -59,7 +59,9 @@ pub fn tls_report(json: &[u8], context: &Context<'_>, limits: &Limits) -> ReadTl
     if let Some(Finding { code, detail }) = decoded.finding {
         findings.note(code, || detail);
     }
-    match report(&raw, content, context, &mut findings) {
+    let mut room =
+        Room { free: FreeText::default(), lines: limits.tls_failures as usize, each: limits.results as usize };
+    match report(&raw, content, context, &mut room, &mut findings) {
         Ok(report) => ReadTls::Report { report, findings: findings.into_vec() },
         Err(reason) => ReadTls::Rejected { reason },
     }
@@ -69,10 +71,10 @@ fn report(
     raw: &RawTlsReport<'_>,
     document: &str,
     context: &Context<'_>,
+    room: &mut Room,
     findings: &mut Findings,
 ) -> Result<TlsReport, String> {
     let content = identity::content_of_json(document);
-    let mut free = FreeText::default();
     let named = context.attachment.and_then(domain_of_name);
     let mut written = Vec::with_capacity(raw.policies.len());
     let mut policies = Vec::with_capacity(raw.policies.len());
@@ -91,7 +93,7 @@ fn report(
             });
             continue;
         }
-        let read = self::policy(policy, named.as_ref(), &mut free, findings);
+        let read = self::policy(policy, named.as_ref(), room, findings);
         // The same report may come again under another file name, so the name is not part of its identity.
         written.push(match (&read.policy_domain, scalar(&policy.policy_domain)) {
             (Some(domain), Some(_)) => domain.as_str().to_owned(),
@@ -179,17 +181,44 @@ fn domain_of_name(name: &str) -> Option<Domain> {
 /// The types of policies (RFC 8460 section 4.4).
 const TYPES: [&str; 3] = ["sts", "tlsa", "no-policy-found"];
 
-fn policy(raw: &RawTlsPolicy<'_>, named: Option<&Domain>, free: &mut FreeText, findings: &mut Findings) -> TlsPolicy {
+/// What a report may still add.
+struct Room {
+    free: FreeText,
+    /// Lines and hosts of its policies.
+    lines: usize,
+    /// Lines, or hosts, of one of them.
+    each: usize,
+}
+
+impl Room {
+    /// The lines of a policy's texts that say something, as many as there is room for.
+    fn lines<'t>(&mut self, texts: &'t [Cow<'_, str>], what: &str, findings: &mut Findings) -> Vec<&'t str> {
+        let most = self.each.min(self.lines);
+        let mut all = texts.iter().flat_map(|text| lines(text));
+        let kept: Vec<&str> = all.by_ref().take(most).collect();
+        let dropped = all.count();
+        if dropped > 0 {
+            findings.note(FindingCode::LIMIT_DROPPED, || format!("{what}: {dropped} more than {most} lines dropped"));
+        }
+        self.lines -= kept.len();
+        kept
+    }
+}
+
+fn policy(raw: &RawTlsPolicy<'_>, named: Option<&Domain>, room: &mut Room, findings: &mut Findings) -> TlsPolicy {
     let policy_type = scalar(&raw.policy_type).map(|word| word.to_lowercase());
     if let Some(word) = policy_type.as_deref().filter(|word| !TYPES.contains(word)) {
         let known = TYPES.join(", ");
         findings.note(FindingCode::WORD_UNKNOWN, || format!("policy-type: expected {known}, found {}", Quoted(word)));
     }
+    let strings = room.lines(&raw.policy_strings, "policy-string", findings);
+    let hosts = room.lines(&raw.mx_hosts, "mx-host", findings);
+    let free = &mut room.free;
     let mut policy = TlsPolicy {
         policy_type: policy_type.map(|word| bounded(&word, WORD).into()),
         policy_domain: policy_domain(&raw.policy_domain, named, findings),
-        policy_strings: raw.policy_strings.iter().flat_map(|text| lines(text)).map(|line| free.keep(line).0).collect(),
-        mx_hosts: raw.mx_hosts.iter().flat_map(|text| lines(text)).map(|host| mx_host(host, free)).collect(),
+        policy_strings: strings.into_iter().map(|line| free.keep(line).0).collect(),
+        mx_hosts: hosts.into_iter().map(|host| mx_host(host, free)).collect(),
         successful_sessions: count(&raw.successful_sessions, "total-successful-session-count", findings),
         failed_sessions: count(&raw.failed_sessions, "total-failure-session-count", findings),
         failures: Vec::with_capacity(raw.failures.len()),
@@ -358,5 +387,26 @@ mod tests {
             let (report, _) = read("7", day);
             assert_eq!((report.begin, report.end, report.key), (expected.begin, expected.end, expected.key), "{day:?}");
         }
+    }
+
+    #[test]
+    fn a_report_of_short_lines_keeps_no_more_of_them_than_the_limits_allow() {
+        let text = format!("\"{}\"", "a\\n".repeat(1000));
+        let policy = format!(
+            r#"{{"policy": {{"policy-domain": "example.com", "policy-string": {text}, "mx-host": [{text}]}}}}"#
+        );
+        let json = format!(
+            r#"{{"date-range": {{"start-datetime": "2026-03-03T00:00:00Z", "end-datetime": "2026-03-03T23:59:59Z"}},
+                "policies": [{policy}, {policy}]}}"#
+        );
+        let context = Context { attachment: None, arrival: "2026-03-04T02:00:00Z".parse().unwrap() };
+        let limits = Limits { results: 100, tls_failures: 250, ..Limits::default() };
+        let ReadTls::Report { report, findings } = tls_report(json.as_bytes(), &context, &limits) else {
+            panic!("a report")
+        };
+        let kept: Vec<_> =
+            report.policies.iter().map(|policy| (policy.policy_strings.len(), policy.mx_hosts.len())).collect();
+        assert_eq!(kept, [(100, 100), (50, 0)]);
+        assert!(findings.iter().any(|finding| finding.code == FindingCode::LIMIT_DROPPED));
     }
 }

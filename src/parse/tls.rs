@@ -293,16 +293,27 @@ impl<'x> ReportBuilder<'_, 'x, '_, '_> {
 
     /// A text, or a list of texts. Some reporters write a whole list into one text, as JSON.
     fn texts(&mut self, what: &str, texts: &mut Vec<Cow<'x, str>>) {
+        let most = self.limits.results;
+        let (room, mut dropped) = (most as usize, 0);
         let mut add = |scalar: JsonScalar<'x>| match scalar {
-            JsonScalar::Text(text) => texts.extend(unlisted(text)),
+            JsonScalar::Text(text) => {
+                let mut found = unlisted(text);
+                dropped += found.len();
+                found.truncate(room.saturating_sub(texts.len()));
+                dropped -= found.len();
+                texts.extend(found);
+            }
             JsonScalar::Number(number) => texts.push(number.into()),
             JsonScalar::None | JsonScalar::Other(_) | JsonScalar::Malformed(_) => {}
         };
         if self.reader.start() == JsonStart::Array {
-            let most = self.limits.results;
             self.list(what, most, &mut |builder| add(builder.reader.scalar()));
         } else {
             add(self.reader.scalar());
+        }
+        if dropped > 0 {
+            self.reader
+                .note(FindingCode::LIMIT_DROPPED, || format!("{what}: {dropped} more than {most} texts not read"));
         }
     }
 
@@ -418,6 +429,15 @@ mod tests {
         let (report, codes) = read(&json).unwrap();
         assert_eq!(report.policies.iter().map(|policy| policy.failures.len()).sum::<usize>(), 3);
         assert_eq!(codes, ["json.shape", "limit.dropped"]);
+    }
+
+    #[test]
+    fn a_list_in_a_text_has_no_more_texts_than_a_list() {
+        let list = format!("[{}\\\"a\\\"]", "\\\"a\\\",".repeat(1000));
+        let json = format!(r#"{{"policies": [{{"policy": {{"policy-string": ["{list}", "{list}"]}}}}]}}"#);
+        let (report, codes) = read(&json).unwrap();
+        let most = Limits::default().results as usize;
+        assert_eq!((report.policies[0].policy_strings.len(), codes), (most, vec!["limit.dropped"]));
     }
 
     #[test]
