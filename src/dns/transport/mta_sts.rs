@@ -1,8 +1,8 @@
 //! MTA-STS: the record that says there is a policy, the policy file, and whether both fit the MX records (RFC 8461).
 
 use super::fetch::{PolicyAnswer, PolicyFetch, PolicySource};
-use super::mail_hosts;
 use super::policy::{self, PolicyMode, StsPolicy, matches_host, quoted};
+use super::{is_of_another, mail_hosts};
 use crate::dns::finding as codes;
 use crate::dns::finding::{Notes, Unknown, list};
 use crate::dns::hosts::mx::{Delivery, is_public};
@@ -101,10 +101,10 @@ pub(crate) fn check(
     found
 }
 
-/// Whether a text at this name is meant to be an MTA-STS record. A wildcard record may stand there, too.
+/// Whether a text at this name is meant to be an MTA-STS record.
 fn is_meant(text: &str) -> bool {
     let head: String = text.chars().take(40).collect::<String>().to_ascii_lowercase();
-    head.contains("sts")
+    head.contains("sts") && !is_of_another(&head)
 }
 
 /// The id of the only valid record.
@@ -334,7 +334,10 @@ mod tests {
 
     #[test]
     fn a_domain_without_a_record_has_no_fault_and_nothing_is_fetched() {
-        for zone in ["example.com MX 10 mx.example.com\nmx.example.com A 192.0.2.25", &format!("{ZONE}v=spf1 -all")] {
+        for zone in [
+            "example.com MX 10 mx.example.com\nmx.example.com A 192.0.2.25",
+            &format!("{ZONE}v=spf1 include:hosts.example -all"),
+        ] {
             let (found, codes, unknown) = told(zone, PolicyFetch::Failed("asked".into()), &Observed::default());
             assert_eq!((found.policy, codes.as_slice(), unknown), (PolicyState::NoRecord, &[][..], 0));
         }

@@ -1,5 +1,6 @@
 //! Where reports about TLS go: the record at `_smtp._tls` (RFC 8460 section 3).
 
+use super::is_of_another;
 use super::policy::quoted;
 use crate::dns::finding as codes;
 use crate::dns::finding::Notes;
@@ -38,10 +39,10 @@ pub(crate) fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Tls
     TlsRpt { records, rua, unknown: false }
 }
 
-/// Whether a text at this name is meant for TLS reporting. A wildcard record may stand there, too.
+/// Whether a text at this name is meant for TLS reporting.
 fn is_meant(text: &str) -> bool {
     let head: String = text.chars().take(40).collect::<String>().to_ascii_lowercase();
-    head.contains("tlsrpt") || head.contains("rua")
+    (head.contains("tlsrpt") || head.contains("rua")) && !is_of_another(&head)
 }
 
 /// The addresses of the only valid record.
@@ -166,6 +167,7 @@ mod tests {
             (vec!["v=TLSRPTv1;rua=https://mx.example.com/tls , mailto:tls@example.com;"], vec![], 2),
             (vec!["v=TLSRPTv1; x=1; rua=mailto:a@example.com?subject=x"], vec![], 1),
             (vec!["v=spf1 -all"], vec![], 0),
+            (vec!["v=DMARC1; p=none; rua=mailto:a@example.com"], vec![], 0),
             (
                 vec!["v=TLSRPTv1; rua=mailto:a@example.com", "v=TLSRPTv1; rua=mailto:b@example.com"],
                 vec!["tls_rpt.multiple_records"],
