@@ -17,7 +17,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 /// Timeout for one policy. Senders wait up to a minute.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Maximum number of addresses tried per host.
+/// Maximum number of addresses of each family tried per host: this machine may have only one of them.
 const ADDRESSES: usize = 4;
 /// The port of HTTPS.
 const HTTPS: u16 = 443;
@@ -55,7 +55,7 @@ impl PolicySource for PolicyFiles {
     fn fetch(&self, host: &str, addresses: &[IpAddr]) -> PolicyFetch {
         let servers = match self.instead {
             Some(server) => vec![server],
-            None => addresses.iter().take(ADDRESSES).map(|address| SocketAddr::new(*address, HTTPS)).collect(),
+            None => tried(addresses),
         };
         let agent = ureq::Agent::with_parts(self.config.clone(), DefaultConnector::default(), Addresses(servers));
         let mut answer = match agent.get(format!("https://{host}/.well-known/mta-sts.txt")).call() {
@@ -74,6 +74,12 @@ impl PolicySource for PolicyFiles {
         }
         PolicyFetch::Answer(PolicyAnswer { status, content_type, location, body })
     }
+}
+
+/// Where to connect, in this order.
+fn tried(addresses: &[IpAddr]) -> Vec<SocketAddr> {
+    let of_family = |is_v6| addresses.iter().filter(move |address| address.is_ipv6() == is_v6).take(ADDRESSES);
+    of_family(false).chain(of_family(true)).map(|address| SocketAddr::new(*address, HTTPS)).collect()
 }
 
 fn failed(host: &str, error: ureq::Error) -> PolicyFetch {
@@ -113,5 +119,20 @@ impl Resolver for Addresses {
         let mut addresses = self.empty();
         self.0.iter().for_each(|address| addresses.push(*address));
         Ok(addresses)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_with_many_addresses_is_tried_over_both_families() {
+        let four = (1..9).map(|last| IpAddr::from([192, 0, 2, last]));
+        let six = (1..9).map(|last| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]));
+        let all = tried(&four.chain(six).collect::<Vec<_>>());
+        assert_eq!(all.iter().filter(|address| address.is_ipv6()).count(), all.len() / 2);
+        // As many as the client takes.
+        assert!(all.len() <= 16 && all.iter().all(|address| address.port() == HTTPS));
     }
 }
