@@ -6,9 +6,10 @@ use super::error::ServerError;
 use secrecy::SecretString;
 use std::{
     fmt,
-    io::Read,
+    io::{self, BufRead as _, BufReader, Read as _},
     path::PathBuf,
     process::{Command, Stdio},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -79,7 +80,7 @@ impl Secret {
     }
 }
 
-/// The standard output of a command that succeeds in time.
+/// The first line of a command that succeeds in time.
 fn run(words: &[String]) -> Result<String, String> {
     let (program, arguments) = words.split_first().ok_or("the command is empty")?;
     let mut child = Command::new(program)
@@ -88,11 +89,16 @@ fn run(words: &[String]) -> Result<String, String> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| format!("it does not start: {error}"))?;
-    let mut output = child.stdout.take().ok_or("it has no output")?;
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = output.by_ref().take(LONGEST).read_to_string(&mut text);
-        read.map(|_| text)
+    let output = child.stdout.take().ok_or("it has no output")?;
+    let (give, given) = mpsc::channel();
+    // Not waited for: a process that the command leaves behind, such as an agent, may hold the output open for days.
+    std::thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        let mut line = String::new();
+        let read = output.by_ref().take(LONGEST).read_line(&mut line);
+        let _ = give.send(read.map(|_| line));
+        // The command may write more before it ends.
+        let _ = io::copy(&mut output, &mut io::sink());
     });
     let begin = Instant::now();
     let status = loop {
@@ -110,9 +116,12 @@ fn run(words: &[String]) -> Result<String, String> {
     if !status.success() {
         return Err(format!("it ended with {status}"));
     }
-    match reader.join() {
-        Ok(Ok(text)) => Ok(text),
-        _ => Err("it did not print UTF-8".to_owned()),
+    match given.recv_timeout(COMMAND.saturating_sub(begin.elapsed())) {
+        Ok(Ok(line)) => Ok(line),
+        Ok(Err(_)) => Err("it did not print UTF-8".to_owned()),
+        Err(_) => {
+            Err(format!("it ended, and left a process that may still print; no line came in {} s", COMMAND.as_secs()))
+        }
     }
 }
 
@@ -129,6 +138,11 @@ mod tests {
     fn a_command_gives_its_first_line() {
         let secret = words("sh|-c|printf 'one\\ntwo\\n'").read().unwrap();
         assert_eq!(secret.expose_secret(), "one");
+        // More than a pipe holds, and a process left behind with the output open.
+        let begin = Instant::now();
+        let secret = words("sh|-c|sleep 20 & echo one; head -c 200000 /dev/zero").read().unwrap();
+        assert_eq!(secret.expose_secret(), "one");
+        assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
     }
 
     #[test]
