@@ -44,6 +44,25 @@ pub(crate) fn hostile() -> Summary {
 }
 
 #[test]
+fn the_summary_of_a_day_names_it_once_and_calls_no_mail_yours_that_is_not() {
+    let mut summary = hostile();
+    summary.period.week = None;
+    summary.period.from = summary.period.to;
+    let day = summary.period.to.unwrap();
+    let told = |summary: &Summary| text(summary, &Branding::default(), &Style::default()).replace('\n', " ");
+    assert!(told(&summary).contains(&format!(", {} (UTC)", day.year())) && !told(&summary)[..60].contains(" to "));
+    assert!(mail_subject(&summary).starts_with(&format!("DMARC {day}: ")), "{}", mail_subject(&summary));
+    // Of a domain that sends nothing.
+    summary.senders.clear();
+    for domain in &mut summary.domains {
+        (domain.readiness.legitimate, domain.readiness.lost_now) = (0, 0);
+    }
+    assert!(told(&summary).contains("None of this mail is known to be yours."));
+    summary.domains[0].readiness.legitimate = 1;
+    assert!(told(&summary).contains("All your senders pass."));
+}
+
+#[test]
 fn hostile_text_is_inert_in_every_rendering() {
     let (summary, style) = (hostile(), Style::default());
     let renderings = [

@@ -59,6 +59,7 @@ pub fn mail(summary: &Summary, branding: &Branding, site: Option<&str>) -> Summa
 pub fn subject(summary: &Summary) -> String {
     let period = match (&summary.period.week, summary.period.from.zip(summary.period.to)) {
         (Some(week), _) => format!("DMARC {week}"),
+        (None, Some((from, to))) if from == to => format!("DMARC {from}"),
         (None, Some((from, to))) => format!("DMARC {from} to {to}"),
         (None, None) => "DMARC".to_owned(),
     };

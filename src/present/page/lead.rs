@@ -59,7 +59,9 @@ fn own_mail(summary: &Summary) -> String {
     let failing: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.needs_repair()).collect();
     let lost = summary.domains.iter().fold(0_u64, |sum, domain| sum.saturating_add(domain.readiness.lost_now));
     if failing.is_empty() {
+        let has_own = summary.domains.iter().any(|domain| domain.readiness.legitimate > 0);
         return match lost {
+            0 if !has_own => "None of this mail is known to be yours.".to_owned(),
             0 => "All your senders pass.".to_owned(),
             1 => "Your senders pass, but for 1 message that receivers blocked.".to_owned(),
             lost => format!("Your senders pass, but for {} that receivers blocked.", words::messages(lost)),

@@ -100,6 +100,9 @@ fn title(summary: &Summary) -> String {
 /// `Mon, Nov 16 to Sun, Nov 22 (UTC)`; with years if they differ.
 fn days(summary: &Summary) -> String {
     let Some((from, to)) = summary.period.from.zip(summary.period.to) else { return String::new() };
+    if from == to {
+        return format!("{}, {} (UTC)", words::weekday(from), from.year());
+    }
     let year = if from.year() == to.year() { String::new() } else { format!(", {}", from.year()) };
     format!("{}{year} to {}, {} (UTC)", words::weekday(from), words::weekday(to), to.year())
 }
