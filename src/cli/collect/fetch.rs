@@ -368,7 +368,7 @@ mod tests {
         let targets = vec![TargetSurvey { setting: "x/y".into(), name: None }];
         let survey = Survey { folders: vec![folder], targets, failures: vec![] };
         let expected = "mailbox a: logged in\n  INBOX: 12 mails, 3 to fetch (5 KiB); 1 over the limit; 2 stored earlier, not yet \
-                        acknowledged to the server\n  afterwards: mails are moved to x/y\n  x/y: does not exist yet; fetch will create it\n";
+                        acknowledged to the server\n  afterwards: mails with reports are moved to x/y; others stay\n  x/y: does not exist yet; fetch will create it\n";
         assert_eq!(description(&settings.mailboxes[0], &survey), expected);
     }
 }

@@ -115,8 +115,11 @@ impl Digests<'_> {
                 let (title, footer) = (Some(customer.title.clone()), customer.footer.clone());
                 Branding { title, logo: None, footer }
             });
-            if let Some(folder) = &folder {
-                self.write(folder, customer, &summary, &branding)?;
+            if let Some(folder) = &folder
+                && let Err(error) = self.write(folder, customer, &summary, &branding)
+            {
+                self.run.talk.error(&error.context(customer.name.clone()));
+                exit = Exit::Failed;
             }
             if let Err(error) = self.mail(customer, &summary, branding) {
                 self.run.console.error(&error.context(customer.name.clone()));

@@ -93,9 +93,11 @@ pub(crate) fn description(mailbox: &Mailbox, survey: &Survey) -> String {
     }
     let _ = match &mailbox.after {
         account::After::Keep => writeln!(out, "  afterwards: mails stay as they are on the server"),
-        account::After::Seen => writeln!(out, "  afterwards: mails are marked as seen"),
-        account::After::Delete => writeln!(out, "  afterwards: mails are deleted"),
-        account::After::Move(folder) => writeln!(out, "  afterwards: mails are moved to {folder}"),
+        account::After::Seen => writeln!(out, "  afterwards: mails with reports are marked as seen"),
+        account::After::Delete => writeln!(out, "  afterwards: mails with reports are deleted; others stay"),
+        account::After::Move(folder) => {
+            writeln!(out, "  afterwards: mails with reports are moved to {folder}; others stay")
+        }
     };
     for target in &survey.targets {
         let _ = match &target.name {
