@@ -336,17 +336,74 @@ fn a_rebuild_needs_no_ledger() {
     full(dir.path());
     let rows = |dir: &Path| Store::open(dir).unwrap().status().unwrap().totals;
     let before = rows(dir.path());
+    let conflicts = |dir: &Path| {
+        let listed = Store::open(dir).unwrap().conflicts().unwrap();
+        let mut listed: Vec<_> = listed.into_iter().map(|entry| (entry.key, entry.content, entry.file)).collect();
+        listed.sort();
+        listed
+    };
+    let aside = conflicts(dir.path());
+    assert_eq!(aside.len(), 2, "one of each kind");
     for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
         let _ = std::fs::remove_file(dir.path().join(name));
     }
     rebuild(dir.path(), Access::PRIVATE, &options()).unwrap();
     assert_eq!(rows(dir.path()), before);
     assert_eq!(Store::open(dir.path()).unwrap().rejected().unwrap().len(), 1, "named by its file");
+    assert_eq!(conflicts(dir.path()), aside, "named by theirs");
     // A corrupt ledger is no better than none.
     std::fs::write(dir.path().join("ledger.sqlite"), b"rubbish".repeat(1000)).unwrap();
     assert!(Store::open(dir.path()).is_err());
     rebuild(dir.path(), Access::PRIVATE, &options()).unwrap();
     assert_eq!(rows(dir.path()), before);
+}
+
+#[test]
+fn reports_that_no_alert_looked_at_are_looked_at_whatever_their_numbers_become() {
+    // In a folder whose name is no text.
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"st\xffore"));
+    ingest(&dir, (1..=250).map(|number| item(&format!("{number}.xml"), xml(number, 1))).collect());
+    let unseen = |dir: &Path| {
+        let store = Store::open(dir).unwrap();
+        let memory = store.alert_memory().unwrap();
+        store.unseen_reports(memory.reports).unwrap()
+    };
+    let looked = |dir: &Path| {
+        let reports = unseen(dir).last().unwrap().id;
+        let run = crate::store::AlertRun { reports, ..Default::default() };
+        Writer::open(dir, now()).unwrap().record_alerts(&run).unwrap();
+    };
+    looked(&dir);
+    // A mail that brings nothing new.
+    ingest(&dir, vec![message(7, &xml(1, 1))]);
+    let (_, rebuilt) = rebuild(&dir, Access::PRIVATE, &options()).unwrap();
+    assert_eq!(rebuilt, crate::store::Rebuilt::default(), "all of the old ledger was read");
+    assert_eq!(unseen(&dir).len(), 0);
+    assert_eq!(Store::open(&dir).unwrap().newest_of_mailbox("m").unwrap(), Some(now()));
+    // The newest goes, and a fuller one takes its place and its number.
+    let row = "<record><row><source_ip>192.0.2.9</source_ip><count>1</count></row><identifiers>\
+               <header_from>example.com</header_from></identifiers></record></feedback>";
+    let fuller = |number| {
+        let text = String::from_utf8(xml(number, 1)).unwrap();
+        vec![item("fuller.xml", text.replace("</feedback>", row).into_bytes())]
+    };
+    for number in [250, 5] {
+        ingest(&dir, fuller(number));
+        assert_eq!(unseen(&dir).len(), 1, "a report that replaced another");
+        looked(&dir);
+    }
+    // Now there is a gap, which a rebuild closes.
+    rebuild(&dir, Access::PRIVATE, &options()).unwrap();
+    assert_eq!(unseen(&dir).len(), 0);
+    ingest(&dir, vec![item("next.xml", xml(251, 1))]);
+    assert_eq!(unseen(&dir).len(), 1, "a report after a rebuild");
+    looked(&dir);
+    // Numbers begin again where everything is pruned.
+    let month = crate::store::disk::layout::Month::of(jiff::civil::date(2026, 12, 1));
+    Writer::open(&dir, now()).unwrap().prune(month).unwrap();
+    ingest(&dir, vec![item("new.xml", xml(900, 2))]);
+    assert_eq!(unseen(&dir).len(), 1, "a report after a prune");
 }
 
 #[test]

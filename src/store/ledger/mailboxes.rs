@@ -6,7 +6,7 @@ use crate::model::{Cursor, Fate, Message};
 use crate::store::error::StoreError;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
 
 /// The name of a fate; `None` for the one that needs no action on the server.
@@ -132,12 +132,17 @@ const HEARD: &str =
     newest INTEGER NOT NULL
 ) WITHOUT ROWID;";
 
+/// Creates the table of when reports arrived, if it is missing.
+pub(crate) fn make_heard(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(HEARD)
+}
+
 /// Notes when reports arrived, so that a mailbox with only known reports does not count as silent.
 pub(crate) fn record_heard(transaction: &Transaction<'_>, heard: &BTreeMap<String, Timestamp>) -> rusqlite::Result<()> {
     if heard.is_empty() {
         return Ok(());
     }
-    transaction.execute_batch(HEARD)?;
+    make_heard(transaction)?;
     let sql = "INSERT INTO heard VALUES (?1, ?2) ON CONFLICT (mailbox) DO UPDATE SET newest = MAX(newest, ?2)";
     let mut statement = transaction.prepare_cached(sql)?;
     for (mailbox, newest) in heard {

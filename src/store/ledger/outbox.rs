@@ -6,7 +6,7 @@ use super::events::StoredEvent;
 use crate::store::error::StoreError;
 use crate::store::tables::values::time;
 use jiff::Timestamp;
-
+use rusqlite::Transaction;
 use std::collections::BTreeMap;
 
 /// Days are those since 1970-01-01, times milliseconds.
@@ -135,6 +135,23 @@ pub struct MailboxRun {
     /// What went wrong last.
     pub error: Option<String>,
 }
+
+/// After reports were taken out: `SQLite` gives the number of the newest one again if that was among them, and the report
+/// that gets it has not been examined.
+pub(crate) fn numbers_may_return(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let sql =
+        "UPDATE alert_state SET value = MIN(value, (SELECT COALESCE(MAX(id), 0) FROM reports)) WHERE name = 'reports'";
+    transaction.execute(sql, []).map(drop)
+}
+
+/// In a rebuild, with the earlier ledger attached as `old`: reports have other numbers now. None that was not examined may
+/// count as examined; one that was may be examined again.
+pub(crate) const RENUMBERED: &str = "UPDATE main.alert_state SET value = MIN(
+    COALESCE((SELECT MAX(new.id) FROM main.reports AS new JOIN old.reports AS seen ON seen.key = new.key
+              WHERE seen.id <= alert_state.value), 0),
+    COALESCE((SELECT MIN(new.id) - 1 FROM main.reports AS new JOIN old.reports AS unseen ON unseen.key = new.key
+              WHERE unseen.id > alert_state.value), 9223372036854775807))
+    WHERE name = 'reports'";
 
 pub(crate) fn has_tables(ledger: &Ledger) -> rusqlite::Result<bool> {
     ledger.connection.table_exists(None, "alert_state")

@@ -4,7 +4,10 @@ use crate::model::{SenderAuth, Text};
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
 use polars_arrow::array::{Array, DictionaryArray, Utf8ViewArray};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 /// A count as stored in the ledger.
 pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
@@ -15,6 +18,11 @@ pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
 pub(crate) fn days_since_epoch(day: jiff::civil::Date) -> i32 {
     let epoch = jiff::civil::date(1970, 1, 1);
     epoch.until(day).map_or(0, |span| span.get_days())
+}
+
+/// A path in a statement; not every path is UTF-8.
+pub(crate) fn path_value(path: &Path) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(ValueRef::Text(path.as_os_str().as_bytes()))
 }
 
 /// The digit of half a byte.

@@ -14,6 +14,7 @@ use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::survey;
 use crate::store::read::store::Store;
+use crate::store::tables::values::path_value;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use std::collections::HashSet;
@@ -163,7 +164,7 @@ fn take_snapshot(ledger: &Ledger, snapshot: &Path) -> Result<(), StoreError> {
     // SQLite would create it by the umask.
     access::create_file(snapshot).map_err(StoreError::io(snapshot, "copying the ledger"))?;
     let doing = "copying the ledger";
-    ledger.connection.execute("VACUUM INTO ?1", [snapshot.to_string_lossy()]).map_err(ledger.failed(doing))?;
+    ledger.connection.execute("VACUUM INTO ?1", [path_value(snapshot)]).map_err(ledger.failed(doing))?;
     let failed = || StoreError::ledger(snapshot, doing);
     let copy = Connection::open(snapshot).map_err(failed())?;
     // The current writer does not write to the copy; pending file operations are done in it, or unnecessary.

@@ -13,9 +13,9 @@ use crate::store::disk::layout::{FileKind, Layout};
 use crate::store::disk::lock::Lock;
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
-use crate::store::ledger::{intents, survey, upgrade};
+use crate::store::ledger::{intents, mailboxes, outbox, survey, upgrade};
 use crate::store::pack::zip::{self, ManifestLine, PackReader};
-use crate::store::tables::values::int;
+use crate::store::tables::values::{int, path_value};
 use crate::store::write::batch::ConflictFile;
 use crate::store::write::commit::{ConflictRow, LedgerFile, insert_conflict, record_files};
 use crate::store::write::unfinished::{clear, clear_all};
@@ -99,6 +99,8 @@ const CARRIED: &[&str] = &[
 /// Which items were read before. It is not carried over if reports are lost: their items must be read when they arrive
 /// again.
 const SEEN: &str = "seen";
+/// When mailboxes were heard from: only a ledger that needed it has this table.
+const HEARD: &str = "heard";
 
 impl Rebuild {
     /// Begins a rebuild. Whatever the state of the ledger, the originals decide.
@@ -394,7 +396,11 @@ impl Rebuild {
         let Some(old) = &self.old else { return Vec::new() };
         let connection = &self.writer.ledger.connection;
         let seen = self.damaged.is_empty().then_some(SEEN);
-        if connection.execute("ATTACH ?1 AS old", [old.path.to_string_lossy()]).is_err() {
+        if connection.execute("ATTACH ?1 AS old", [path_value(&old.path)]).is_err() {
+            return CARRIED.to_vec();
+        }
+        let heard = connection.table_exists(Some("old"), HEARD).unwrap_or(false).then_some(HEARD);
+        if heard.is_some() && mailboxes::make_heard(connection).is_err() {
             return CARRIED.to_vec();
         }
         let copy = |table: &&str| {
@@ -403,11 +409,12 @@ impl Rebuild {
             let sql = format!("INSERT OR {or} INTO main.{table} SELECT * FROM old.{table}");
             connection.execute(&sql, []).is_err()
         };
-        let unread = CARRIED.iter().copied().chain(seen).filter(copy).collect();
+        let unread = CARRIED.iter().copied().chain(seen).chain(heard).filter(copy).collect();
         // Incremental loaders use the run of a report. Without it the report is exported again, never lost.
         let runs = "UPDATE main.reports SET batch = old.reports.batch FROM old.reports WHERE old.reports.key = main.reports.key";
         let _ = connection.execute(runs, []);
         let _ = connection.execute(&runs.replace("reports", "tls_reports"), []);
+        let _ = connection.execute(outbox::RENUMBERED, []);
         // They may turn out differently now, except for weeks whose reports were pruned: those are kept.
         let _ = connection.execute("UPDATE main.verdicts SET batch = -1", []);
         let _ = connection.execute("DETACH old", []);

@@ -4,7 +4,7 @@ use crate::store::disk::files::{self, FileSeal};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
-use crate::store::ledger::{intents, survey, tls};
+use crate::store::ledger::{intents, outbox, survey, tls};
 use crate::store::pack::zip::{ManifestLine, PackReader};
 use crate::store::parquet::checked_read;
 use crate::store::parquet::rows::ParquetPart;
@@ -51,6 +51,7 @@ impl Writer {
             let files = transaction.execute("DELETE FROM files WHERE month < ?1", [&month])?;
             let day = values::days_since_epoch(first.first());
             let reports = transaction.execute("DELETE FROM reports WHERE day < ?1", [day])?;
+            outbox::numbers_may_return(transaction)?;
             let reports = reports + tls::forget_before(transaction, day)?;
             transaction.execute("DELETE FROM totals WHERE month < ?1", [&month])?;
             Ok(Pruned { reports, files })

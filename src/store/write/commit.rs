@@ -19,7 +19,7 @@ use crate::store::disk::files::{FileSeal, write_file};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::survey::LAST_BATCH;
-use crate::store::ledger::{intents, mailboxes, quota, tls};
+use crate::store::ledger::{intents, mailboxes, outbox, quota, tls};
 use crate::store::pack::zip::{PackContents, PackItem, Standing};
 use crate::store::parquet::encode;
 use crate::store::tables::reports::{self, ReportRow, sums};
@@ -326,6 +326,9 @@ pub(crate) fn record_files(transaction: &Transaction<'_>, made: &[LedgerFile], n
 fn record_reports(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: Timestamp) -> rusqlite::Result<()> {
     for ReportKey(key) in &batch.replaced {
         transaction.prepare_cached("DELETE FROM reports WHERE key = ?1")?.execute([key])?;
+    }
+    if !batch.replaced.is_empty() {
+        outbox::numbers_may_return(transaction)?;
     }
     let mut statement = transaction.prepare_cached(&insert_report())?;
     for accepted in &batch.accepted {
