@@ -118,7 +118,7 @@ impl Digests<'_> {
             if let Some(folder) = &folder
                 && let Err(error) = self.write(folder, customer, &summary, &branding)
             {
-                self.run.talk.error(&error.context(customer.name.clone()));
+                self.run.console.error(&error.context(customer.name.clone()));
                 exit = Exit::Failed;
             }
             if let Err(error) = self.mail(customer, &summary, branding) {
