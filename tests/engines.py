@@ -111,8 +111,8 @@ def read_pyarrow(source):
 
 
 def read_chdb(source):
-    files = "{" + ",".join(source.files) + "}" if len(source.files) > 1 else source.files[0]
-    return of_sql(str(chdb.query(f"SELECT {SUMS} FROM file('{files}', Parquet)", "CSV")).strip().split(","))
+    rows = " UNION ALL ".join(f"SELECT {', '.join(COLUMNS)} FROM file('{file}', Parquet)" for file in source.files)
+    return of_sql(str(chdb.query(f"SELECT {SUMS} FROM ({rows})", "CSV")).strip().split(","))
 
 
 def read_deltalake(source):
