@@ -42,7 +42,7 @@ pub use ledger::rejected::{ConflictEntry, RejectedEntry};
 pub use ledger::status::{FileTotals, FolderStatus, ReportTotals, ReporterTotals, Status};
 pub use parquet::checked_read::is_reading;
 #[cfg(feature = "query")]
-pub(crate) use parquet::{checked_read::survive_engine, encode::options as part_options};
+pub(crate) use parquet::{checked_read::survive_engine, pages::options as part_options};
 pub use read::domains::ReportedDomain;
 pub use read::store::Store;
 pub use tables::collect::{Collector, head};
