@@ -118,3 +118,12 @@ fn links_in_the_documentation_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn the_documentation_names_the_rust_version_of_the_manifest() {
+    let stated = concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"), " or later");
+    for page in ["README.md", "docs/packages.md"] {
+        let text = std::fs::read_to_string(repository().join(page)).expect("UTF-8");
+        assert!(text.contains(stated), "{page}: expected {stated:?}");
+    }
+}
