@@ -223,7 +223,7 @@ impl SharedCause<'_> {
         TlsCauseLine {
             mark: if self.is_fault() { Mark::Fix } else { Mark::Calm },
             title: self.title(&advice, &domains),
-            text: format!("{} {todo} {}", advice.meaning, self.consequence()),
+            text: [advice.meaning, &todo, self.consequence()].join(" ").trim_end().to_owned(),
             facts: self.facts(summary, &domains),
         }
     }
