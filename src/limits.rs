@@ -21,6 +21,8 @@ pub struct Limits {
     pub mail_parts: u32,
     /// Multiparts and messages inside each other.
     pub mail_depth: u32,
+    /// What a report may take in memory while it is read: its original, its text, and the rows made of them.
+    pub report_bytes: u64,
     /// `<record>` elements in a report.
     pub records: u32,
     /// DKIM results, SPF results or reasons in one record, lines or hosts of a policy in a TLS report; more are dropped with
@@ -107,6 +109,8 @@ impl Default for Limits {
             archive_depth: 3,
             mail_parts: 1000,
             mail_depth: 16,
+            // A quarter more than the largest real report would take: 100 MiB of text with 180,000 rows of two results.
+            report_bytes: 240 << 20,
             records: 250_000,
             results: 100,
             tls_policies: 10_000,
@@ -137,6 +141,8 @@ pub enum Bound {
     MailParts,
     /// [`Limits::mail_depth`].
     MailDepth,
+    /// [`Limits::report_bytes`].
+    ReportBytes,
 }
 
 /// An item exceeded a bound.
@@ -153,7 +159,7 @@ pub struct LimitExceeded {
 impl std::fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let unit = |amount: u64| match self.bound {
-            Bound::ItemBytes | Bound::InflatedBytes => size(amount),
+            Bound::ItemBytes | Bound::InflatedBytes | Bound::ReportBytes => size(amount),
             _ => amount.to_string(),
         };
         match self.amount {
@@ -168,6 +174,7 @@ impl std::fmt::Display for LimitExceeded {
             Bound::ArchiveDepth => " archives within each other",
             Bound::MailParts => " MIME parts",
             Bound::MailDepth => " mails and multiparts within each other",
+            Bound::ReportBytes => " of memory for one report",
         };
         write!(f, "{what}, the limit is {}", unit(self.limit))
     }

@@ -9,6 +9,7 @@ use super::work::{Done, ItemContents, KnownItems, Piece, Worked, deadly, work};
 use super::{IngestError, IngestOptions, Observer, Tally};
 use crate::fetch::{FetchError, Fetched, Item};
 use crate::judge::judge;
+use crate::limits::Limits;
 use crate::model::{Accepted, AcceptedTls, Finding, Hash, Original, Provenance, Report, ReportKind, TlsReport};
 use crate::normalize::{Context, Read, ReadTls, content_hash, each_report, is_no_longer_ahead, tls_report};
 use crate::store::{
@@ -18,6 +19,7 @@ use crate::store::{
 use crate::unpack::{Content, unpack};
 use jiff::Timestamp;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -152,7 +154,9 @@ fn parsed(original: &Original, context: &Context<'_>, options: &IngestOptions) -
     let mut found = Vec::new();
     for unit in unpack(bytes, context.attachment, &options.limits).items {
         let Content::Report { xml, .. } = unit.content else { continue };
-        each_report(&xml, context, &options.limits, |read, document| {
+        // What was stored once is read, however much memory it takes.
+        let limits = Limits { report_bytes: u64::MAX, ..options.limits.clone() };
+        each_report(Cow::Owned(xml), 0, context, &limits, |read, document| {
             if let Read::Report { report, findings } = read {
                 found.push(ParsedReport { report, content: content_hash(document), findings });
             }

@@ -20,8 +20,9 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// processed while the taker waits for the disk.
 const RESULTS: usize = 16 << 20;
 
-/// What large items that are worked on, and results that wait, may take together.
-const BUDGET: usize = 112 << 20;
+/// Memory for large items and waiting results beside the item that the taker needs next: that one may take up to
+/// [`Limits::report_bytes`](crate::limits::Limits::report_bytes).
+const BUDGET: usize = 24 << 20;
 /// Memory for an inflated byte besides rows: the byte, and as much again for its original and long texts.
 const MADE_OF_BYTE: usize = 2;
 /// Bytes of a chunk's results that are passed on before the rest of it is done.

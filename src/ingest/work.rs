@@ -16,6 +16,7 @@ use crate::unpack::{Content, OtherContent, UnpackedItem, unpack, with_mails};
 use jiff::Timestamp;
 use memchr::memmem;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -272,13 +273,16 @@ fn pieces(
         None => unpack(bytes, name, &options.limits),
     };
     let mut proofs = Proofs { options, arrival, known: Vec::new() };
+    // All of them are in memory until each was read.
+    let mut held: usize = unpacked.items.iter().map(|unit| unit.content.bytes()).sum();
     for unit in unpacked.items {
+        held -= unit.content.bytes();
         let mail = unpacked.mail.as_ref().or(unit.mail.as_ref());
         let mail = mail.map(|mail| MailFacts { attached: unit.attached, ..mail.clone() });
         let mut steps = vec![origin.to_owned()];
         steps.extend(unit.path.iter().cloned());
         let origin = steps.join(" > ");
-        unit_pieces(unit, ItemContext { origin, mail, arrival }, &mut proofs, found);
+        unit_pieces(unit, ItemContext { origin, mail, arrival, held }, &mut proofs, found);
     }
 }
 
@@ -308,6 +312,8 @@ struct ItemContext {
     origin: String,
     mail: Option<MailFacts>,
     arrival: Timestamp,
+    /// Bytes of its other parts, which are in memory while this one is read.
+    held: usize,
 }
 
 fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>, found: &mut Found<'_>) {
@@ -327,7 +333,7 @@ fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>,
             return found.push(Piece::Rejected(reject, findings));
         }
     };
-    let ItemContext { origin, mail, arrival } = around;
+    let ItemContext { origin, mail, arrival, mut held } = around;
     let context = Context { attachment: attachment.as_deref(), arrival };
     // If the bytes are the XML itself, everything made from it shares them while it is read.
     let (xml, original) = match original {
@@ -336,11 +342,14 @@ fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>,
     };
     // Each of a thousand broken documents in one file is rejected with the same bytes.
     let whole = SharedBytes::from(original.clone());
-    let text = xml.as_deref().unwrap_or_else(|| original.bytes());
+    if xml.is_some() {
+        held += original.bytes().len();
+    }
+    let text = xml.map_or_else(|| Cow::Borrowed(original.bytes()), Cow::Owned);
     // A single report is passed on after the XML is dropped; one of several before the next is read.
-    let is_single = memmem::find_iter(text, b"</feedback>").nth(1).is_none();
+    let is_single = memmem::find_iter(&text, b"</feedback>").nth(1).is_none();
     let mut last: Option<Piece> = None;
-    each_report(text, &context, &options.limits, |read, document| {
+    each_report(text, held, &context, &options.limits, |read, document| {
         let piece = match read {
             Read::Report { report, findings: more } => {
                 let (verdicts, odd) = judge(&report);
@@ -378,7 +387,6 @@ fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>,
             found.push(piece);
         }
     });
-    drop(xml);
     last.into_iter().for_each(|piece| found.push(piece));
 }
 
@@ -396,7 +404,7 @@ fn tls_piece(
     proofs: &mut Proofs<'_>,
 ) -> Piece {
     let UnitContext { attachment, mut findings, raw_mail } = way;
-    let ItemContext { origin, mut mail, arrival } = around;
+    let ItemContext { origin, mut mail, arrival, .. } = around;
     let options = proofs.options;
     let read = tls_report(&json, &Context { attachment: attachment.as_deref(), arrival }, &options.limits);
     let original = Arc::new(original.unwrap_or(Original::Plain(json)));

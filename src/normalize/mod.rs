@@ -13,6 +13,7 @@ mod domain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod identity;
+mod long_texts;
 mod period;
 mod report;
 mod row;
@@ -25,10 +26,11 @@ pub use identity::{content_hash, reporter_domain};
 pub use period::is_no_longer_ahead;
 pub use tls::{ReadTls, tls_report};
 
-use crate::limits::Limits;
+use crate::limits::{Bound, LimitExceeded, Limits};
 use crate::model::{Finding, Report};
-use crate::parse::{self, Document};
+use crate::parse::{self, Decoded, Document};
 use row::RecordReader;
+use std::borrow::Cow;
 
 /// What one document turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,26 +73,61 @@ pub enum Read {
 /// ```
 pub fn reports(xml: &[u8], context: &Context<'_>, limits: &Limits) -> Vec<Read> {
     let mut all = Vec::new();
-    each_report(xml, context, limits, |read, _| all.push(read));
+    each_report(Cow::Borrowed(xml), 0, context, limits, |read, _| all.push(read));
     all
 }
 
-/// Reads the reports in the bytes of an XML file one after the other, as [`reports`] does: what one comes to may be let go
-/// before the next is read. With each comes its document, from its first tag to its last, for [`content_hash`]; it is empty
-/// where there is no report.
-pub fn each_report(xml: &[u8], context: &Context<'_>, limits: &Limits, mut each: impl FnMut(Read, &str)) {
-    let decoded = parse::decode(xml);
-    let mut encoding = decoded.finding;
-    let rows = RecordReader::expected(&decoded.text, limits);
-    let reader = || RecordReader::new(rows, limits);
-    parse::each_document(&decoded.text, limits, reader, |document| {
-        let text = if let Document::Report { content, .. } = document { content } else { "" };
-        each(read(document, context, &mut encoding), text);
+/// Reads the reports in the bytes of an XML file one after the other, as [`reports`] does: the caller may drop each before
+/// the next is read. Bytes that are not UTF-8 are dropped, if they are owned, once they are decoded. With each comes its
+/// document, from its first tag to its last, for [`content_hash`]; it is empty where there is no report.
+///
+/// `beside` is how many bytes the item has in memory beside the XML: they count toward [`Limits::report_bytes`].
+pub fn each_report(
+    xml: Cow<'_, [u8]>,
+    beside: usize,
+    context: &Context<'_>,
+    limits: &Limits,
+    mut each: impl FnMut(Read, &str),
+) {
+    let Some(Decoded { text, mut finding }) = parse::decode_within(&xml, most(limits.inflated_bytes)) else {
+        let excess = LimitExceeded { bound: Bound::InflatedBytes, amount: None, limit: limits.inflated_bytes };
+        return each(Read::Rejected { reason: format!("as UTF-8: {excess}") }, "");
+    };
+    let mut beside = beside;
+    let text = match text {
+        Cow::Owned(text) => {
+            match xml {
+                Cow::Owned(bytes) => drop(bytes),
+                Cow::Borrowed(bytes) => beside += bytes.len(),
+            }
+            Cow::Owned(text)
+        }
+        Cow::Borrowed(text) => Cow::Borrowed(text),
+    };
+    let rows = RecordReader::expected(&text, limits);
+    let reader = || RecordReader::new(rows, (text.len(), beside), limits);
+    parse::each_document(&text, limits, reader, |document| {
+        let whole = if let Document::Report { content, .. } = document { content } else { "" };
+        each(read(document, context, limits, &mut finding), whole);
     });
 }
 
-fn read(document: Document<'_, RecordReader<'_>>, context: &Context<'_>, encoding: &mut Option<Finding>) -> Read {
+/// A limit in bytes, as a length.
+fn most(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn read(
+    document: Document<'_, RecordReader<'_>>,
+    context: &Context<'_>,
+    limits: &Limits,
+    encoding: &mut Option<Finding>,
+) -> Read {
     match document {
+        Document::Report { visitor, .. } if visitor.is_full() => {
+            let excess = LimitExceeded { bound: Bound::ReportBytes, amount: None, limit: limits.report_bytes };
+            Read::Rejected { reason: excess.to_string() }
+        }
         Document::Report { report, visitor, content, mut findings } => {
             if let Some(finding) = encoding.take() {
                 findings.note(finding.code, || finding.detail);

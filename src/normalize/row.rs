@@ -3,6 +3,7 @@
 use super::address::address;
 use super::bounded::{FreeText, SELECTOR, bounded};
 use super::domain::{canonical_domain, of_address};
+use super::long_texts::long_texts;
 use super::words::{Word, word};
 use crate::limits::{Grown, Growth, Limits};
 use crate::model::{
@@ -35,18 +36,27 @@ pub(super) struct RecordReader<'l> {
     growth: &'l Growth,
     /// Bytes of the rows since growth was last reported.
     unreported: usize,
+    /// Memory that the rows of a large text may still take; `None` for a small one, whose rows take little.
+    room: Option<usize>,
 }
 
 impl<'l> RecordReader<'l> {
-    /// A reader of a report with about so many rows.
-    pub(super) fn new(rows: usize, limits: &'l Limits) -> Self {
+    /// A reader of a report with about so many rows in a text of so many bytes, beside other bytes that are in memory.
+    pub(super) fn new(rows: usize, (text, beside): (usize, usize), limits: &'l Limits) -> Self {
+        let most = usize::try_from(limits.report_bytes).unwrap_or(usize::MAX);
         Self {
             records: Vec::with_capacity(rows),
             total: 0,
             free: FreeText::default(),
             growth: &limits.growth,
             unreported: 0,
+            room: (text >= LARGE).then(|| most.saturating_sub(text.saturating_add(beside))),
         }
+    }
+
+    /// Whether the rows would have taken too much memory: then not all of them were kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.room == Some(0)
     }
 
     /// How many rows a large text seems to have. A list that grows as it is filled is there twice each time.
@@ -58,7 +68,12 @@ impl<'l> RecordReader<'l> {
     }
 
     fn grow(&mut self, record: &Record) {
-        self.unreported += ROW + size_of_val(&*record.dkim) + size_of_val(&*record.spf) + size_of_val(&*record.reasons);
+        let mut bytes = ROW + size_of_val(&*record.dkim) + size_of_val(&*record.spf) + size_of_val(&*record.reasons);
+        if let Some(room) = &mut self.room {
+            bytes += long_texts(record);
+            *room = room.saturating_sub(bytes);
+        }
+        self.unreported += bytes;
         if self.unreported as u64 >= Growth::STEP {
             self.growth.tell(Grown::Rows(self.unreported as u64));
             self.unreported = 0;
@@ -76,6 +91,9 @@ impl<'x> Visitor<'x> for RecordReader<'_> {
             row.note(FindingCode::ROW_COUNT_IMPLAUSIBLE, "count", || {
                 format!("the report counts more than {PLAUSIBLE_IN_REPORT} messages: counted as written")
             });
+        }
+        if self.room == Some(0) {
+            return;
         }
         let record = row.record(raw, source_ip, count);
         self.grow(&record);

@@ -46,6 +46,28 @@ fn counted(source: &str, count: &str) -> (usize, Vec<FindingCode>) {
 }
 
 #[test]
+fn a_report_that_takes_too_much_memory_is_rejected_whole() {
+    let row = "<record><row><source_ip>192.0.2.7</source_ip><count>1</count></row></record>";
+    let xml = format!("<feedback>{METADATA}{POLICY}{}</feedback>", row.repeat(16_000));
+    let read = |text: &[u8], limits: &Limits| {
+        let arrival = "2026-03-04T02:00:00Z".parse().expect("a timestamp");
+        reports(text, &Context { attachment: None, arrival }, limits).remove(0)
+    };
+    assert!(matches!(read(xml.as_bytes(), &Limits::default()), Read::Report { report, .. } if report.records.len() == 16_000));
+    let limits = Limits { report_bytes: 4 << 20, ..Limits::default() };
+    let Read::Rejected { reason } = read(xml.as_bytes(), &limits) else { panic!("16,000 rows of 300 bytes fit") };
+    assert_eq!(reason, "more than 4 MiB of memory for one report, the limit is 4 MiB");
+
+    // A byte of windows-1252 is up to three of UTF-8.
+    let declaration = b"<?xml version='1.0' encoding='windows-1252'?>".as_slice();
+    let text = [declaration, xml.as_bytes(), b"<!--", &[0x80; 1 << 20], b"-->"].concat();
+    assert!(matches!(read(&text, &Limits::default()), Read::Report { .. }));
+    let limits = Limits { inflated_bytes: 4 << 20, ..Limits::default() };
+    let Read::Rejected { reason } = read(&text, &limits) else { panic!("3 MiB of text beside 1.2 fit into 4") };
+    assert_eq!(reason, "as UTF-8: more than 4 MiB inflated, the limit is 4 MiB");
+}
+
+#[test]
 fn a_count_that_is_no_number_sets_the_row_aside() {
     for count in [
         "",
@@ -199,7 +221,7 @@ fn spelling_makes_no_other_report() {
         let arrival = "2026-03-04T02:00:00Z".parse().expect("a timestamp");
         let context = Context { attachment: None, arrival };
         let mut all = Vec::new();
-        each_report(xml.as_bytes(), &context, &Limits::default(), |read, document| {
+        each_report(Cow::Borrowed(xml.as_bytes()), 0, &context, &Limits::default(), |read, document| {
             let Read::Report { report, findings } = read else { panic!("a report") };
             all.push((report.key, content_hash(document), findings));
         });

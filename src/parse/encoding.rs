@@ -4,7 +4,7 @@
 //! Nothing here looks at the markup beyond the XML declaration.
 
 use crate::model::{Finding, FindingCode};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{CoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use std::borrow::Cow;
 
 /// The text of a file.
@@ -20,23 +20,35 @@ pub struct Decoded<'b> {
 ///
 /// Invalid UTF-8 is read as windows-1252 byte by byte, so that one Latin-1 name in a UTF-8 file damages nothing else.
 pub fn decode(bytes: &[u8]) -> Decoded<'_> {
+    decode_within(bytes, usize::MAX).expect("no text has more bytes than that")
+}
+
+/// The same for text of at most so many bytes as UTF-8; `None` if it has more. A byte of windows-1252 may take three, so
+/// long text is measured before memory is reserved for it.
+pub(crate) fn decode_within(bytes: &[u8], most: usize) -> Option<Decoded<'_>> {
     // Before UTF-16: the little-endian mark of UTF-32 begins with that of UTF-16.
     if let Some((number, text)) = utf32(bytes) {
-        return four_bytes(number, text);
+        return four_bytes(number, text, most);
     }
     if let Some((encoding, length)) = Encoding::for_bom(bytes) {
-        return if encoding == UTF_8 { utf8(&bytes[length..]) } else { by_label(encoding, &bytes[length..]) };
+        let text = &bytes[length..];
+        return if encoding == UTF_8 { utf8(text, most) } else { by_label(encoding, text, most) };
     }
     if let Some(encoding) = bare_utf16(bytes) {
-        return by_label(encoding, bytes);
+        return by_label(encoding, bytes, most);
     }
     if let Some(text) = ascii(bytes) {
-        return Decoded { text: Cow::Borrowed(text), finding: None };
+        return Some(Decoded { text: Cow::Borrowed(text), finding: None });
     }
     match declared(bytes) {
-        Some(encoding) if encoding != UTF_8 => single_bytes(encoding, bytes),
-        _ => utf8(bytes),
+        Some(encoding) if encoding != UTF_8 => single_bytes(encoding, bytes, most),
+        _ => utf8(bytes, most),
     }
+}
+
+/// Whether even the longest text that these bytes may be is short enough to be decoded in one go.
+fn is_short(bytes: &[u8], most: usize) -> bool {
+    bytes.len().saturating_mul(3) <= most
 }
 
 /// Text that every declared encoding reads the same way: ASCII, unless the encoding shifts by escape sequences.
@@ -72,16 +84,20 @@ fn utf32(bytes: &[u8]) -> Option<(Number, &[u8])> {
 }
 
 /// Decodes UTF-32, which no crate used here reads. The text is never longer than its bytes.
-fn four_bytes(number: Number, bytes: &[u8]) -> Decoded<'_> {
+fn four_bytes(number: Number, bytes: &[u8], most: usize) -> Option<Decoded<'_>> {
     let (units, rest) = bytes.as_chunks::<4>();
+    let chars = || units.iter().map(|unit| char::from_u32(number(*unit)));
+    let length = chars().map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER).len_utf8()).sum();
+    if length > most {
+        return None;
+    }
     let mut broken = !rest.is_empty();
-    let mut text = String::with_capacity(units.len());
-    for unit in units {
-        let char = char::from_u32(number(*unit));
+    let mut text = String::with_capacity(length);
+    for char in chars() {
         broken |= char.is_none();
         text.push(char.unwrap_or(char::REPLACEMENT_CHARACTER));
     }
-    Decoded { text: Cow::Owned(text), finding: broken.then(|| replaced("UTF-32")) }
+    Some(Decoded { text: Cow::Owned(text), finding: broken.then(|| replaced("UTF-32")) })
 }
 
 fn replaced(encoding: &str) -> Finding {
@@ -100,27 +116,86 @@ fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label(label).filter(|encoding| *encoding != UTF_16LE && *encoding != UTF_16BE)
 }
 
-fn by_label<'b>(encoding: &'static Encoding, bytes: &'b [u8]) -> Decoded<'b> {
-    let (text, broken) = encoding.decode_without_bom_handling(bytes);
-    Decoded { text, finding: broken.then(|| replaced(encoding.name())) }
+fn by_label<'b>(encoding: &'static Encoding, bytes: &'b [u8], most: usize) -> Option<Decoded<'b>> {
+    let (text, broken) = if is_short(bytes, most) {
+        encoding.decode_without_bom_handling(bytes)
+    } else {
+        let (text, broken) = measured(encoding, bytes, most)?;
+        (Cow::Owned(text), broken)
+    };
+    Some(Decoded { text, finding: broken.then(|| replaced(encoding.name())) })
+}
+
+/// Decodes long text into memory of just its length, and says whether anything was replaced; `None` if it is too long.
+fn measured(encoding: &'static Encoding, bytes: &[u8], most: usize) -> Option<(String, bool)> {
+    let mut part = String::with_capacity(PART);
+    let mut length = 0;
+    in_parts(encoding, bytes, &mut part, |part| {
+        length += part.len();
+        part.clear();
+        length <= most
+    })?;
+    let mut text = String::with_capacity(length + PART);
+    let broken = in_parts(encoding, bytes, &mut text, |_| true)?;
+    Some((text, broken))
+}
+
+/// Bytes of long text that are decoded at a time.
+const PART: usize = 16 << 10;
+
+/// Decodes bytes part by part to the end of `text`, which has room for one. `more` says after each whether to go on.
+fn in_parts(
+    encoding: &'static Encoding,
+    bytes: &[u8],
+    text: &mut String,
+    mut more: impl FnMut(&mut String) -> bool,
+) -> Option<bool> {
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let mut broken = false;
+    let mut parts = bytes.chunks(PART / 4).peekable();
+    while let Some(mut part) = parts.next() {
+        let last = parts.peek().is_none();
+        loop {
+            let (end, read, errors) = decoder.decode_to_string(part, text, last);
+            broken |= errors;
+            part = &part[read..];
+            if !more(text) {
+                return None;
+            }
+            match end {
+                CoderResult::InputEmpty => break,
+                CoderResult::OutputFull => text.reserve(PART),
+            }
+        }
+    }
+    Some(broken)
 }
 
 /// Decodes by a declared encoding other than UTF-8. Non-ASCII text that is valid UTF-8 is UTF-8, whatever was declared.
-fn single_bytes<'b>(encoding: &'static Encoding, bytes: &'b [u8]) -> Decoded<'b> {
+fn single_bytes<'b>(encoding: &'static Encoding, bytes: &'b [u8], most: usize) -> Option<Decoded<'b>> {
     match std::str::from_utf8(bytes) {
         Ok(text) if encoding == WINDOWS_1252 && !text.is_ascii() => {
             let detail = format!("declared as {}, but valid UTF-8: read as UTF-8", encoding.name());
-            Decoded { text: Cow::Borrowed(text), finding: Some(Finding::new(FindingCode::TEXT_ENCODING, detail)) }
+            let finding = Some(Finding::new(FindingCode::TEXT_ENCODING, detail));
+            Some(Decoded { text: Cow::Borrowed(text), finding })
         }
-        _ => by_label(encoding, bytes),
+        _ => by_label(encoding, bytes, most),
     }
 }
 
-fn utf8(bytes: &[u8]) -> Decoded<'_> {
+fn utf8(bytes: &[u8], most: usize) -> Option<Decoded<'_>> {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return Decoded { text: Cow::Borrowed(text), finding: None };
+        return Some(Decoded { text: Cow::Borrowed(text), finding: None });
     }
-    let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
+    let mut length = bytes.len() + bytes.len() / 8;
+    if !is_short(bytes, most) {
+        let repaired = |invalid: &[u8]| WINDOWS_1252.decode_without_bom_handling(invalid).0.len();
+        length = bytes.utf8_chunks().map(|chunk| chunk.valid().len() + repaired(chunk.invalid())).sum();
+    }
+    if length > most {
+        return None;
+    }
+    let mut text = String::with_capacity(length);
     let mut repaired = 0_usize;
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -129,7 +204,7 @@ fn utf8(bytes: &[u8]) -> Decoded<'_> {
     }
     let bytes = if repaired == 1 { "byte is" } else { "bytes are" };
     let detail = format!("{repaired} {bytes} not valid UTF-8: read as windows-1252");
-    Decoded { text: Cow::Owned(text), finding: Some(Finding::new(FindingCode::TEXT_ENCODING, detail)) }
+    Some(Decoded { text: Cow::Owned(text), finding: Some(Finding::new(FindingCode::TEXT_ENCODING, detail)) })
 }
 
 #[cfg(test)]
@@ -197,6 +272,19 @@ mod tests {
         assert!(decoded.text.ends_with("Compañía é ‘quoted’"));
         let detail = decoded.finding.map(|finding| finding.detail);
         assert_eq!(detail.as_deref(), Some("4 bytes are not valid UTF-8: read as windows-1252"));
+    }
+
+    #[test]
+    fn text_that_grows_too_long_is_not_decoded_and_what_just_fits_is_the_same_as_ever() {
+        let euros = [b"<?xml version='1.0' encoding='windows-1252'?>".as_slice(), &[0x80; 9000]].concat();
+        let damaged = [b"<a>".as_slice(), &[0x80; 9000], b"</a>"].concat();
+        let wide = utf16(&"\u{feff}<a>\u{4e2d}".repeat(3000), u16::to_le_bytes);
+        let long: Vec<u8> = "\u{feff}<a>𝄞é</a>".repeat(900).chars().flat_map(|char| u32::from(char).to_le_bytes()).collect();
+        for bytes in [euros, damaged, wide, long] {
+            let whole = decode(&bytes);
+            assert_eq!(decode_within(&bytes, whole.text.len()).as_ref(), Some(&whole));
+            assert_eq!(decode_within(&bytes, whole.text.len() - 1), None);
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod tls;
 mod tokens;
 mod tolerant;
 
+pub(crate) use encoding::decode_within;
 pub use encoding::{Decoded, decode};
 pub use feedback::Visitor;
 pub use json::JsonScalar;

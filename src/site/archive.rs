@@ -87,7 +87,7 @@ impl Archive {
         let record = WeekRecord::new(summary, rows);
         let [html, json, state] = files_of(&record.week);
         self.pages.put(&html, week_page(summary, &record, &self.branding).as_bytes())?;
-        self.pages.put(&json, present::json(summary).as_bytes())?;
+        self.pages.put_large(&json, |out| present::write_json(summary, out))?;
         self.pages.put(&state, text(&record).as_bytes())?;
         let made_of = WeekInputs { key: self.key.clone(), reports, from: from.to_string(), to: to.to_string() };
         self.known.insert(record.week.clone(), made_of);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, BufRead as _, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The suffix of temporary files.
@@ -113,7 +113,30 @@ impl Pages {
         Ok(())
     }
 
-    /// Writes many files on all cores.
+    /// Writes a file that may be too large to be held in memory, if it is missing or differs.
+    pub(super) fn put_large(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), SiteError> {
+        let (path, beside) = (self.root.join(name), self.root.join(format!("{name}{UNDER_WAY}")));
+        let whole = || -> io::Result<()> {
+            let mut out = BufWriter::new(File::create(&beside)?);
+            write(&mut out)?;
+            out.flush()
+        };
+        whole().map_err(failed(&beside, "writing the file"))?;
+        if is_same(&path, File::open(&beside)).map_err(failed(&path, "reading the file"))? {
+            fs::remove_file(&beside).map_err(failed(&beside, "removing the file"))?;
+        } else {
+            fs::rename(&beside, &path).map_err(failed(&path, "renaming the file"))?;
+            self.written += 1;
+        }
+        self.keep(name);
+        Ok(())
+    }
+
+    /// Write many files on all cores.
     pub(super) fn put_all<T: Sync>(
         &mut self,
         items: &[T],
@@ -165,13 +188,32 @@ fn is_empty(root: &Path) -> Result<bool, SiteError> {
     Ok(true)
 }
 
+/// Whether a file exists and contains these bytes.
+fn is_same(path: &Path, bytes: io::Result<impl Read>) -> io::Result<bool> {
+    let found = match File::open(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let (mut found, mut bytes) = (BufReader::with_capacity(PART, found), BufReader::with_capacity(PART, bytes?));
+    loop {
+        let (one, other) = (found.fill_buf()?, bytes.fill_buf()?);
+        let both = one.len().min(other.len());
+        if both == 0 || one[..both] != other[..both] {
+            return Ok(one.is_empty() && other.is_empty());
+        }
+        found.consume(both);
+        bytes.consume(both);
+    }
+}
+
+/// Bytes that are compared at a time.
+const PART: usize = 1 << 16;
+
 fn put(root: &Path, name: &str, bytes: &[u8]) -> Result<bool, SiteError> {
     let path = root.join(name);
-    match fs::read(&path) {
-        Ok(found) if found == bytes => return Ok(false),
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(&path, "reading the file")(error)),
+    if is_same(&path, Ok(bytes)).map_err(failed(&path, "reading the file"))? {
+        return Ok(false);
     }
     let beside = root.join(format!("{name}{UNDER_WAY}"));
     fs::write(&beside, bytes).map_err(failed(&beside, "writing the file"))?;

@@ -62,6 +62,19 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// Bytes that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Report { xml: bytes, original } | Self::TlsReport { json: bytes, original } => {
+                bytes.len() + original.as_ref().map_or(0, |original| original.bytes().len())
+            }
+            Self::SetAside(_) => 0,
+            Self::Rejected { bytes, .. } => bytes.len(),
+        }
+    }
+}
+
 /// Content that is neither an aggregate report nor an error, weakest claim first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum OtherContent {

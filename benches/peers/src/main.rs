@@ -94,7 +94,7 @@ fn dmarquet(xml: &[u8]) -> usize {
 // What `ingest` does besides, to tell a duplicate from a conflict.
 fn hashed(xml: &[u8]) -> usize {
     let mut records = 0;
-    each_report(std::hint::black_box(xml), &context(), &Limits::default(), |read, document| match read {
+    each_report(std::hint::black_box(xml).into(), 0, &context(), &Limits::default(), |read, document| match read {
         Read::Report { report, .. } => {
             std::hint::black_box(content_hash(document));
             records += std::hint::black_box(report).records.len();

@@ -3,7 +3,7 @@
 use super::{
     EventFacts, Rhythm,
     breaks::{self, Break},
-    facts::TAGS,
+    facts::{BySource, TAGS},
     incident::{Ended, EventKind, EventSeverity, Incident, IncidentDetails, KnownEvent},
     newcomers::{self, SenderMark},
     policies, rates, silence, waves,
@@ -150,8 +150,8 @@ impl ChangeRules<'_> {
     fn lost_spf(&self) -> Vec<Incident> {
         let mut found: Vec<Incident> = Vec::new();
         for ((domain, path), sources) in &self.facts.paths {
-            for (source, facts) in sources {
-                let alone = std::iter::once((*source, facts.clone())).collect();
+            for (source, facts) in sources.iter() {
+                let alone = BySource::One(Some((*source, facts.clone())));
                 let Some(broken) = breaks::broken(&alone) else { continue };
                 let policy_domain = self.foreign(*domain);
                 let together = |one: &&mut Incident| {
@@ -387,9 +387,9 @@ impl ChangeRules<'_> {
                 let mut latest: Option<breaks::RepairedBreak> = None;
                 let lost: BTreeSet<IpAddr> = known.sources.iter().copied().collect();
                 for ((_, _), sources) in self.facts.paths.iter().filter(|((of, _), _)| *of == domain) {
-                    for (source, facts) in sources {
+                    for (source, facts) in sources.iter() {
                         if source.address().is_some_and(|address| lost.contains(&address)) {
-                            let alone = std::iter::once((*source, facts.clone())).collect();
+                            let alone = BySource::One(Some((*source, facts.clone())));
                             let repair = breaks::repaired(&alone, since)?;
                             if latest.as_ref().is_none_or(|latest| latest.day < repair.day) {
                                 latest = Some(repair);

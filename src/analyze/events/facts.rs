@@ -51,8 +51,48 @@ pub(crate) struct SenderMarks {
     pub(crate) own_path: bool,
 }
 
-/// Mail of one kind from one address.
-pub(crate) type BySource<F> = BTreeMap<SourceAddress, Vec<F>>;
+/// Mail of one kind, by address. Of most kinds there is one address: a map for each of 250,000 selectors in one report
+/// would take half a kilobyte.
+#[derive(Debug, Clone)]
+pub(crate) enum BySource<F> {
+    One(Option<(SourceAddress, Vec<F>)>),
+    Many(BTreeMap<SourceAddress, Vec<F>>),
+}
+
+impl<F> Default for BySource<F> {
+    fn default() -> Self {
+        Self::One(None)
+    }
+}
+
+impl<F> BySource<F> {
+    /// What is known of an address.
+    fn of(&mut self, source: SourceAddress) -> &mut Vec<F> {
+        if let Self::One(one) = self
+            && one.as_ref().is_some_and(|(known, _)| *known != source)
+        {
+            *self = Self::Many(one.take().into_iter().collect());
+        }
+        match self {
+            Self::One(one) => &mut one.get_or_insert_with(|| (source, Vec::with_capacity(1))).1,
+            Self::Many(many) => many.entry(source).or_insert_with(|| Vec::with_capacity(1)),
+        }
+    }
+
+    /// The addresses in order, each with its mail.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&SourceAddress, &Vec<F>)> {
+        let (one, many) = match self {
+            Self::One(one) => (one.as_ref(), None),
+            Self::Many(many) => (None, Some(many)),
+        };
+        one.into_iter().map(|(source, facts)| (source, facts)).chain(many.into_iter().flatten())
+    }
+
+    /// The mail of each address, in their order.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Vec<F>> {
+        self.iter().map(|(_, facts)| facts)
+    }
+}
 
 /// A policy in one report; omitted tags have their defaults.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -311,7 +351,7 @@ impl EventFacts {
             unauthenticated: alone,
             blocked: if blocked { alone } else { 0 },
         };
-        self.mail.entry(domain).or_default().entry(source).or_default().push(mail);
+        self.mail.entry(domain).or_default().of(source).push(mail);
         if vouched {
             marks.keys.sort_unstable();
             marks.signers.sort_unstable();
@@ -339,7 +379,7 @@ struct EventRow {
 }
 
 fn push(facts: &mut BySource<EventFact>, source: SourceAddress, fact: EventFact) {
-    let facts = facts.entry(source).or_default();
+    let facts = facts.of(source);
     match facts.last_mut() {
         Some(last) if (last.day, last.reporter) == (fact.day, fact.reporter) => {
             last.good = last.good.saturating_add(fact.good);

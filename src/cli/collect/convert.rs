@@ -7,6 +7,7 @@ use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
 use crate::cli::wiring::ingest_run::{self, RunProgress};
 use crate::cli::wiring::run::CommandContext;
+use crate::cli::wiring::storeless;
 use crate::fetch::files::frames::Frames;
 use crate::fetch::files::walk::Walk;
 use crate::ingest::{self, IngestOptions, Placed, ReportSink, Tally};
@@ -112,6 +113,7 @@ pub(crate) fn run(run: &CommandContext, args: &ConvertArgs) -> anyhow::Result<Ex
     if args.outcomes.is_none() {
         ingest_run::name_rejected(&run.console, &tally);
         ingest_run::tell_links(&run.console, &tally);
+        storeless::tell_conflicts(run, &tally, "--outcomes names both: their lines have the same `report_key`");
     }
     Ok(ingest_run::exit(&tally))
 }

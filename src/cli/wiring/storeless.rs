@@ -23,7 +23,11 @@ pub(crate) fn read(
     let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
     let source = Walk::new(paths, options.limits.clone(), run.now);
     let tally = ingest::convert(source, |_| false, &options, &mut RunProgress::new(&run.console, None), sink)?;
-    tell_conflicts(run, &tally);
+    tell_conflicts(
+        run,
+        &tally,
+        "in a store the authentic one counts, or the one that has all rows of the other and more: `dmarquet ingest`",
+    );
     let exit = finish(run, &tally);
     Ok((tally, exit))
 }
@@ -51,7 +55,7 @@ fn finish(run: &CommandContext, tally: &Tally) -> Exit {
 }
 
 /// Says that reports had rivals: without a store each is passed on before the next is read, so that the first one counts.
-fn tell_conflicts(run: &CommandContext, tally: &Tally) {
+pub(crate) fn tell_conflicts(run: &CommandContext, tally: &Tally, hint: &str) {
     let have = match tally.conflicts {
         0 => return,
         1 => "1 report has the identity of another but different content; the first one counts".to_owned(),
@@ -63,7 +67,5 @@ fn tell_conflicts(run: &CommandContext, tally: &Tally) {
         }
     };
     run.console.warning(&have);
-    run.console.hint(
-        "in a store the authentic one counts, or the one that has all rows of the other and more: `dmarquet ingest`",
-    );
+    run.console.hint(hint);
 }

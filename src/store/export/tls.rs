@@ -7,7 +7,7 @@ use crate::model::{AcceptedTls, TlsPolicy};
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
 use crate::store::parquet::table_columns::FindingLists;
-use crate::store::parquet::table_file::file;
+use crate::store::parquet::table_file::{TableFile, file};
 use crate::store::read::store::Store;
 use crate::store::read::tls::each_report;
 use crate::store::tables::filter::Filter;
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
 use polars_error::PolarsResult;
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The rows of both tables under way.
 pub(crate) struct TlsTables {
@@ -125,51 +125,77 @@ impl TlsColumn {
     }
 }
 
-/// Writes them to `DIR/tls_reports/month=.../` and `DIR/tls_failures/month=.../`. Where there is nothing to write, files
+/// Rows of both tables that wait to be compressed.
+const WAITING: usize = 1 << 15;
+const DOING: &str = "writing the TLS reports";
+
+/// Writes them to `DIR/tls_reports/month=.../` and `DIR/tls_failures/month=.../`. If there is nothing to write, files
 /// without rows keep the columns.
 pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
-    let mut open: Option<(Month, TlsTables)> = None;
+    let mut open: Option<(Month, TlsTables, TlsFiles)> = None;
     let mut written = [false; 2];
     each_report(store, filter, &mut |report, policy| {
         let month = Month::of(day(report.day));
-        if let Some((done, tables)) = open.take_if(|(under_way, _)| *under_way != month) {
-            write(exported, done, tables, &mut written)?;
+        if let Some((done, tables, files)) = open.take_if(|(under_way, ..)| *under_way != month) {
+            finish(exported, done, files.with(tables)?, &mut written)?;
         }
-        let (_, tables) = open.get_or_insert_with(|| (month, TlsTables::default()));
+        let (_, tables, files) = open.get_or_insert_with(|| (month, TlsTables::default(), TlsFiles::default()));
         tables.push(report, &policy);
+        if tables.rows() >= WAITING {
+            *files = std::mem::take(files).with(std::mem::take(tables))?;
+        }
         Ok(())
     })?;
-    if let Some((month, tables)) = open {
-        write(exported, month, tables, &mut written)?;
+    if let Some((month, tables, files)) = open {
+        finish(exported, month, files.with(tables)?, &mut written)?;
     }
     let quiet = quiet_month(filter);
-    write_if(exported, quiet, TlsTables::default(), |table, _| !written[table])
-}
-
-fn write(exported: &mut Exported, month: Month, tables: TlsTables, written: &mut [bool; 2]) -> Result<(), StoreError> {
-    write_if(exported, month, tables, |table, rows| {
-        written[table] |= rows > 0;
-        rows > 0
-    })
-}
-
-/// Writes the requested ones of the two tables, by their numbers and rows.
-fn write_if(
-    exported: &mut Exported,
-    month: Month,
-    tables: TlsTables,
-    mut wanted: impl FnMut(usize, usize) -> bool,
-) -> Result<(), StoreError> {
-    const DOING: &str = "writing the TLS reports";
-    let arrays = tables.arrays().map_err(StoreError::parquet(Path::new(TLS_REPORTS.name), DOING))?;
-    for (number, (table, arrays, rows)) in arrays.into_iter().enumerate() {
-        if wanted(number, rows) {
-            let path = Path::new(table.name).join(month.folder()).join(format!("{}.parquet", table.name));
-            let bytes = file(table, &arrays).map_err(StoreError::parquet(&path, DOING))?;
-            exported.write(path, &bytes)?;
-        }
+    let empty = TlsTables::default().arrays().map_err(StoreError::parquet(Path::new(TLS_REPORTS.name), DOING))?;
+    for (table, arrays, _) in empty.into_iter().zip(written).filter_map(|(table, written)| (!written).then_some(table)) {
+        let path = path_of(table, quiet);
+        let bytes = file(table, &arrays).map_err(StoreError::parquet(&path, DOING))?;
+        exported.write(path, &bytes)?;
     }
     Ok(())
+}
+
+/// The files of a month under way; `None` for a table without rows.
+#[derive(Default)]
+struct TlsFiles([Option<(&'static Table, TableFile)>; 2]);
+
+impl TlsFiles {
+    /// With these rows, too.
+    fn with(mut self, tables: TlsTables) -> Result<Self, StoreError> {
+        let add = || -> PolarsResult<()> {
+            for (file, (table, arrays, rows)) in self.0.iter_mut().zip(tables.arrays()?) {
+                if rows > 0 {
+                    let (_, file) = match file {
+                        Some(file) => file,
+                        None => file.insert((table, TableFile::new(table)?)),
+                    };
+                    file.write(&arrays)?;
+                }
+            }
+            Ok(())
+        };
+        add().map_err(StoreError::parquet(Path::new(TLS_REPORTS.name), DOING))?;
+        Ok(self)
+    }
+}
+
+fn finish(exported: &mut Exported, month: Month, files: TlsFiles, written: &mut [bool; 2]) -> Result<(), StoreError> {
+    for (file, written) in files.0.into_iter().zip(written) {
+        let Some((table, file)) = file else { continue };
+        let path = path_of(table, month);
+        let bytes = file.finish().map_err(StoreError::parquet(&path, DOING))?;
+        exported.write(path, &bytes)?;
+        *written = true;
+    }
+    Ok(())
+}
+
+fn path_of(table: &Table, month: Month) -> PathBuf {
+    Path::new(table.name).join(month.folder()).join(format!("{}.parquet", table.name))
 }
 
 impl Store {
