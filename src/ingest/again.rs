@@ -1,33 +1,35 @@
 //! Reads items again: the originals of a store (`rebuild`), its rejected items (`rejected retry`).
 
-use super::reporters::NamedReporter;
+use super::reread::{ParsedReport, ReadReport, ReportAgain, each_again, each_parsed, parsed_tls};
 use super::save::Saver;
 use super::trial::{StoreJob, Survival, TrialItem};
-use super::trust::is_of_sender;
 use super::underway::Underway;
 use super::work::{Done, ItemContents, KnownItems, Piece, Worked, deadly, work};
 use super::{IngestError, IngestOptions, Observer, Tally};
 use crate::fetch::{FetchError, Fetched, Item};
 use crate::judge::judge;
 use crate::limits::Limits;
-use crate::model::{Accepted, AcceptedTls, Finding, Hash, Original, Provenance, Report, ReportKind, TlsReport};
-use crate::normalize::{Context, Read, ReadTls, content_hash, each_report, is_no_longer_ahead, tls_report};
+use crate::model::{Accepted, AcceptedTls, Hash, Original, Provenance};
+use crate::normalize::{Context, is_no_longer_ahead};
 use crate::store::{
-    Access, Added, ConflictEntry, KeptReport, OriginalReader, PackedReport, Rebuild, Rebuilt, Reject, RejectedEntry,
-    StoreError, Writer, head,
+    Access, Added, ConflictEntry, OriginalReader, PackedReport, Rebuild, Rebuilt, RejectedEntry, StoreError, Writer,
+    head,
 };
 use crate::unpack::{Content, unpack};
 use jiff::Timestamp;
 use rayon::prelude::*;
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Originals read together: enough for all cores, few enough that their reports fit beside a batch.
 const TOGETHER: usize = 256;
 /// Their bytes, as stored.
 const TOGETHER_BYTES: usize = 1 << 20;
+/// Bytes that an original may inflate to beside others; a larger one is read by itself.
+const SMALL: u64 = 4 << 20;
+/// Memory of reports that are read together.
+const READ_TOGETHER: usize = 16 << 20;
 
 /// Rebuilds a store's tables from its originals. An original that cannot be read is reported, and the rest continues.
 ///
@@ -87,82 +89,85 @@ fn size(original: &Original) -> usize {
     }
 }
 
+/// Small originals are read together on all cores. Of a large one each report is stored before the next is read.
 fn read_again(
     tally: &mut Tally,
     writer: &mut Writer,
     kept: Vec<PackedReport>,
     options: &IngestOptions,
 ) -> Result<(), StoreError> {
-    let read: Vec<_> = kept.into_par_iter().flat_map_iter(|kept| accept(kept, options)).collect();
-    for (ingested, result) in read {
-        tally.items += 1;
-        match result {
-            Ok((ReadReport::Tls(accepted), true)) => {
-                tally.conflicts += 1;
-                writer.tls_replaced_before(*accepted);
-            }
-            Ok((ReadReport::Tls(accepted), false)) => {
-                writer.first_stored(accepted.report.key, ingested);
-                tally.add_tls(writer.add_tls(*accepted)?);
-            }
-            Ok((ReadReport::Aggregate(accepted), true)) => {
-                tally.conflicts += 1;
-                writer.replaced_before(*accepted);
-            }
-            Ok((ReadReport::Aggregate(accepted), false)) => {
-                writer.first_stored(accepted.report.key, ingested);
-                add(tally, writer, *accepted)?;
-            }
-            Err(reject) => {
-                tally.reject(&reject.origin, &reject.reason);
-                writer.reject(*reject)?;
-            }
+    let limits = Limits { inflated_bytes: SMALL, ..options.limits.clone() };
+    let small = IngestOptions { limits, ..options.clone() };
+    let taken = AtomicUsize::new(0);
+    let together = |kept: PackedReport| {
+        if size(&kept.original) as u64 > SMALL || taken.load(Ordering::Relaxed) > READ_TOGETHER {
+            return Err(kept);
         }
-        if writer.is_full() {
-            writer.commit()?;
+        let (mut read, mut is_whole) = (Vec::new(), true);
+        each_again(&kept, &small, &mut |again| {
+            is_whole &= again.report.is_ok();
+            taken.fetch_add(again.weight(), Ordering::Relaxed);
+            read.push(again);
+        });
+        if is_whole { Ok(read) } else { Err(kept) }
+    };
+    let read: Vec<Result<Vec<ReportAgain>, PackedReport>> = kept.into_par_iter().map(together).collect();
+    for read in read {
+        match read {
+            Ok(read) => read.into_iter().try_for_each(|again| enter(tally, writer, again))?,
+            Err(kept) => {
+                let mut entered = Ok(());
+                each_again(&kept, options, &mut |again| {
+                    if entered.is_ok() {
+                        entered = enter(tally, writer, again);
+                    }
+                });
+                entered?;
+            }
         }
     }
     Ok(())
 }
 
-/// The reports of a file of which only the name is known.
+/// Puts a report that was read again into the new tables.
+fn enter(tally: &mut Tally, writer: &mut Writer, again: ReportAgain) -> Result<(), StoreError> {
+    tally.items += 1;
+    match (again.report, again.replaced) {
+        (Ok(ReadReport::Tls(accepted)), true) => {
+            tally.conflicts += 1;
+            writer.tls_replaced_before(*accepted);
+        }
+        (Ok(ReadReport::Tls(accepted)), false) => {
+            writer.first_stored(accepted.report.key, again.ingested);
+            tally.add_tls(writer.add_tls(*accepted)?);
+        }
+        (Ok(ReadReport::Aggregate(accepted)), true) => {
+            tally.conflicts += 1;
+            writer.replaced_before(*accepted);
+        }
+        (Ok(ReadReport::Aggregate(accepted)), false) => {
+            writer.first_stored(accepted.report.key, again.ingested);
+            add(tally, writer, *accepted)?;
+        }
+        (Err(reject), _) => {
+            tally.reject(&reject.origin, &reject.reason);
+            writer.reject(*reject)?;
+        }
+    }
+    if writer.is_full() { writer.commit().map(drop) } else { Ok(()) }
+}
+
+/// The reports of a file of which only the name is known, without their rows.
 fn documents(provenance: &Provenance, original: &Original, options: &IngestOptions) -> Vec<Accepted> {
     let context = Context { attachment: None, arrival: provenance.arrival };
-    let accepted = |ParsedReport { report, content, findings }| Accepted {
-        report,
-        content,
-        findings,
-        verdicts: Vec::new(),
-        original: Arc::new(Original::Plain(Vec::new())),
-        provenance: provenance.clone(),
-    };
-    parsed(original, &context, options).into_iter().map(accepted).collect()
-}
-
-/// A report of an original.
-struct ParsedReport {
-    report: Report,
-    content: Hash,
-    findings: Vec<Finding>,
-}
-
-/// The reports in an original.
-fn parsed(original: &Original, context: &Context<'_>, options: &IngestOptions) -> Vec<ParsedReport> {
-    let bytes = match original {
-        Original::Plain(bytes) | Original::Gzip(bytes) => bytes.clone(),
-    };
-    let mut found = Vec::new();
-    for unit in unpack(bytes, context.attachment, &options.limits).items {
-        let Content::Report { xml, .. } = unit.content else { continue };
-        // What was stored once is read, however much memory it takes.
-        let limits = Limits { report_bytes: u64::MAX, ..options.limits.clone() };
-        each_report(Cow::Owned(xml), 0, context, &limits, |read, document| {
-            if let Read::Report { report, findings } = read {
-                found.push(ParsedReport { report, content: content_hash(document), findings });
-            }
-        });
-    }
-    found
+    let mut all = Vec::new();
+    each_parsed(original, &context, options, &mut |ParsedReport { mut report, content, findings }| {
+        report.records = Vec::new();
+        let original = Arc::new(Original::Plain(Vec::new()));
+        let provenance = provenance.clone();
+        all.push(Accepted { report, content, verdicts: Vec::new(), findings, original, provenance });
+    });
+    all
 }
 
 /// When a retried report arrived: at that time, unless the clock was wrong then.
@@ -194,9 +199,9 @@ fn add(tally: &mut Tally, writer: &mut Writer, accepted: Accepted) -> Result<(),
 /// Reads stored originals again, to compare them with reports that have their key.
 pub(super) fn reader(options: &IngestOptions) -> OriginalReader {
     let options = options.clone();
-    Arc::new(move |original, attachment, arrival| {
-        let found = parsed(original, &Context { attachment, arrival }, &options);
-        found.into_iter().map(|ParsedReport { report, content, .. }| (report, content)).collect()
+    Arc::new(move |original, attachment, arrival, each| {
+        let context = Context { attachment, arrival };
+        each_parsed(original, &context, &options, &mut |parsed| each(parsed.report, parsed.content));
     })
 }
 
@@ -220,10 +225,13 @@ pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptio
         writer.commit()?;
         return Ok(true);
     }
-    let is_it = |ParsedReport { report, content, .. }: &ParsedReport| {
-        *content == entry.content && (report.key == entry.key || report.former_key == Some(entry.key))
-    };
-    let found = parsed(&original, &context, options).into_iter().find(is_it);
+    let mut found = None;
+    each_parsed(&original, &context, options, &mut |parsed| {
+        let has_key = parsed.report.key == entry.key || parsed.report.former_key == Some(entry.key);
+        if found.is_none() && has_key && parsed.content == entry.content {
+            found = Some(parsed);
+        }
+    });
     let Some(ParsedReport { report, content, findings: more }) = found else { return Ok(false) };
     let (verdicts, odd) = judge(&report);
     let foreign = options.trust.foreign(report.policy.domain.as_str());
@@ -238,158 +246,6 @@ pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptio
     writer.promote(accepted, (entry.key, entry.content))?;
     writer.commit()?;
     Ok(true)
-}
-
-/// A report read again.
-enum ReadReport {
-    Aggregate(Box<Accepted>),
-    Tls(Box<AcceptedTls>),
-}
-
-/// When a report was first committed; the report, read again, with whether another replaced it; or the reject, if it
-/// cannot be read.
-type Again = (Timestamp, Result<(ReadReport, bool), Box<Reject>>);
-
-/// Reads a kept original again, once for all its reports. Whatever can no longer be read is kept as rejected: its bytes
-/// are not lost.
-fn accept(kept: PackedReport, options: &IngestOptions) -> Vec<Again> {
-    let PackedReport { original, reports } = kept;
-    let mut again: Vec<Again> = Vec::with_capacity(reports.len());
-    let (tls, mut waiting): (Vec<_>, Vec<_>) = reports.into_iter().partition(|kept| kept.kind == ReportKind::Tls);
-    for kept in tls {
-        let (ingested, replaced) = (kept.ingested, kept.replaced);
-        let read = accept_tls(kept, &original, options).map(|accepted| (ReadReport::Tls(accepted), replaced));
-        again.push((ingested, read));
-    }
-    // The same bytes may have arrived twice in one batch, under other names or at other times.
-    while let Some(first) = waiting.first() {
-        let (attachment, arrival) = (first.provenance.attachment.clone(), first.provenance.arrival);
-        let alike = |kept: &KeptReport| kept.provenance.attachment == attachment && kept.provenance.arrival == arrival;
-        let (mut now, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(alike);
-        waiting = later;
-        let mut found: Vec<Option<ParsedReport>> =
-            parsed(&original, &Context { attachment: attachment.as_deref(), arrival }, options)
-                .into_iter()
-                .map(Some)
-                .collect();
-        let mut places: HashMap<String, usize> = HashMap::new();
-        for (place, ParsedReport { report, .. }) in
-            found.iter().enumerate().filter_map(|(place, each)| Some((place, each.as_ref()?)))
-        {
-            places.entry(report.key.to_string()).or_insert(place);
-        }
-        let mut of_key: Vec<_> =
-            now.iter().map(|kept| places.get(&kept.key).and_then(|place| found[*place].take())).collect();
-        // An older version computed keys differently. A report keeps its key: its originals and rows refer to it.
-        for (kept, place) in now.iter().zip(&mut of_key).filter(|(_, place)| place.is_none()) {
-            let former = |each: &&mut Option<ParsedReport>| {
-                let former = each.as_ref().and_then(|parsed| parsed.report.former_key);
-                former.is_some_and(|former| kept.key == former.to_string())
-            };
-            *place = found.iter_mut().find(former).and_then(Option::take).map(|mut parsed| {
-                parsed.report.key = parsed.report.former_key.unwrap_or(parsed.report.key);
-                parsed
-            });
-        }
-        // A later version may compute keys differently: the leftovers on both sides belong together, in order.
-        let left = found.iter().flatten().count();
-        if left == of_key.iter().filter(|report| report.is_none()).count() {
-            let missing = of_key.iter_mut().filter(|report| report.is_none());
-            missing.zip(found.into_iter().flatten()).for_each(|(place, report)| *place = Some(report));
-        }
-        for (kept, report) in now.drain(..).zip(of_key.drain(..)) {
-            let (ingested, replaced) = (kept.ingested, kept.replaced);
-            let read = accept_one(kept, report, &original, options)
-                .map(|accepted| (ReadReport::Aggregate(accepted), replaced));
-            again.push((ingested, read));
-        }
-    }
-    again
-}
-
-fn accept_one(
-    kept: KeptReport,
-    found: Option<ParsedReport>,
-    original: &Arc<Original>,
-    options: &IngestOptions,
-) -> Result<Box<Accepted>, Box<Reject>> {
-    let Some(ParsedReport { report, content, findings: more }) = found else {
-        return Err(Box::new(unread(kept, original)));
-    };
-    let KeptReport { mut provenance, mut findings, .. } = kept;
-    let (verdicts, odd) = judge(&report);
-    judge_sender_again(&mut provenance, &mut findings, (&report).into(), options);
-    let foreign = options.trust.foreign(report.policy.domain.as_str());
-    let findings = findings.into_iter().chain(foreign).chain(more).chain(odd).collect();
-    Ok(Box::new(Accepted { report, content, verdicts, findings, original: original.clone(), provenance }))
-}
-
-fn accept_tls(
-    kept: KeptReport,
-    original: &Arc<Original>,
-    options: &IngestOptions,
-) -> Result<Box<AcceptedTls>, Box<Reject>> {
-    let context = Context { attachment: kept.provenance.attachment.as_deref(), arrival: kept.provenance.arrival };
-    // A later version may compute keys differently; an original contains one report.
-    let Some((report, more)) = parsed_tls(original, &context, options) else {
-        return Err(Box::new(unread(kept, original)));
-    };
-    let KeptReport { mut provenance, mut findings, .. } = kept;
-    judge_sender_again(&mut provenance, &mut findings, (&report).into(), options);
-    findings.extend(report.domains().into_iter().filter_map(|domain| options.trust.foreign(domain)));
-    findings.extend(more);
-    Ok(Box::new(AcceptedTls { report, findings, original: original.clone(), provenance }))
-}
-
-/// The TLS report in an original.
-fn parsed_tls(
-    original: &Original,
-    context: &Context<'_>,
-    options: &IngestOptions,
-) -> Option<(TlsReport, Vec<Finding>)> {
-    let unpacked = unpack(original.bytes().to_vec(), context.attachment, &options.limits);
-    unpacked.items.into_iter().find_map(|unit| {
-        let Content::TlsReport { json, .. } = unit.content else { return None };
-        match tls_report(&json, context, &options.limits) {
-            ReadTls::Report { report, findings } => Some((report, findings)),
-            ReadTls::Rejected { .. } => None,
-        }
-    })
-}
-
-/// What remains of a report that can no longer be read.
-fn unread(kept: KeptReport, original: &Original) -> Reject {
-    let KeptReport { key, kind, provenance, .. } = kept;
-    let extension = match (kind, original) {
-        (ReportKind::Aggregate, Original::Plain(_)) => "xml",
-        (ReportKind::Aggregate, Original::Gzip(_)) => "xml.gz",
-        (ReportKind::Tls, Original::Plain(_)) => "json",
-        (ReportKind::Tls, Original::Gzip(_)) => "json.gz",
-    };
-    Reject {
-        origin: provenance.origin,
-        attachment: provenance.attachment,
-        reason: format!("expected the report {key} in its kept original, found it no longer"),
-        bytes: Some(original.bytes().to_vec().into()),
-        extension,
-        arrival: provenance.arrival,
-    }
-}
-
-/// Judges the mail that brought a report by the current rules.
-fn judge_sender_again(
-    provenance: &mut Provenance,
-    findings: &mut Vec<Finding>,
-    reporter: NamedReporter<'_>,
-    options: &IngestOptions,
-) {
-    let Some(mail) = &mut provenance.mail else { return };
-    let (auth, finding) = options.trust.judge_again(mail, reporter);
-    if auth != mail.sender_auth {
-        findings.retain(|finding| !is_of_sender(finding.code));
-        findings.extend(finding);
-    }
-    mail.sender_auth = auth;
 }
 
 /// Retries rejected items whose period was in the future then and no longer is.
@@ -526,48 +382,4 @@ pub fn retry(
         }
     }
     Ok(tally)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_that_an_older_program_kept_is_found_by_its_former_key_and_keeps_it() {
-        let xml = |id: &str| {
-            let text = String::from_utf8(super::super::tests::xml(1, 1)).unwrap();
-            text.replace("<report_id>1</report_id>", &format!("<report_id>{id}</report_id>"))
-        };
-        let options = IngestOptions { now: "2026-11-29T00:00:00Z".parse().unwrap(), ..IngestOptions::default() };
-        let context = Context { attachment: None, arrival: options.now };
-        let original = Original::Plain((xml("AGVsbG8") + &xml("agvsbg8")).into_bytes());
-        let reports: Vec<Report> =
-            parsed(&original, &context, &options).into_iter().map(|parsed| parsed.report).collect();
-        let former = reports[0].former_key.unwrap();
-        assert_eq!(former, reports[1].key, "which told them apart no more");
-        let kept = |key: crate::model::ReportKey| KeptReport {
-            key: key.to_string(),
-            kind: ReportKind::Aggregate,
-            ingested: options.now,
-            provenance: Provenance { arrival: options.now, ..Provenance::default() },
-            findings: Vec::new(),
-            replaced: false,
-        };
-        let ids = |keys: &[crate::model::ReportKey]| -> Vec<(String, bool)> {
-            let reports = keys.iter().map(|key| kept(*key)).collect();
-            let again = accept(PackedReport { original: Arc::new(original.clone()), reports }, &options);
-            let read = again.into_iter().zip(keys).map(|((_, read), key)| {
-                let (ReadReport::Aggregate(accepted), _) = read.unwrap() else { panic!("a TLS report") };
-                (accepted.report.metadata.report_id.to_string(), accepted.report.key == *key)
-            });
-            read.collect()
-        };
-        assert_eq!(ids(&[former]), [("agvsbg8".to_owned(), true)], "an exact key goes first");
-        let both = ids(&[reports[0].key, reports[1].key]);
-        assert_eq!(both, [("AGVsbG8".to_owned(), true), ("agvsbg8".to_owned(), true)]);
-        let alone = Original::Plain(xml("AGVsbG8").into_bytes());
-        let again = accept(PackedReport { original: Arc::new(alone), reports: vec![kept(former)] }, &options);
-        let Ok((ReadReport::Aggregate(accepted), _)) = &again[0].1 else { panic!("no report") };
-        assert_eq!(accepted.report.key, former);
-    }
 }

@@ -9,6 +9,7 @@ mod convert;
 mod mailbox_domains;
 mod pipeline;
 mod reporters;
+mod reread;
 mod save;
 mod tally;
 #[cfg(test)]

@@ -53,7 +53,9 @@ fn a_report_that_takes_too_much_memory_is_rejected_whole() {
         let arrival = "2026-03-04T02:00:00Z".parse().expect("a timestamp");
         reports(text, &Context { attachment: None, arrival }, limits).remove(0)
     };
-    assert!(matches!(read(xml.as_bytes(), &Limits::default()), Read::Report { report, .. } if report.records.len() == 16_000));
+    assert!(
+        matches!(read(xml.as_bytes(), &Limits::default()), Read::Report { report, .. } if report.records.len() == 16_000)
+    );
     let limits = Limits { report_bytes: 4 << 20, ..Limits::default() };
     let Read::Rejected { reason } = read(xml.as_bytes(), &limits) else { panic!("16,000 rows of 300 bytes fit") };
     assert_eq!(reason, "more than 4 MiB of memory for one report, the limit is 4 MiB");

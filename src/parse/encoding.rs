@@ -279,7 +279,8 @@ mod tests {
         let euros = [b"<?xml version='1.0' encoding='windows-1252'?>".as_slice(), &[0x80; 9000]].concat();
         let damaged = [b"<a>".as_slice(), &[0x80; 9000], b"</a>"].concat();
         let wide = utf16(&"\u{feff}<a>\u{4e2d}".repeat(3000), u16::to_le_bytes);
-        let long: Vec<u8> = "\u{feff}<a>𝄞é</a>".repeat(900).chars().flat_map(|char| u32::from(char).to_le_bytes()).collect();
+        let long: Vec<u8> =
+            "\u{feff}<a>𝄞é</a>".repeat(900).chars().flat_map(|char| u32::from(char).to_le_bytes()).collect();
         for bytes in [euros, damaged, wide, long] {
             let whole = decode(&bytes);
             assert_eq!(decode_within(&bytes, whole.text.len()).as_ref(), Some(&whole));

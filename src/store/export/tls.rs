@@ -151,7 +151,8 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
     }
     let quiet = quiet_month(filter);
     let empty = TlsTables::default().arrays().map_err(StoreError::parquet(Path::new(TLS_REPORTS.name), DOING))?;
-    for (table, arrays, _) in empty.into_iter().zip(written).filter_map(|(table, written)| (!written).then_some(table)) {
+    for (table, arrays, _) in empty.into_iter().zip(written).filter_map(|(table, written)| (!written).then_some(table))
+    {
         let path = path_of(table, quiet);
         let bytes = file(table, &arrays).map_err(StoreError::parquet(&path, DOING))?;
         exported.write(path, &bytes)?;

@@ -72,6 +72,9 @@ pub struct Rebuild {
     packs: Vec<LedgerFile>,
     /// Keys with a replaced report, and the batch of the last replacement.
     replaced: Arc<HashMap<String, i64>>,
+    /// Lines of originals that are in several packs, by hash: a file with many reports is committed in parts, each with
+    /// the whole file. Taken with the first of these packs, so that the file is read once.
+    shared: HashMap<String, Vec<ManifestLine>>,
     damaged: Vec<Problem>,
     notices: Vec<String>,
 }
@@ -153,7 +156,8 @@ impl Rebuild {
         let mut writer = Writer::of(fresh, ledger, lock, now)?;
         writer.rebuilding = true;
         let (packs, replaced) = (Vec::new(), Arc::default());
-        Ok(Self { layout, writer, old, access, packs, replaced, damaged: Vec::new(), notices })
+        let (shared, damaged) = (HashMap::new(), Vec::new());
+        Ok(Self { layout, writer, old, access, packs, replaced, shared, damaged, notices })
     }
 
     /// The packs, oldest batch first.
@@ -165,19 +169,35 @@ impl Rebuild {
         let number = |path: &Path| Layout::batch_of(FileKind::Pack, path).unwrap_or(i64::MAX);
         packs.sort_by(|a, b| (number(a), a.file_name(), a).cmp(&(number(b), b.file_name(), b)));
         let mut replaced: HashMap<String, i64> = HashMap::new();
+        let mut before: HashMap<String, Vec<ManifestLine>> = HashMap::new();
         for pack in &packs {
             let lines = match PackReader::open(pack).and_then(|mut pack| pack.manifest()) {
                 // Reported when its reports are read.
                 Err(StoreError::Damaged { .. }) => continue,
                 other => other?,
             };
-            for line in lines.into_iter().filter(|line| line.replaced > 0) {
-                let last = replaced.entry(line.key).or_default();
+            for line in lines.iter().filter(|line| line.replaced > 0) {
+                let last = replaced.entry(line.key.clone()).or_default();
                 *last = line.replaced.max(*last);
             }
+            self.share(&mut before, lines);
         }
         self.replaced = Arc::new(replaced);
         Ok(packs)
+    }
+
+    /// Notes the lines of originals that are also in the pack before this one.
+    fn share(&mut self, before: &mut HashMap<String, Vec<ManifestLine>>, lines: Vec<ManifestLine>) {
+        let mut here: HashMap<String, Vec<ManifestLine>> = HashMap::new();
+        for line in lines {
+            here.entry(line.sha256.clone()).or_default().push(line);
+        }
+        for (hash, lines) in &here {
+            if let Some(first) = before.remove(hash) {
+                self.shared.entry(hash.clone()).or_insert(first).extend(lines.iter().cloned());
+            }
+        }
+        *before = here;
     }
 
     /// Passes on the originals of a pack, each once. Unreadable ones are noted, and the rest continues.
@@ -195,6 +215,11 @@ impl Rebuild {
         let read = PackReader::open(pack).and_then(|mut reader| {
             reader.originals(|original, lines| {
                 reports = reports.saturating_add(int(lines.len()));
+                let lines = match lines.first().and_then(|line| self.shared.get_mut(&line.sha256)) {
+                    Some(shared) if shared.is_empty() => return Ok(()),
+                    Some(shared) => std::mem::take(shared),
+                    None => lines,
+                };
                 let reports = lines.iter().map(|line| kept(line, &replaced)).collect();
                 each(self, PackedReport { original: Arc::new(original), reports })
             })

@@ -27,8 +27,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Reads the reports in an original again, given its name and arrival, each with the hash of its content.
-pub type OriginalReader = Arc<dyn Fn(&Original, Option<&str>, Timestamp) -> Vec<(Report, Hash)> + Send + Sync>;
+/// Reads the reports in an original again, given its name and arrival, and passes each on with the hash of its content.
+pub type OriginalReader = Arc<dyn Fn(&Original, Option<&str>, Timestamp, &mut dyn FnMut(Report, Hash)) + Send + Sync>;
 
 /// Stored reports cached per batch, for others with the same key.
 const REMEMBERED: usize = 16;
@@ -202,11 +202,15 @@ impl Writer {
         let Some(reader) = self.reader.clone() else { return Ok(None) };
         let Some((row, month)) = self.row(key)? else { return Ok(None) };
         let Some((original, line)) = self.packed(key, month)? else { return Ok(None) };
-        let reports = reader(&original, line.attachment.as_deref(), line.arrival);
-        let is_it = |(report, _): &(Report, Hash)| report.key == key || report.former_key == Some(key);
-        let (mut exact, mut others): (Vec<_>, Vec<_>) =
-            reports.into_iter().filter(is_it).partition(|(_, content)| *content == row.content);
-        let Some((mut report, _)) = exact.pop().or_else(|| others.pop()) else { return Ok(None) };
+        // One with the stored content, else any with the key; the others are dropped at once.
+        let mut found: Option<(Report, Hash)> = None;
+        reader(&original, line.attachment.as_deref(), line.arrival, &mut |report, content| {
+            let is_it = report.key == key || report.former_key == Some(key);
+            if is_it && found.as_ref().is_none_or(|(_, found)| *found != row.content) {
+                found = Some((report, content));
+            }
+        });
+        let Some((mut report, _)) = found else { return Ok(None) };
         report.key = key;
         let sums = (row.ingested == self.now.as_millisecond()).then_some(row.sums);
         let accepted = Accepted {
