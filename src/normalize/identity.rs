@@ -2,9 +2,10 @@
 //! tells a duplicate from a conflict. The form of both is part of the store format.
 
 use super::domain::{canonical_domain, of_address};
-use crate::model::{Domain, Hash, Metadata, ReportKey};
+use crate::model::{Domain, Hash, Metadata, ReportKey, Text};
 use crate::parse::scan::first_blank;
 use crate::parse::without_blanks;
+use compact_str::ToCompactString as _;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -25,17 +26,26 @@ pub(super) fn key(metadata: &Metadata, policy_domain: &Domain) -> ReportKey {
 /// The key as computed before version 3 of the store, with the ID in lower case; `None` if that is the same.
 pub(super) fn former_key(metadata: &Metadata, policy_domain: &Domain) -> Option<ReportKey> {
     let id = report_id(metadata);
+    if id.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        return None;
+    }
     let folded = id.to_lowercase();
     (folded != id).then(|| key_of(metadata, policy_domain, &folded))
 }
 
 fn report_id(metadata: &Metadata) -> &str {
-    metadata.report_id.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>')
+    let id = metadata.report_id.as_str();
+    match id.as_bytes() {
+        // Hardly any needs it, which its ends show.
+        [first, .., last] if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() => id,
+        _ => id.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>'),
+    }
 }
 
 fn key_of(metadata: &Metadata, policy_domain: &Domain, report_id: &str) -> ReportKey {
     let email = metadata.email.as_deref().map(of_address).unwrap_or_default();
-    let email = canonical_domain(email).map_or_else(|| email.to_lowercase(), |domain| domain.to_string());
+    let email =
+        canonical_domain(email).map_or_else(|| email.to_lowercase().into(), |domain| Text::from(domain.as_str()));
     let mut hash = Sha256::new();
     // No text of a document contains the separator: XML forbids it.
     for field in [
@@ -43,8 +53,8 @@ fn key_of(metadata: &Metadata, policy_domain: &Domain, report_id: &str) -> Repor
         &email,
         policy_domain.as_str(),
         report_id,
-        &metadata.begin.as_second().to_string(),
-        &metadata.end.as_second().to_string(),
+        &metadata.begin.as_second().to_compact_string(),
+        &metadata.end.as_second().to_compact_string(),
     ] {
         hash.update(field);
         hash.update([0]);

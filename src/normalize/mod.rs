@@ -72,7 +72,7 @@ pub enum Read {
 /// assert_eq!(report.records[0].source_ip, Some("192.0.2.7".parse().unwrap()));
 /// ```
 pub fn reports(xml: &[u8], context: &Context<'_>, limits: &Limits) -> Vec<Read> {
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(1);
     each_report(Cow::Borrowed(xml), 0, context, limits, |read, _| all.push(read));
     all
 }

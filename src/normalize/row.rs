@@ -170,6 +170,10 @@ impl RowBuilder<'_> {
     /// A null return path is written as an empty element or as `<>`; a report that does not say has no such element.
     fn envelope_from(&mut self, value: &Value<'_>) -> ReturnPath {
         let Some(text) = value else { return ReturnPath::Unsaid };
+        // Nearly always there is no address around it.
+        if let Some(domain) = canonical_domain(text) {
+            return ReturnPath::Domain(domain);
+        }
         let domain = of_address(text);
         if domain.is_empty() {
             return ReturnPath::Null;

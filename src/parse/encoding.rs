@@ -54,10 +54,8 @@ fn is_short(bytes: &[u8], most: usize) -> bool {
 /// Text that every declared encoding reads the same way: ASCII, unless the encoding shifts by escape sequences.
 fn ascii(bytes: &[u8]) -> Option<&str> {
     const ESCAPE: u8 = 0x1b;
-    // In blocks without branches, which the compiler vectorizes.
-    let is_plain =
-        |block: &[u8]| block.iter().fold(0, |odd, byte| odd | (byte & 0x80) | u8::from(*byte == ESCAPE)) == 0;
-    bytes.chunks(4096).all(is_plain).then(|| std::str::from_utf8(bytes).ok()).flatten()
+    let plain = bytes.is_ascii() && memchr::memchr(ESCAPE, bytes).is_none();
+    plain.then(|| std::str::from_utf8(bytes).ok()).flatten()
 }
 
 /// UTF-16 without a mark: a document begins with an ASCII character, and the other half of that is zero.

@@ -224,6 +224,12 @@ impl Controls {
     fn of(bytes: &[u8]) -> Self {
         let mut controls = Self { forbidden: false, returns: false };
         for block in bytes.chunks(4096) {
+            // Most texts have no control character but line feeds.
+            let others =
+                block.iter().fold(0, |others, byte| others | (u8::from(*byte < 0x20) & u8::from(*byte != b'\n')));
+            if others == 0 {
+                continue;
+            }
             let (mut forbidden, mut returns) = (0, 0);
             for byte in block {
                 let space = u8::from(*byte == b'\t') | u8::from(*byte == b'\n') | u8::from(*byte == b'\r');
