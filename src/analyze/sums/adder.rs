@@ -367,7 +367,8 @@ mod tests {
             let mut rows = made::rows(&lines());
             rows.day = days;
             adder.rows(&rows);
-            let dated = |(line, day): (Line, &i32)| Line { day: date(*day), ..line };
+            // Reports have times beside their day.
+            let dated = |(line, day): (Line, &i32)| Line { day: date((*day).clamp(DAYS.0 + 2, DAYS.1 - 2)), ..line };
             let lines: Vec<Line> = lines().into_iter().zip(&heads).map(dated).collect();
             adder.heads(&made::heads(&lines, |_, _| "none"));
             let summary = adder.finish();
