@@ -186,7 +186,7 @@ fn each_change_of_sixty_days_is_found_joined_and_closed() {
         ("2026-W46", None),
         ("2026-W47", Some(("198.51.100.140", &other, &["new", "open"], Value::Null))),
         // One day of mail is no proof.
-        ("2026-W48", Some(("198.51.100.140", &other, &["published"], repair(58, 5, 1)))),
+        ("2026-W48", Some(("198.51.100.140", &other, &["published"], repair(58, 6, 1)))),
     ];
     for (week, expected) in weeks {
         let actions = joined(&work, week);
