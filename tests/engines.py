@@ -167,7 +167,7 @@ def main():
     expected = (total("records"), total("messages"), total("dmarc_pass"), args.reports)
 
     config = ("--config", "/dev/null")
-    killed_and_run_twice(program, "--store", f"{work}/store", "ingest", f"{work}/in", *config)
+    killed_and_run_twice(program, "--store", f"{work}/store", "ingest", f"{work}/in", f"{work}/plain", *config)
     killed_and_run_twice(program, "--store", f"{work}/store", "export", "--out", f"{work}/export", *config)
     sources = [Source("store", work / "store/records", work), Source("export", work / "export/records", work)]
     if args.spark:
