@@ -75,7 +75,10 @@ fn the_summary_and_the_export_use_the_names_and_without_look_ups_say_nothing_of_
     assert_eq!(of("10.0.0.2")["name_confirmed"], false);
     assert_eq!((of("10.0.0.3").get("name"), of("10.0.0.4").get("name")), (None, None));
     let explained = work.run(["summary", "--last", "7d", "--explain", "10.0.0.1"]).quiet();
-    assert!(explained.starts_with("10.0.0.1 (mx1.example.net, confirmed), "), "{explained}");
+    assert!(
+        explained.starts_with("10.0.0.1 (s1.example, by signature or return path; mx1.example.net, confirmed), "),
+        "{explained}"
+    );
 
     work.run(["export", "--out", "lake"]).quiet();
     let bytes = std::fs::read(work.path("lake/sources/sources.parquet")).unwrap();
@@ -144,7 +147,7 @@ fn a_known_service_is_named_beside_its_address_and_the_users_file_adds_more() {
     work.write("home/.config/dmarquet/config.toml", "senders = \"senders.toml\"\n");
     work.write("home/.config/dmarquet/senders.toml", "[[sender]]\nname = \"Our CRM\"\nbounce = [\"s2.example\"]\n");
     let text = summary(&work, "text");
-    assert!(text.contains("Our CRM, s2.example"), "{text}");
+    assert!(text.contains("Our CRM, by signature or return path, s2.example"), "{text}");
     let json: serde_json::Value = serde_json::from_str(&summary(&work, "json")).unwrap();
     let services: Vec<&str> =
         json["senders"].as_array().unwrap().iter().filter_map(|sender| sender["service"].as_str()).collect();
@@ -201,8 +204,17 @@ fn the_networks_of_the_sources_come_out_of_the_users_own_files() {
         text.lines().next().unwrap().to_owned()
     };
     let first = explained("10.0.0.1");
-    assert!(first.starts_with("10.0.0.1 (mx1.example.net, confirmed; AS64500 EXAMPLE-AS, DE), "), "{first}");
-    assert!(explained("10.0.0.3").starts_with("10.0.0.3 (DE), "), "{}", explained("10.0.0.3"));
+    assert!(
+        first.starts_with(
+            "10.0.0.1 (s1.example, by signature or return path; mx1.example.net, confirmed; AS64500 EXAMPLE-AS, DE), "
+        ),
+        "{first}"
+    );
+    assert!(
+        explained("10.0.0.3").starts_with("10.0.0.3 (s3.example, by signature or return path; DE), "),
+        "{}",
+        explained("10.0.0.3")
+    );
 
     work.run(["enrich", "--server", &address, "--geoip", "other.mmdb"]).quiet();
     assert_eq!(network("10.0.0.4"), Some(known(64_503, "OTHER")));
