@@ -61,8 +61,8 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
     ),
     (
         &["std::process::exit"],
-        &["cli/terminal/interrupt"],
-        "main returns its exit code; a second signal waits for nobody",
+        &["cli/terminal/interrupt", "cli/report/query/memory_watch"],
+        "main returns its exit code; a second signal, and a query that takes all memory, wait for nobody",
     ),
 ];
 
