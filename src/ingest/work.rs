@@ -218,6 +218,10 @@ fn work_item(
     // One item triggered a bug: it is kept as rejected, named, and the run continues.
     if let Err(panic) = worked {
         let reason = format!("internal error: {}", panic_text(panic.as_ref()));
+        if copy.is_none() {
+            // Only its source still has it: there it stays.
+            return Ok(Done::Fault(FetchError::Left { origin: origin.clone(), reason }));
+        }
         let (origin, attachment) = (origin.clone(), name);
         pieces = vec![Piece::Rejected(
             Reject { origin, attachment, reason, bytes: copy.map(SharedBytes::from), extension: "bin", arrival },

@@ -19,6 +19,7 @@ pub struct Decoded<'b> {
 /// Decodes bytes by their byte order mark, else by where the zeros are, else by the XML declaration, else as UTF-8.
 ///
 /// Invalid UTF-8 is read as windows-1252 byte by byte, so that one Latin-1 name in a UTF-8 file damages nothing else.
+#[expect(clippy::missing_panics_doc, reason = "without a limit there is always text")]
 pub fn decode(bytes: &[u8]) -> Decoded<'_> {
     decode_within(bytes, usize::MAX).expect("no text has more bytes than that")
 }

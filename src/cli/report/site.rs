@@ -109,7 +109,7 @@ pub(crate) fn run(run: &CommandContext, args: &SiteArgs) -> anyhow::Result<Exit>
         odd: odd_days(&store)?,
         weeks: weeks(&days, run, args.weeks.map_or(WEEKS, usize::from)),
         days,
-        store: From::Store(store),
+        store: From::Store(Box::new(store)),
         question,
     };
     match chosen {

@@ -126,7 +126,7 @@ pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Ex
     let choice = args.rhythm.choice(&args.choice, run.now, run.today())?;
     let mut selection = Selection::new(run, &choice, &args.paths)?;
     let source = if args.paths.is_empty() {
-        From::Store(run.opened(&settings, args.records.as_deref())?)
+        From::Store(Box::new(run.opened(&settings, args.records.as_deref())?))
     } else {
         From::Paths(&args.paths)
     };

@@ -76,7 +76,7 @@ impl Settings {
         };
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = before.split(|byte| *byte == b'\n').count();
             anyhow!("{} line {line}: expected UTF-8 text, found other bytes", file.display())
                 .hint("save the file in UTF-8")
         })?;

@@ -21,7 +21,7 @@ const AT_ONCE: usize = 1 << 14;
 /// The source of the rows.
 pub(crate) enum From<'a> {
     /// This store or folder of Parquet files.
-    Store(Store),
+    Store(Box<Store>),
     /// These report files, mails and folders.
     Paths(&'a [PathBuf]),
 }

@@ -43,20 +43,19 @@ impl Store {
 
     /// The status with the TLS reports about some policy domains; about all, where none are given.
     pub(super) fn with_tls(&self, status: Status, wanted: Option<&dyn Fn(&str) -> bool>) -> Result<Status, StoreError> {
-        let (tls_reports, newest) = match (&self.ledger, wanted) {
-            (Some(ledger), None) => tls::totals(ledger)?,
-            _ => {
-                let (mut keys, mut newest) = (HashSet::new(), None);
-                each_report(self, &Filter::default(), &mut |report, policy| {
-                    let domain = policy.policy_domain.as_ref().map(Domain::as_str);
-                    if wanted.is_none_or(|wanted| domain.is_some_and(wanted)) {
-                        keys.insert(report.key);
-                        newest = newest.max(Some(report.arrival));
-                    }
-                    Ok(())
-                })?;
-                (int(keys.len()), newest)
-            }
+        let (tls_reports, newest) = if let (Some(ledger), None) = (&self.ledger, wanted) {
+            tls::totals(ledger)?
+        } else {
+            let (mut keys, mut newest) = (HashSet::new(), None);
+            each_report(self, &Filter::default(), &mut |report, policy| {
+                let domain = policy.policy_domain.as_ref().map(Domain::as_str);
+                if wanted.is_none_or(|wanted| domain.is_some_and(wanted)) {
+                    keys.insert(report.key);
+                    newest = newest.max(Some(report.arrival));
+                }
+                Ok(())
+            })?;
+            (int(keys.len()), newest)
         };
         Ok(Status { tls_reports, newest_tls_arrival: newest.map(time), ..status })
     }

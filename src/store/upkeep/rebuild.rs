@@ -313,8 +313,9 @@ impl Rebuild {
                 let sql = "SELECT 1 FROM conflicts WHERE file = ?1";
                 matches!(old.connection.query_row(sql, [&file], |_| Ok(())).optional(), Ok(Some(())))
             });
-            let gzip = file.ends_with(".gz");
-            let is_ours = gzip || file.ends_with(".xml") || file.ends_with(".json");
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            let gzip = extension == Some("gz");
+            let is_ours = matches!(extension, Some("gz" | "xml" | "json"));
             if is_ours && !known && path.is_file() && !file.contains("/.") {
                 let bytes = std::fs::read(&path).map_err(StoreError::io(&path, "reading a conflict"))?;
                 let original = if gzip { Original::Gzip(bytes) } else { Original::Plain(bytes) };
