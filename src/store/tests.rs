@@ -850,7 +850,7 @@ fn a_replacement_killed_at_any_instant_is_made_or_not_and_loses_no_original() {
     };
     let reader: OriginalReader = {
         let report = (old.report.clone(), old.content);
-        std::sync::Arc::new(move |_, _, _| vec![report.clone()])
+        std::sync::Arc::new(move |_, _, _, each| each(report.0.clone(), report.1))
     };
     let steps =
         [CommitStage::Start, CommitStage::Planned, CommitStage::Written, CommitStage::Recorded, CommitStage::Published];
