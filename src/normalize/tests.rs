@@ -62,7 +62,7 @@ fn a_report_that_takes_too_much_memory_is_rejected_whole() {
 
     // A byte of windows-1252 is up to three of UTF-8.
     let declaration = b"<?xml version='1.0' encoding='windows-1252'?>".as_slice();
-    let text = [declaration, xml.as_bytes(), b"<!--", &[0x80; 1 << 20], b"-->"].concat();
+    let text = [declaration, xml.as_bytes(), b"<!--", &vec![0x80; 1 << 20], b"-->"].concat();
     assert!(matches!(read(&text, &Limits::default()), Read::Report { .. }));
     let limits = Limits { inflated_bytes: 4 << 20, ..Limits::default() };
     let Read::Rejected { reason } = read(&text, &limits) else { panic!("3 MiB of text beside 1.2 fit into 4") };

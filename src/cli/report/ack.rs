@@ -125,7 +125,7 @@ fn find(run: &CommandContext, settings: &Settings, dir: &Path, id: &str) -> anyh
 
 /// The summary of a period; its actions have the IDs.
 fn summary(run: &CommandContext, settings: &Settings, dir: &Path, period: Period) -> anyhow::Result<Summary> {
-    let source = From::Store(Store::open(dir)?);
+    let source = From::Store(Box::new(Store::open(dir)?));
     let mut selection = Selection::new(run, &Choice::between(period.from(), period.to()), &[])?;
     selection::add_settings(settings, &mut selection.question)?;
     if let From::Store(store) = &source {

@@ -79,7 +79,7 @@ fn week(run: &CommandContext, settings: &Settings, store: Store) -> anyhow::Resu
     let mut selection = Selection::new(run, &Choice::between(yesterday.saturating_sub(6.days()), yesterday), &[])?;
     selection::add_settings(settings, &mut selection.question)?;
     selection::add_store(&store, &mut selection.question)?;
-    let (adder, _) = selection.gather(run, &From::Store(store), Adder::new(&selection.question))?;
+    let (adder, _) = selection.gather(run, &From::Store(Box::new(store)), Adder::new(&selection.question))?;
     Ok(adder.finish())
 }
 

@@ -143,7 +143,7 @@ fn completions_and_manual_pages_know_every_command() {
 #[test]
 fn bash_completes_paths_where_a_command_takes_them_and_words_elsewhere() {
     let work = WorkDir::new();
-    work.write("d.bash", &work.run(["completions", "bash"]).quiet());
+    work.write("d.bash", work.run(["completions", "bash"]).quiet());
     let completed = |words: &str, current: &str, previous: &str| {
         let script = format!(
             "source ./d.bash; COMP_WORDS=(dmarquet {words} '{current}'); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \

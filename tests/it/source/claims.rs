@@ -324,7 +324,7 @@ fn the_bounds_of_the_page_are_those_of_the_program() {
         let digits = number.to_string();
         let mut text = String::new();
         for (at, digit) in digits.char_indices() {
-            if at > 0 && (digits.len() - at) % 3 == 0 {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
                 text.push(',');
             }
             text.push(digit);

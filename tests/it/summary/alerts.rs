@@ -494,7 +494,7 @@ fn a_run_that_watches_looks_dns_up_without_mail() {
     };
     let begun = std::time::Instant::now();
     while !kept() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", server.names.lock().unwrap());
+        assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", server.names.lock().unwrap());
         let _ = std::fs::remove_dir_all(work.path("lake"));
         std::thread::sleep(Duration::from_millis(200));
     }
