@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// starts; the kernel releases the lock when its last thread has ended.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long to wait for a holder that was killed: its last sync may take seconds on a busy disk.
+const ENDING: Duration = Duration::from_secs(30);
+
 /// Identifies a writer. Fields that this system does not provide are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
@@ -98,15 +101,33 @@ impl std::fmt::Display for Owner {
     }
 }
 
-/// Tries until the lock is free, or [`PATIENCE`] is over.
-fn patiently(mut lock: impl FnMut() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+/// Tries until the lock is free, or [`PATIENCE`] is over, or [`ENDING`] if its holder was killed.
+fn patiently(path: &Path, mut lock: impl FnMut() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
     let begin = Instant::now();
     loop {
         match lock() {
-            Err(TryLockError::WouldBlock) if begin.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
+            Err(TryLockError::WouldBlock)
+                if begin.elapsed() < PATIENCE || (begin.elapsed() < ENDING && is_holder_killed(path)) =>
+            {
+                thread::sleep(Duration::from_millis(20));
+            }
             done => return done,
         }
     }
+}
+
+/// Whether the process that a lock file names was killed and has not ended yet.
+fn is_holder_killed(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let Some(owner) = text.split_once('\n').and_then(|(_, owner)| Owner::parse(owner.trim())) else { return false };
+    let status = std::fs::read_to_string(format!("/proc/{}/status", owner.pid)).unwrap_or_default();
+    // Signal 9 in a mask; a process whose first thread has ended is a zombie until the last one has.
+    let is_kill = |mask: &str| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & (1 << 8) != 0);
+    status.lines().filter_map(|line| line.split_once(':')).any(|(key, value)| match key {
+        "State" => value.trim().starts_with(['Z', 'X']),
+        "SigPnd" | "ShdPnd" => is_kill(value),
+        _ => false,
+    })
 }
 
 /// When a process started, in ticks since boot; `None` without such a process or without `/proc`.
@@ -141,7 +162,7 @@ impl Lock {
         let failed = || StoreError::io(&path, "locking the store");
         let mut file = access::open_file(&path).map_err(failed())?;
         let mut text = String::new();
-        let locked = patiently(|| file.try_lock());
+        let locked = patiently(&path, || file.try_lock());
         let _ = (&file).take(2000).read_to_string(&mut text);
         let (holder, left) = text.split_once('\n').unwrap_or((&text, ""));
         match locked {
