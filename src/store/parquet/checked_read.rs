@@ -71,9 +71,14 @@ pub(crate) const PAGE_BYTES: usize = 1 << 30;
 
 /// Checks a footer before anything is allocated by it.
 pub(crate) fn check_footer(footer: &FileMetadata) -> PolarsResult<()> {
-    match footer.row_groups.iter().map(RowGroupMetadata::num_rows).find(|rows| *rows > MOST_VALUES) {
-        Some(rows) => {
-            Err(polars_err!(ComputeError: "expected at most {} rows a row group, found {}", MOST_VALUES, rows))
+    if let Some(rows) = footer.row_groups.iter().map(RowGroupMetadata::num_rows).find(|rows| *rows > MOST_VALUES) {
+        return Err(polars_err!(ComputeError: "expected at most {} rows a row group, found {}", MOST_VALUES, rows));
+    }
+    let mut values =
+        footer.row_groups.iter().flat_map(RowGroupMetadata::parquet_columns).map(ColumnChunkMetadata::num_values);
+    match values.find(|values| usize::try_from(*values).map_or(true, |values| values > MOST_VALUES)) {
+        Some(values) => {
+            Err(polars_err!(ComputeError: "expected 0 to {} values a column, found {}", MOST_VALUES, values))
         }
         None => Ok(()),
     }
