@@ -7,6 +7,9 @@ use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup, Mx, QueryType, T
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+/// How often one question is followed through aliases.
+const ALIASES: usize = 8;
+
 pub(crate) struct Zone {
     records: BTreeMap<DnsQuestion, Vec<Data>>,
     failures: BTreeMap<String, Failure>,
@@ -110,6 +113,10 @@ impl Lookup for Zone {
         let alias = DnsQuestion { name: question.name.clone(), kind: QueryType::Cname };
         match self.records.get(&alias).map(Vec::as_slice) {
             Some([Data::Name(target)]) if question.kind != QueryType::Cname => {
+                // Aliases that lead in a circle have no data.
+                if self.asked.borrow().iter().filter(|asked| *asked == question).count() > ALIASES {
+                    return Answer::NoData;
+                }
                 self.ask(&DnsQuestion::new(target, question.kind))
             }
             _ if self.exists(&question.name) => Answer::NoData,

@@ -99,7 +99,14 @@ const SECURITY: &[Claim] = &[
     ("findings and rejected items named by a run", &["a_flood_of_findings_is_counted_and_not_kept"]),
     ("memory that large items", &["large_items_wait_for_each_other_but_the_next_one_for_nobody"]),
     ("sources that a summary lists", &["beyond_the_bounds_names_are_folded_and_every_sum_stays_exact"]),
-    ("is stored and summarized in", &["a_report_at_the_limits"]),
+    (
+        "what a report takes in memory while it is read",
+        &[
+            "a_report_that_takes_too_much_memory_is_rejected_whole",
+            "text_that_grows_too_long_is_not_decoded_and_what_just_fits_is_the_same_as_ever",
+        ],
+    ),
+    ("was stored and summarized in", &["a_report_at_the_limits"]),
     (
         "An item that was being read when a run died",
         &[
