@@ -62,6 +62,7 @@ pub enum Content {
     },
 }
 
+#[cfg(feature = "store")]
 impl Content {
     /// Bytes that it holds.
     pub(crate) fn bytes(&self) -> usize {
