@@ -111,7 +111,7 @@ fn reports(summary: &Summary) -> String {
     let (reports, reporters) = (summary.totals.reports, summary.totals.reporters);
     let of_tls = if summary.tls.is_empty() { "" } else { ", and TLS reports" };
     if reports == 0 {
-        return if of_tls.is_empty() { "No reports".to_owned() } else { "Only TLS reports".to_owned() };
+        return format!("{} (0 messages)", if of_tls.is_empty() { "No reports" } else { "Only TLS reports" });
     }
     format!(
         "{} from {} about {}{of_tls}",
