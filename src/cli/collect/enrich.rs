@@ -4,6 +4,7 @@
 //! `dns`.
 
 use crate::analyze::{Services, period};
+use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
@@ -92,11 +93,12 @@ pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exi
 /// only a warning.
 pub(crate) fn after_fetch(
     run: &CommandContext,
+    settings: &Settings,
     (store, writer): (&Path, &mut Writer),
-    (servers, geoip): (&[SocketAddr], &[PathBuf]),
+    servers: &[SocketAddr],
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let args = EnrichArgs { weeks: WEEKS, rate: 100, server: servers.to_vec(), geoip: geoip.to_vec() };
+    let args = EnrichArgs { weeks: WEEKS, rate: 100, server: servers.to_vec(), geoip: settings.geoip.clone() };
     let addresses = sources(&Store::open(store)?, args.weeks, run.now)?;
     let placed = databases(run, &[], &args.geoip).and_then(|geoip| place(&geoip, &addresses, writer, run.now));
     if let Err(error) = placed {
@@ -105,6 +107,10 @@ pub(crate) fn after_fetch(
     let tally = look_up(addresses, writer, &args, interrupt)?;
     if all_failed(&tally) {
         run.console.warning("no source could be looked up: DNS does not answer");
+    } else if !interrupt.is_set()
+        && let Err(error) = keep_origins(store, &settings.services()?, &args, writer, run.now)
+    {
+        run.console.warning(&format!("{error:#}"));
     }
     run.console.note(tally_line(&tally).trim_end());
     Ok(())

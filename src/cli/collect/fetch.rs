@@ -160,8 +160,9 @@ impl Polls<'_> {
         if self.args.enrich && !self.interrupt.is_set() {
             enrich::after_fetch(
                 self.run,
+                self.settings,
                 (self.store, &mut writer),
-                (&self.args.verify.server, &self.settings.geoip),
+                &self.args.verify.server,
                 self.interrupt,
             )?;
         }
