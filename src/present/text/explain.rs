@@ -1,7 +1,7 @@
 //! One source explained, for a terminal: its role, the reasons, what to do, and its rows.
 
 use super::summary::TextLayout;
-use crate::analyze::{ExplainedRow, Explanation, Foreign, Rate, SourceSummary};
+use crate::analyze::{ExplainedRow, Explanation, Foreign, Rate, ServerOrigin, SourceSummary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::instructions::instruction;
 use crate::present::wording::numbers::{count, counted, percent};
@@ -47,7 +47,9 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     let found = explanation.sources.first().filter(|_| explanation.sources.len() == 1);
     let host = found.and_then(|source| words::host(source.name.as_ref(), source.name_confirmed));
     let network = found.and_then(|source| source.network.as_deref()).and_then(words::announced);
-    let origin = found.and_then(|source| source.origin.as_deref()).map(words::origin);
+    // The name of the host says the same as a host name that proves no more.
+    let is_host = |origin: &&ServerOrigin| found.is_some_and(|source| source.name.as_ref() == Some(&origin.name));
+    let origin = found.and_then(|source| source.origin.as_deref()).filter(|origin| !is_host(origin)).map(words::origin);
     let known: Vec<String> = origin.into_iter().chain(host).chain(network).collect();
     let host = if known.is_empty() { String::new() } else { format!(" ({})", known.join("; ")) };
     writer.bold(&format!("{}{host}{days}", title(explanation)));
