@@ -176,7 +176,7 @@ impl VisitorMut for OrderByPosition {
     }
 }
 
-/// Widens the argument of each sum, and one side of each product: neither may overflow.
+/// Widens the argument of each sum, and one side of each product in it: neither may overflow.
 struct WideSums;
 
 impl VisitorMut for WideSums {
@@ -310,7 +310,10 @@ mod tests {
             ),
             ["records", "reports"]
         );
-        assert_eq!(tables("SELECT 1 WHERE 1 IN (SELECT messages FROM domains)"), ["domains"]);
+        assert_eq!(
+            tables("SELECT week FROM senders WHERE 1 IN (SELECT messages FROM domains)"),
+            ["senders", "domains"]
+        );
     }
 
     #[test]

@@ -81,10 +81,6 @@ fn a_stretch_at_a_time_gives_the_same_as_all_rows_at_once() {
         (false, "SELECT count FROM records ORDER BY count DESC, source_ip LIMIT 5"),
         (false, "SELECT count FROM records ORDER BY count DESC LIMIT 5"),
         (false, "SELECT date FROM records WHERE count > 1 ORDER BY date LIMIT 5 OFFSET 2"),
-        (
-            true,
-            "SELECT STRFTIME(date, '%Y-%m') AS month, date, SUM(count) AS n FROM records GROUP BY STRFTIME(date, '%Y-%m'), date ORDER BY date",
-        ),
         (false, "SELECT COUNT(*) AS n FROM records AS a JOIN reports AS b ON a.report_key = b.report_key"),
         (false, "SELECT policy_domain, FIRST(date) AS d FROM records GROUP BY policy_domain ORDER BY policy_domain"),
         (false, "SELECT source_ip FROM records WHERE count IN (SELECT MAX(count) FROM records)"),
@@ -170,8 +166,9 @@ fn sums_in_subqueries_are_as_wide_as_others() {
     ] {
         assert_eq!(answered(&tables, sql).unwrap(), whole, "{sql}");
     }
-    let product = answered(&tables, "SELECT MAX(count * 9223372036854775807) AS n FROM records").unwrap();
-    assert_eq!(product[0][0].as_deref(), Some((i128::from(i64::MAX) * 5).to_string().as_str()));
+    let product = answered(&tables, "SELECT SUM(count * 9223372036854775807) AS n FROM records").unwrap();
+    let wanted = whole[0][0].as_deref().and_then(|sum| sum.parse::<i128>().ok()).map(|sum| sum * i128::from(i64::MAX));
+    assert_eq!(product[0][0], wanted.map(|sum| sum.to_string()));
 }
 
 #[test]
