@@ -422,7 +422,7 @@ impl Writer {
         seen(&self.ledger, hash)
     }
 
-    /// Whether any item was ever seen: if not, no [`Memory`] is needed.
+    /// Whether any item was ever seen: if not, no `Memory` is needed.
     ///
     /// # Errors
     /// If the ledger cannot be read.
