@@ -13,11 +13,11 @@ use crate::fetch::item::{Fetched, Item, MailboxError};
 use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::retry::Retry;
-use crate::fetch::mailbox::run::Order;
+use crate::fetch::mailbox::run::{Order, ProtocolRun};
 use crate::fetch::mailbox::sink::MailQueue;
 use crate::fetch::mailbox::tls;
 use crate::fetch::mailbox::{After, Finished, Mailbox, PollOptions};
-use crate::model::{Cursor, Message};
+use crate::model::{Cursor, MailboxProgress, Message};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_rustls::rustls::ClientConfig;
@@ -31,9 +31,9 @@ pub(in crate::fetch) struct ImapRun {
     pub(super) link: Option<ImapConnection>,
     pub(super) folders: Vec<FolderProgress>,
     pub(super) plans: Plans,
-    pub(in crate::fetch) orders: mpsc::UnboundedReceiver<Order>,
+    orders: mpsc::UnboundedReceiver<Order>,
     /// The caller waits for the end.
-    pub(in crate::fetch) finishing: bool,
+    finishing: bool,
     pub(super) retry: Retry,
     /// How many mails may still be returned.
     quota: u32,
@@ -67,22 +67,6 @@ impl ImapRun {
             notes: Vec::new(),
             failures: Vec::new(),
         })
-    }
-
-    /// Connects, logs in, finds the folders, and creates target folders.
-    ///
-    /// An error of one folder is recorded; the others are still read.
-    pub(in crate::fetch) async fn begin(
-        &mut self,
-        cursors: Vec<(String, Cursor)>,
-    ) -> Result<Vec<MailboxError>, MailboxError> {
-        loop {
-            match self.try_to_begin(&cursors).await {
-                Ok(()) => return Ok(self.failures.clone()),
-                Err(fault) if fault.passes() => self.pause(fault).await.map_err(|fault| self.error(fault))?,
-                Err(fault) => return Err(self.error(fault)),
-            }
-        }
     }
 
     async fn try_to_begin(&mut self, cursors: &[(String, Cursor)]) -> Result<(), ServerError> {
@@ -122,18 +106,6 @@ impl ImapRun {
             None => Plan::Leave,
         };
         Ok(())
-    }
-
-    /// Reads all folders, and passes on their mails.
-    pub(in crate::fetch) async fn read(&mut self, mut sink: MailQueue) {
-        for index in 0..self.folders.len() {
-            match self.read_folder(index, &mut sink).await {
-                Ok(()) => {}
-                Err(ServerError::Stopped) => return,
-                Err(fault @ ServerError::Refused { .. }) => self.fail(fault),
-                Err(fault) => return self.fail(fault),
-            }
-        }
     }
 
     async fn read_folder(&mut self, index: usize, sink: &mut MailQueue) -> Result<(), ServerError> {
@@ -278,53 +250,10 @@ impl ImapRun {
         }
     }
 
-    pub(in crate::fetch) fn take(&mut self, order: Order) {
-        match order {
-            Order::Safe(messages) => {
-                for (message, fate) in messages {
-                    let Message::Imap { folder: name, uid_validity, uid, .. } = message else { continue };
-                    if let Some(folder) = self.folders.iter_mut().find(|folder| folder.name == name) {
-                        folder.safe(uid_validity, uid, fate);
-                    }
-                }
-            }
-            Order::Finish => self.finishing = true,
-        }
-    }
-
     pub(super) fn note_once(&mut self, note: String) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
-    }
-
-    /// Says something to the server, so that it does not close an idle connection.
-    pub(in crate::fetch) async fn keep_alive(&mut self) {
-        if let Some(link) = &mut self.link
-            && link.noop().await.is_err()
-        {
-            self.link = None;
-        }
-    }
-
-    /// Tells the server the rest, and logs out.
-    pub(in crate::fetch) async fn end(mut self) -> Finished {
-        self.take_orders();
-        let stop = self.options.stop.clone();
-        let acknowledged = tokio::select! {
-            acknowledged = self.acknowledge_rest() => acknowledged,
-            () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
-        };
-        if let Err(fault) = acknowledged
-            && fault != ServerError::Stopped
-        {
-            self.fail(fault);
-        }
-        if let Some(link) = self.link.take() {
-            link.logout().await;
-        }
-        let cursors = self.folders.iter().filter_map(|folder| Some((folder.name.clone(), folder.cursor()?))).collect();
-        Finished { acknowledged: self.acknowledged, cursors, uidls: None, notes: self.notes, failures: self.failures }
     }
 
     /// Waits before the next connection; returns the error once retrying is useless.
@@ -342,6 +271,84 @@ impl ImapRun {
 
     fn error(&self, fault: ServerError) -> MailboxError {
         self.mailbox.error(fault)
+    }
+}
+
+impl ProtocolRun for ImapRun {
+    /// Connects, logs in, finds the folders, and creates target folders.
+    ///
+    /// An error of one folder is recorded; the others are still read.
+    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError> {
+        loop {
+            match self.try_to_begin(&progress.cursors).await {
+                Ok(()) => return Ok(self.failures.clone()),
+                Err(fault) if fault.passes() => self.pause(fault).await.map_err(|fault| self.error(fault))?,
+                Err(fault) => return Err(self.error(fault)),
+            }
+        }
+    }
+
+    /// Reads all folders, and passes on their mails.
+    async fn read(&mut self, mut sink: MailQueue) {
+        for index in 0..self.folders.len() {
+            match self.read_folder(index, &mut sink).await {
+                Ok(()) => {}
+                Err(ServerError::Stopped) => return,
+                Err(fault @ ServerError::Refused { .. }) => self.fail(fault),
+                Err(fault) => return self.fail(fault),
+            }
+        }
+    }
+
+    async fn order(&mut self) -> Option<Order> {
+        self.orders.recv().await
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Safe(messages) => {
+                for (message, fate) in messages {
+                    let Message::Imap { folder: name, uid_validity, uid, .. } = message else { continue };
+                    if let Some(folder) = self.folders.iter_mut().find(|folder| folder.name == name) {
+                        folder.safe(uid_validity, uid, fate);
+                    }
+                }
+            }
+            Order::Finish => self.finishing = true,
+        }
+    }
+
+    fn is_finishing(&self) -> bool {
+        self.finishing
+    }
+
+    /// Says something to the server, so that it does not close an idle connection.
+    async fn keep_alive(&mut self) {
+        if let Some(link) = &mut self.link
+            && link.noop().await.is_err()
+        {
+            self.link = None;
+        }
+    }
+
+    /// Tells the server the rest, and logs out.
+    async fn end(mut self) -> Finished {
+        self.take_orders();
+        let stop = self.options.stop.clone();
+        let acknowledged = tokio::select! {
+            acknowledged = self.acknowledge_rest() => acknowledged,
+            () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
+        };
+        if let Err(fault) = acknowledged
+            && fault != ServerError::Stopped
+        {
+            self.fail(fault);
+        }
+        if let Some(link) = self.link.take() {
+            link.logout().await;
+        }
+        let cursors = self.folders.iter().filter_map(|folder| Some((folder.name.clone(), folder.cursor()?))).collect();
+        Finished { acknowledged: self.acknowledged, cursors, uidls: None, notes: self.notes, failures: self.failures }
     }
 }
 

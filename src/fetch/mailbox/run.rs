@@ -1,8 +1,9 @@
-//! The options and the result of a run over a mailbox.
+//! A run over a mailbox by any protocol: its options, its steps and its result.
 
+use super::sink::MailQueue;
 use super::stop::StopFlag;
 use crate::fetch::item::MailboxError;
-use crate::model::{Cursor, Fate, Message};
+use crate::model::{Cursor, Fate, MailboxProgress, Message};
 use jiff::Timestamp;
 
 /// The options of a run.
@@ -50,4 +51,22 @@ pub struct Finished {
     pub notes: Vec<String>,
     /// What was not done, and needs a person or another run.
     pub failures: Vec<MailboxError>,
+}
+
+/// A run over any protocol.
+pub(crate) trait ProtocolRun: Sized {
+    /// Connects, logs in, and lists folders; returns errors of single folders.
+    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError>;
+    /// Reads new mails and passes them on.
+    async fn read(&mut self, sink: MailQueue);
+    /// What the caller said, in order; `None` once it is gone.
+    async fn order(&mut self) -> Option<Order>;
+    /// Notes what the caller said.
+    fn take(&mut self, order: Order);
+    /// Whether the caller waits for the end.
+    fn is_finishing(&self) -> bool;
+    /// Says something to the server, so that it does not close an idle connection. A lost one is forgotten.
+    async fn keep_alive(&mut self);
+    /// Tells the server the rest, and logs out.
+    async fn end(self) -> Finished;
 }

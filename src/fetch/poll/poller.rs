@@ -2,7 +2,7 @@
 
 use crate::fetch::imap::ImapRun;
 use crate::fetch::item::{FetchError, Fetched, MailboxError};
-use crate::fetch::mailbox::run::Order;
+use crate::fetch::mailbox::run::{Order, ProtocolRun};
 use crate::fetch::mailbox::sink::{self, MailQueue};
 use crate::fetch::mailbox::{Finished, Mailbox, Mails, PollOptions, Protocol, StopFlag};
 use crate::fetch::pop3::Pop3Run;
@@ -109,84 +109,6 @@ impl Poller {
                 ..Finished::default()
             },
         }
-    }
-}
-
-/// A run over any protocol.
-trait ProtocolRun: Sized {
-    /// Connects, logs in, and lists folders; returns errors of single folders.
-    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError>;
-    /// Reads new mails and passes them on.
-    async fn read(&mut self, sink: MailQueue);
-    /// What the caller said, in order; `None` once it is gone.
-    async fn order(&mut self) -> Option<Order>;
-    /// Notes what the caller said.
-    fn take(&mut self, order: Order);
-    /// Whether the caller waits for the end.
-    fn is_finishing(&self) -> bool;
-    /// Says something to the server, so that it does not close an idle connection. A lost one is forgotten.
-    async fn keep_alive(&mut self);
-    /// Tells the server the rest, and logs out.
-    async fn end(self) -> Finished;
-}
-
-impl ProtocolRun for ImapRun {
-    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError> {
-        self.begin(progress.cursors).await
-    }
-
-    async fn read(&mut self, sink: MailQueue) {
-        self.read(sink).await;
-    }
-
-    async fn order(&mut self) -> Option<Order> {
-        self.orders.recv().await
-    }
-
-    fn take(&mut self, order: Order) {
-        self.take(order);
-    }
-
-    fn is_finishing(&self) -> bool {
-        self.finishing
-    }
-
-    async fn keep_alive(&mut self) {
-        self.keep_alive().await;
-    }
-
-    async fn end(self) -> Finished {
-        self.end().await
-    }
-}
-
-impl ProtocolRun for Pop3Run {
-    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError> {
-        self.begin(progress).await
-    }
-
-    async fn read(&mut self, sink: MailQueue) {
-        self.read(sink).await;
-    }
-
-    async fn order(&mut self) -> Option<Order> {
-        self.orders.recv().await
-    }
-
-    fn take(&mut self, order: Order) {
-        self.take(order);
-    }
-
-    fn is_finishing(&self) -> bool {
-        self.finishing
-    }
-
-    async fn keep_alive(&mut self) {
-        self.keep_alive().await;
-    }
-
-    async fn end(self) -> Finished {
-        self.end().await
     }
 }
 

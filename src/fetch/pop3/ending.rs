@@ -1,58 +1,15 @@
-//! The end of a run: deletes stored mails, in as many sessions as necessary, and logs out.
+//! The end of a run: deletes stored mails in one session after another, and logs out.
 
 use super::listing::ListedMessage;
 use super::maildrop::Maildrop;
-use super::run::{FOLDER, Goal, Label, Pop3Run};
+use super::run::{Goal, Label, Pop3Run};
 use crate::fetch::mailbox::error::ServerError;
-use crate::fetch::mailbox::run::Finished;
-use crate::model::Cursor;
 use std::collections::HashSet;
 use std::time::Duration;
 
 impl Pop3Run {
-    /// Says something to the server, so that it does not close an idle connection.
-    pub(in crate::fetch) async fn keep_alive(&mut self) {
-        if let Some(maildrop) = &mut self.maildrop
-            && maildrop.noop().await.is_err()
-        {
-            self.maildrop = None;
-        }
-    }
-
-    /// Deletes the rest, and logs out.
-    pub(in crate::fetch) async fn end(mut self) -> Finished {
-        while let Ok(order) = self.orders.try_recv() {
-            self.take(order);
-        }
-        loop {
-            let stop = self.options.stop.clone();
-            let ended = tokio::select! {
-                ended = self.try_to_end() => ended,
-                () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
-            };
-            let paused = match ended {
-                Ok(true) => break,
-                Ok(false) => Ok(()),
-                Err(fault) if fault.passes() => self.pause(fault).await,
-                Err(fault) => Err(fault),
-            };
-            match paused {
-                Ok(()) => {}
-                Err(ServerError::Stopped) => break,
-                Err(fault) => {
-                    self.fail(fault);
-                    break;
-                }
-            }
-        }
-        // The time of reading is recorded; the progress is in the IDs.
-        let cursors = vec![(FOLDER.to_owned(), Cursor::default())];
-        let Self { acknowledged, present: uidls, notes, failures, .. } = self;
-        Finished { acknowledged, cursors, uidls, notes, failures }
-    }
-
     /// Returns false if another session has to continue.
-    async fn try_to_end(&mut self) -> Result<bool, ServerError> {
+    pub(super) async fn try_to_end(&mut self) -> Result<bool, ServerError> {
         if self.undeleted.is_empty() {
             if let Some(mut maildrop) = self.maildrop.take() {
                 // All work is done, so errors do not matter.

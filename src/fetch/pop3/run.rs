@@ -9,11 +9,11 @@ use crate::fetch::item::{Fetched, Item, MailboxError};
 use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::retry::Retry;
-use crate::fetch::mailbox::run::Order;
+use crate::fetch::mailbox::run::{Finished, Order, ProtocolRun};
 use crate::fetch::mailbox::sink::MailQueue;
 use crate::fetch::mailbox::tls;
 use crate::fetch::mailbox::{After, Mailbox, PollOptions};
-use crate::model::{Fate, Hash, KnownUidl, MailboxProgress, Message};
+use crate::model::{Cursor, Fate, Hash, KnownUidl, MailboxProgress, Message};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,9 +78,9 @@ pub(in crate::fetch) struct Pop3Run {
     pub(super) safe: Vec<Hash>,
     /// Stored, but the server did not confirm the deletion yet.
     pub(super) undeleted: HashSet<Hash>,
-    pub(in crate::fetch) orders: mpsc::UnboundedReceiver<Order>,
+    orders: mpsc::UnboundedReceiver<Order>,
     /// The caller waits for the end.
-    pub(in crate::fetch) finishing: bool,
+    finishing: bool,
     pub(super) retry: Retry,
     /// How many messages may still be returned.
     pub(super) quota: u32,
@@ -126,32 +126,6 @@ impl Pop3Run {
         })
     }
 
-    /// Connects, logs in, and lists the messages.
-    pub(in crate::fetch) async fn begin(
-        &mut self,
-        progress: MailboxProgress,
-    ) -> Result<Vec<MailboxError>, MailboxError> {
-        self.known = progress.uidls.into_iter().map(|known| (known.uidl.clone(), known)).collect();
-        if !self.deletes() {
-            let pending = self.known.values_mut().filter(|known| known.pending);
-            for known in pending {
-                known.pending = false;
-                let uidl = Some((known.uidl.clone(), known.octets));
-                self.acknowledged.push(Message::Pop3 { mailbox: self.mailbox.name.clone(), content: None, uidl });
-            }
-        }
-        loop {
-            match Maildrop::open(&self.mailbox, &self.trust, &mut self.tokens).await {
-                Ok(maildrop) => {
-                    self.take_over(maildrop);
-                    return Ok(self.failures.clone());
-                }
-                Err(fault) if fault.passes() => self.pause(fault).await.map_err(|fault| self.error(fault))?,
-                Err(fault) => return Err(self.error(fault)),
-            }
-        }
-    }
-
     pub(super) fn deletes(&self) -> bool {
         self.mailbox.after == After::Delete
     }
@@ -183,28 +157,6 @@ impl Pop3Run {
                 Err(ServerError::lost(&what, format_args!("the server answered {answer}")))
             }
             Err(fault) => Err(fault),
-        }
-    }
-
-    /// Reads new messages and passes them on.
-    pub(in crate::fetch) async fn read(&mut self, mut sink: MailQueue) {
-        loop {
-            let read = self.try_to_read(&mut sink).await;
-            // Before a pause or the end: the caller need not wait for buffered mails.
-            let stop = self.options.stop.clone();
-            let flushed = tokio::select! {
-                flushed = sink.flush() => flushed,
-                () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
-            };
-            match read.and(flushed) {
-                Ok(()) | Err(ServerError::Stopped) => return,
-                Err(fault) if fault.passes() => match self.pause(fault).await {
-                    Ok(()) => {}
-                    Err(ServerError::Stopped) => return,
-                    Err(fault) => return self.fail(fault),
-                },
-                Err(fault) => return self.fail(fault),
-            }
         }
     }
 
@@ -366,7 +318,75 @@ impl Pop3Run {
         Ok(())
     }
 
-    pub(in crate::fetch) fn take(&mut self, order: Order) {
+    /// Waits before the next connection; returns the error once retrying is useless.
+    pub(super) async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
+        self.maildrop = None;
+        self.retry.pause(fault, &self.mailbox, &self.options.stop).await
+    }
+
+    pub(super) fn fail(&mut self, fault: ServerError) {
+        let error = self.error(fault);
+        if !self.failures.contains(&error) {
+            self.failures.push(error);
+        }
+    }
+
+    pub(super) fn error(&self, fault: ServerError) -> MailboxError {
+        self.mailbox.error(fault)
+    }
+}
+
+impl ProtocolRun for Pop3Run {
+    /// Connects, logs in, and lists the messages.
+    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError> {
+        self.known = progress.uidls.into_iter().map(|known| (known.uidl.clone(), known)).collect();
+        if !self.deletes() {
+            let pending = self.known.values_mut().filter(|known| known.pending);
+            for known in pending {
+                known.pending = false;
+                let uidl = Some((known.uidl.clone(), known.octets));
+                self.acknowledged.push(Message::Pop3 { mailbox: self.mailbox.name.clone(), content: None, uidl });
+            }
+        }
+        loop {
+            match Maildrop::open(&self.mailbox, &self.trust, &mut self.tokens).await {
+                Ok(maildrop) => {
+                    self.take_over(maildrop);
+                    return Ok(self.failures.clone());
+                }
+                Err(fault) if fault.passes() => self.pause(fault).await.map_err(|fault| self.error(fault))?,
+                Err(fault) => return Err(self.error(fault)),
+            }
+        }
+    }
+
+    /// Reads new messages and passes them on.
+    async fn read(&mut self, mut sink: MailQueue) {
+        loop {
+            let read = self.try_to_read(&mut sink).await;
+            // Before a pause or the end: the caller need not wait for buffered mails.
+            let stop = self.options.stop.clone();
+            let flushed = tokio::select! {
+                flushed = sink.flush() => flushed,
+                () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
+            };
+            match read.and(flushed) {
+                Ok(()) | Err(ServerError::Stopped) => return,
+                Err(fault) if fault.passes() => match self.pause(fault).await {
+                    Ok(()) => {}
+                    Err(ServerError::Stopped) => return,
+                    Err(fault) => return self.fail(fault),
+                },
+                Err(fault) => return self.fail(fault),
+            }
+        }
+    }
+
+    async fn order(&mut self) -> Option<Order> {
+        self.orders.recv().await
+    }
+
+    fn take(&mut self, order: Order) {
         let Order::Safe(messages) = order else {
             self.finishing = true;
             return;
@@ -388,20 +408,48 @@ impl Pop3Run {
         }
     }
 
-    /// Waits before the next connection; returns the error once retrying is useless.
-    pub(super) async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
-        self.maildrop = None;
-        self.retry.pause(fault, &self.mailbox, &self.options.stop).await
+    fn is_finishing(&self) -> bool {
+        self.finishing
     }
 
-    pub(super) fn fail(&mut self, fault: ServerError) {
-        let error = self.error(fault);
-        if !self.failures.contains(&error) {
-            self.failures.push(error);
+    /// Says something to the server, so that it does not close an idle connection.
+    async fn keep_alive(&mut self) {
+        if let Some(maildrop) = &mut self.maildrop
+            && maildrop.noop().await.is_err()
+        {
+            self.maildrop = None;
         }
     }
 
-    pub(super) fn error(&self, fault: ServerError) -> MailboxError {
-        self.mailbox.error(fault)
+    /// Deletes the rest, and logs out.
+    async fn end(mut self) -> Finished {
+        while let Ok(order) = self.orders.try_recv() {
+            self.take(order);
+        }
+        loop {
+            let stop = self.options.stop.clone();
+            let ended = tokio::select! {
+                ended = self.try_to_end() => ended,
+                () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
+            };
+            let paused = match ended {
+                Ok(true) => break,
+                Ok(false) => Ok(()),
+                Err(fault) if fault.passes() => self.pause(fault).await,
+                Err(fault) => Err(fault),
+            };
+            match paused {
+                Ok(()) => {}
+                Err(ServerError::Stopped) => break,
+                Err(fault) => {
+                    self.fail(fault);
+                    break;
+                }
+            }
+        }
+        // The time of reading is recorded; the progress is in the IDs.
+        let cursors = vec![(FOLDER.to_owned(), Cursor::default())];
+        let Self { acknowledged, present: uidls, notes, failures, .. } = self;
+        Finished { acknowledged, cursors, uidls, notes, failures }
     }
 }
