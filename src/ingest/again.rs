@@ -103,12 +103,12 @@ fn read_again(
         if size(&kept.original) as u64 > SMALL || taken.load(Ordering::Relaxed) > READ_TOGETHER {
             return Err(kept);
         }
-        let (mut read, mut is_whole) = (Vec::new(), true);
+        let mut read = Vec::new();
         each_again(&kept, &small, &mut |again| {
-            is_whole &= again.report.is_ok();
             taken.fetch_add(again.weight(), Ordering::Relaxed);
             read.push(again);
         });
+        let is_whole = read.len() == kept.reports.len() && read.iter().all(|again| again.report.is_ok());
         if is_whole { Ok(read) } else { Err(kept) }
     };
     let read: Vec<Result<Vec<ReportAgain>, PackedReport>> = kept.into_par_iter().map(together).collect();

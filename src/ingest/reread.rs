@@ -12,7 +12,7 @@ use crate::normalize::{Context, Read, ReadTls, content_hash, each_report, tls_re
 use crate::store::{KeptReport, PackedReport, Reject};
 use crate::unpack::{Content, unpack};
 use jiff::Timestamp;
-use memchr::memmem;
+use memchr::memchr2_iter;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ fn lines_again(
     };
     // Several reports may share a key, which only all of them together tell. A single one, the usual case, is read once.
     let mut keys = Vec::new();
-    let is_single = texts.len() == 1 && memmem::find_iter(&texts[0], b"feedback").take(3).count() == 2;
+    let is_single = texts.len() == 1 && is_single(&texts[0]);
     if !is_single {
         for text in &texts {
             each_in(Cow::Borrowed(text), context, options, &mut |report, _, _| keys.push(Keys::of(&report)));
@@ -119,6 +119,13 @@ fn lines_again(
             }
         }
     }
+}
+
+/// Whether a text has just one start tag and one end tag of a report, in any case: it may say so, and hold none.
+fn is_single(text: &[u8]) -> bool {
+    let ends_tag =
+        |at: &usize| at.checked_sub(7).is_some_and(|from| text[from..=*at].eq_ignore_ascii_case(b"feedback"));
+    memchr2_iter(b'k', b'K', text).filter(ends_tag).take(3).count() == 2
 }
 
 /// The keys of a report: today's, and an older version's.

@@ -331,6 +331,35 @@ fn a_rebuild_gives_the_same_tables() {
 }
 
 #[test]
+fn a_rebuild_finds_every_report_of_a_file_whatever_lies_between_its_packs() {
+    // A report of each number lies in a month of its own: from July to November.
+    let month = |place: u32| xml(100 * [122, 91, 61, 30, 0][place as usize] + 1, 1);
+    for (file, between) in
+        [(&[1, 2, 4][..], &[3][..]), (&[1, 3, 4], &[2]), (&[0, 1, 3, 4], &[2]), (&[0, 2, 4], &[1, 3])]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let whole = |places: &[u32]| places.iter().flat_map(|place| month(*place)).collect::<Vec<u8>>();
+        ingest(dir.path(), vec![item("file.xml", whole(file)), item("between.xml", whole(between))]);
+        let count = || Store::open(dir.path()).unwrap().status().unwrap().totals.reports;
+        let before = count();
+        assert_eq!(before, i64::try_from(file.len() + between.len()).unwrap());
+        let (tally, rebuilt) = rebuild(dir.path(), Access::PRIVATE, &options()).unwrap();
+        assert_eq!((count(), tally.rejected.len(), rebuilt), (before, 0, crate::store::Rebuilt::default()), "{file:?}");
+    }
+}
+
+#[test]
+fn a_rebuild_finds_reports_whatever_the_case_of_their_tags() {
+    let dir = tempfile::tempdir().unwrap();
+    let second = String::from_utf8(xml(2, 1)).unwrap().replace("feedback>", "FEEDBACK>");
+    ingest(dir.path(), vec![item("two.xml", [xml(1, 1), second.into_bytes()].concat())]);
+    let count = || Store::open(dir.path()).unwrap().status().unwrap().totals.reports;
+    assert_eq!(count(), 2);
+    let (tally, _) = rebuild(dir.path(), Access::PRIVATE, &options()).unwrap();
+    assert_eq!((count(), tally.rejected.len()), (2, 0));
+}
+
+#[test]
 fn a_rebuild_needs_no_ledger() {
     let dir = tempfile::tempdir().unwrap();
     full(dir.path());

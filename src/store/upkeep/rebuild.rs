@@ -72,11 +72,22 @@ pub struct Rebuild {
     packs: Vec<LedgerFile>,
     /// Keys with a replaced report, and the batch of the last replacement.
     replaced: Arc<HashMap<String, i64>>,
-    /// Lines of originals that are in several packs, by hash: a file with many reports is committed in parts, each with
-    /// the whole file. Taken with the first of these packs, so that the file is read once.
-    shared: HashMap<String, Vec<ManifestLine>>,
+    /// Originals that are in several packs, by hash: a file with many reports is committed in parts, each with the whole
+    /// file. Their lines are taken with the first of these packs that can be read, so that the file is read once.
+    shared: HashMap<String, Vec<SharedRun>>,
     damaged: Vec<Problem>,
     notices: Vec<String>,
+}
+
+/// The lines of a manifest by the hash of their original.
+type LinesByHash = HashMap<String, Vec<ManifestLine>>;
+
+/// Packs one after the other that contain the same original.
+#[derive(Debug)]
+struct SharedRun {
+    packs: Vec<PathBuf>,
+    /// The original's lines in all of them, until they are taken.
+    lines: Vec<ManifestLine>,
 }
 
 /// The tables of the old ledger that cannot be rebuilt from originals.
@@ -169,7 +180,7 @@ impl Rebuild {
         let number = |path: &Path| Layout::batch_of(FileKind::Pack, path).unwrap_or(i64::MAX);
         packs.sort_by(|a, b| (number(a), a.file_name(), a).cmp(&(number(b), b.file_name(), b)));
         let mut replaced: HashMap<String, i64> = HashMap::new();
-        let mut before: HashMap<String, Vec<ManifestLine>> = HashMap::new();
+        let mut before = (PathBuf::new(), HashMap::new());
         for pack in &packs {
             let lines = match PackReader::open(pack).and_then(|mut pack| pack.manifest()) {
                 // Reported when its reports are read.
@@ -180,24 +191,34 @@ impl Rebuild {
                 let last = replaced.entry(line.key.clone()).or_default();
                 *last = line.replaced.max(*last);
             }
-            self.share(&mut before, lines);
+            self.share(&mut before, pack, lines);
         }
         self.replaced = Arc::new(replaced);
         Ok(packs)
     }
 
-    /// Notes the lines of originals that are also in the pack before this one.
-    fn share(&mut self, before: &mut HashMap<String, Vec<ManifestLine>>, lines: Vec<ManifestLine>) {
-        let mut here: HashMap<String, Vec<ManifestLine>> = HashMap::new();
+    /// Notes the lines of originals that are also in the pack before this one, whose lines are given with it.
+    fn share(&mut self, before: &mut (PathBuf, LinesByHash), pack: &Path, lines: Vec<ManifestLine>) {
+        let mut here = LinesByHash::new();
         for line in lines {
             here.entry(line.sha256.clone()).or_default().push(line);
         }
+        let (previous, earlier) = before;
         for (hash, lines) in &here {
-            if let Some(first) = before.remove(hash) {
-                self.shared.entry(hash.clone()).or_insert(first).extend(lines.iter().cloned());
+            let Some(first) = earlier.remove(hash) else { continue };
+            let runs = self.shared.entry(hash.clone()).or_default();
+            match runs.last_mut().filter(|run| run.packs.last() == Some(previous)) {
+                Some(run) => {
+                    run.packs.push(pack.to_owned());
+                    run.lines.extend(lines.iter().cloned());
+                }
+                None => {
+                    let lines = first.iter().chain(lines).cloned().collect();
+                    runs.push(SharedRun { packs: vec![previous.clone(), pack.to_owned()], lines });
+                }
             }
         }
-        *before = here;
+        *before = (pack.to_owned(), here);
     }
 
     /// Passes on the originals of a pack, each once. Unreadable ones are noted, and the rest continues.
@@ -215,11 +236,13 @@ impl Rebuild {
         let read = PackReader::open(pack).and_then(|mut reader| {
             reader.originals(|original, lines| {
                 reports = reports.saturating_add(int(lines.len()));
-                let lines = match lines.first().and_then(|line| self.shared.get_mut(&line.sha256)) {
-                    Some(shared) if shared.is_empty() => return Ok(()),
-                    Some(shared) => std::mem::take(shared),
-                    None => lines,
-                };
+                let runs = lines.first().and_then(|line| self.shared.get_mut(&line.sha256));
+                let lines =
+                    match runs.and_then(|runs| runs.iter_mut().find(|run| run.packs.iter().any(|at| at == pack))) {
+                        Some(run) if run.lines.is_empty() => return Ok(()),
+                        Some(run) => std::mem::take(&mut run.lines),
+                        None => lines,
+                    };
                 let reports = lines.iter().map(|line| kept(line, &replaced)).collect();
                 each(self, PackedReport { original: Arc::new(original), reports })
             })
