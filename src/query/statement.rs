@@ -312,7 +312,7 @@ mod tests {
         );
         assert_eq!(
             tables("SELECT week FROM senders WHERE 1 IN (SELECT messages FROM domains)"),
-            ["senders", "domains"]
+            ["domains", "senders"]
         );
     }
 
