@@ -139,7 +139,7 @@ impl Question {
 
     /// Whether the user named a domain, or one above it.
     pub(crate) fn names(&self, domain: &str) -> bool {
-        self.domains.iter().any(|current| current == domain) || self.own.iter().any(|own| is_within(domain, own))
+        self.domains.iter().any(|wanted| wanted == domain) || self.own.iter().any(|own| is_within(domain, own))
     }
 
     /// The days before the period that the answer compares with; `None`: none.

@@ -308,12 +308,7 @@ pub(super) fn parsed_tls(
 /// What remains of a report that can no longer be read.
 fn unread(kept: KeptReport, original: &Original) -> Reject {
     let KeptReport { key, kind, provenance, .. } = kept;
-    let extension = match (kind, original) {
-        (ReportKind::Aggregate, Original::Plain(_)) => "xml",
-        (ReportKind::Aggregate, Original::Gzip(_)) => "xml.gz",
-        (ReportKind::Tls, Original::Plain(_)) => "json",
-        (ReportKind::Tls, Original::Gzip(_)) => "json.gz",
-    };
+    let extension = original.extension(kind);
     Reject {
         origin: provenance.origin,
         attachment: provenance.attachment,

@@ -374,10 +374,7 @@ fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>,
                 Piece::Report(Box::new(Accepted { report, content, verdicts, findings, original, provenance }))
             }
             Read::Rejected { reason } => {
-                let extension = match original.as_ref() {
-                    Original::Plain(_) => "xml",
-                    Original::Gzip(_) => "xml.gz",
-                };
+                let extension = original.extension(ReportKind::Aggregate);
                 let (origin, attachment, bytes) = (origin.clone(), attachment.clone(), Some(whole.clone()));
                 let reject = Reject { origin, attachment, reason, bytes, extension, arrival };
                 Piece::Rejected(reject, std::mem::take(&mut findings))
@@ -426,10 +423,7 @@ fn tls_piece(
             Piece::TlsReport(Box::new(AcceptedTls { report, findings, original, provenance }))
         }
         ReadTls::Rejected { reason } => {
-            let extension = match original.as_ref() {
-                Original::Plain(_) => "json",
-                Original::Gzip(_) => "json.gz",
-            };
+            let extension = original.extension(ReportKind::Tls);
             let bytes = Some(SharedBytes::from(original));
             Piece::Rejected(Reject { origin, attachment, reason, bytes, extension, arrival }, findings)
         }

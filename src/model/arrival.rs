@@ -1,6 +1,6 @@
 //! A report ready to be stored: judged, with its original and where it came from.
 
-use super::{Finding, Hash, MailFacts, Report, SenderAuth, Verdict};
+use super::{Finding, Hash, MailFacts, Report, ReportKind, SenderAuth, Verdict};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -18,6 +18,16 @@ impl Original {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Plain(bytes) | Self::Gzip(bytes) => bytes,
+        }
+    }
+
+    /// The file name extension that fits the bytes of such a report.
+    pub const fn extension(&self, kind: ReportKind) -> &'static str {
+        match (kind, self) {
+            (ReportKind::Aggregate, Self::Plain(_)) => "xml",
+            (ReportKind::Aggregate, Self::Gzip(_)) => "xml.gz",
+            (ReportKind::Tls, Self::Plain(_)) => "json",
+            (ReportKind::Tls, Self::Gzip(_)) => "json.gz",
         }
     }
 }

@@ -89,9 +89,9 @@ pub fn each_report(
     limits: &Limits,
     mut each: impl FnMut(Read, &str),
 ) {
-    let Some(Decoded { text, mut finding }) = parse::decode_within(&xml, most(limits.inflated_bytes)) else {
-        let excess = LimitExceeded { bound: Bound::InflatedBytes, amount: None, limit: limits.inflated_bytes };
-        return each(Read::Rejected { reason: format!("as UTF-8: {excess}") }, "");
+    let Decoded { text, mut finding } = match decoded(&xml, limits) {
+        Ok(decoded) => decoded,
+        Err(reason) => return each(Read::Rejected { reason }, ""),
     };
     let mut beside = beside;
     let text = match text {
@@ -112,9 +112,13 @@ pub fn each_report(
     });
 }
 
-/// A limit in bytes, as a length.
-fn most(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
+/// The text of a report, or why it is rejected.
+fn decoded<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Decoded<'b>, String> {
+    let most = usize::try_from(limits.inflated_bytes).unwrap_or(usize::MAX);
+    parse::decode_within(bytes, most).ok_or_else(|| {
+        let excess = LimitExceeded { bound: Bound::InflatedBytes, amount: None, limit: limits.inflated_bytes };
+        format!("as UTF-8: {excess}")
+    })
 }
 
 fn read(

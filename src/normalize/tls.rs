@@ -6,7 +6,7 @@ use super::bounded::{FreeText, NAME, SELECTOR, WORD, bounded};
 use super::domain::{canonical_domain, of_address};
 use super::period::{TimeForm, period};
 use super::{Context, address, identity};
-use crate::limits::{Bound, LimitExceeded, Limits};
+use crate::limits::Limits;
 use crate::model::{
     Domain, Finding, FindingCode, Findings, Hash, Quoted, TLS_RESULT_TYPES, Text, TlsFailure, TlsPolicy, TlsReport,
 };
@@ -51,9 +51,9 @@ pub enum ReadTls {
 /// assert_eq!((report.day.to_string(), findings), ("2026-03-03".to_owned(), vec![]));
 /// ```
 pub fn tls_report(json: &[u8], context: &Context<'_>, limits: &Limits) -> ReadTls {
-    let Some(decoded) = parse::decode_within(json, super::most(limits.inflated_bytes)) else {
-        let excess = LimitExceeded { bound: Bound::InflatedBytes, amount: None, limit: limits.inflated_bytes };
-        return ReadTls::Rejected { reason: format!("as UTF-8: {excess}") };
+    let decoded = match super::decoded(json, limits) {
+        Ok(decoded) => decoded,
+        Err(reason) => return ReadTls::Rejected { reason },
     };
     let (raw, content, mut findings) = match parse::tls_document(&decoded.text, limits) {
         TlsDocument::Report { report, content, findings } => (report, content, findings),

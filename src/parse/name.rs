@@ -103,15 +103,15 @@ impl Name {
 
     /// A name of several words that are joined in another way: `daterange`, `date-range`.
     fn joined(lower: &[u8]) -> Self {
-        let letters =
-            |name: &[u8]| name.iter().copied().filter(|byte| !matches!(byte, b'_' | b'-')).collect::<Vec<_>>();
+        fn letters(name: &[u8]) -> impl Iterator<Item = &u8> {
+            name.iter().filter(|byte| !matches!(byte, b'_' | b'-'))
+        }
         // Longer names are none of ours.
         const LONGEST: usize = 24;
         if lower.len() > LONGEST {
             return Self::Unknown;
         }
-        let wanted = letters(lower);
-        COMPOUND.iter().find(|name| letters(name) == wanted).map_or(Self::Unknown, |name| Self::exact(name))
+        COMPOUND.iter().find(|name| letters(name).eq(letters(lower))).map_or(Self::Unknown, |name| Self::exact(name))
     }
 
     /// The name of a tag spelled exactly as in the standard.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// The suffix of temporary files.
@@ -126,7 +126,8 @@ impl Pages {
             out.flush()
         };
         whole().map_err(failed(&beside, "writing the file"))?;
-        if is_same(&path, File::open(&beside)).map_err(failed(&path, "reading the file"))? {
+        let made = File::open(&beside).map_err(failed(&beside, "reading the file"))?;
+        if is_same(&path, BufReader::with_capacity(PART, made)).map_err(failed(&path, "reading the file"))? {
             fs::remove_file(&beside).map_err(failed(&beside, "removing the file"))?;
         } else {
             fs::rename(&beside, &path).map_err(failed(&path, "renaming the file"))?;
@@ -189,13 +190,13 @@ fn is_empty(root: &Path) -> Result<bool, SiteError> {
 }
 
 /// Whether a file exists and contains these bytes.
-fn is_same(path: &Path, bytes: io::Result<impl Read>) -> io::Result<bool> {
+fn is_same(path: &Path, mut bytes: impl BufRead) -> io::Result<bool> {
     let found = match File::open(path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
-    let (mut found, mut bytes) = (BufReader::with_capacity(PART, found), BufReader::with_capacity(PART, bytes?));
+    let mut found = BufReader::with_capacity(PART, found);
     loop {
         let (one, other) = (found.fill_buf()?, bytes.fill_buf()?);
         let both = one.len().min(other.len());
@@ -212,7 +213,7 @@ const PART: usize = 1 << 16;
 
 fn put(root: &Path, name: &str, bytes: &[u8]) -> Result<bool, SiteError> {
     let path = root.join(name);
-    if is_same(&path, Ok(bytes)).map_err(failed(&path, "reading the file"))? {
+    if is_same(&path, bytes).map_err(failed(&path, "reading the file"))? {
         return Ok(false);
     }
     let beside = root.join(format!("{name}{UNDER_WAY}"));

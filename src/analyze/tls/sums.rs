@@ -88,9 +88,9 @@ impl TlsSums {
     /// Adds a row. Rows of later days and other domains are ignored.
     pub(crate) fn add(&mut self, row: &TlsPolicyRow, question: &Question) {
         let domain = row.policy.policy_domain.as_ref().map(|domain| Text::from(domain.as_str()));
-        let current =
+        let is_wanted =
             question.domains.is_empty() || domain.as_ref().is_some_and(|domain| question.domains.contains(domain));
-        let Some(when) = when(row, question.period).filter(|_| current) else { return };
+        let Some(when) = when(row, question.period).filter(|_| is_wanted) else { return };
         if matches!(row.sender_auth, SenderAuth::None | SenderAuth::Fail) {
             if when == RowPeriod::Now {
                 self.left_out.insert(row.key);
@@ -184,7 +184,7 @@ fn cause_name(failure: &TlsFailure) -> Option<Text> {
     }
 }
 
-/// The number of a name; `None` if there are too many names.
+/// The sums of a name; `None` if there are too many names.
 fn entry<K: Ord, V: Default>(map: &mut BTreeMap<K, V>, key: K, most: usize) -> Option<&mut V> {
     (map.len() < most || map.contains_key(&key)).then(|| map.entry(key).or_default())
 }

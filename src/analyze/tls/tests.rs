@@ -110,8 +110,8 @@ fn types_of_policy_are_never_added_up_and_a_report_with_two_policies_of_one_type
         .collect();
     let expected = [("sts", 117, 3, 2, 2), ("tlsa", 100, 0, 1, 1), ("sts", 1, 0, 1, 1)];
     assert_eq!(told, expected.map(|(kind, ok, failed, reports, who)| (kind.to_owned(), ok, failed, reports, who)));
-    let current = Question { domains: vec!["example.org".into()], ..Question::default() };
-    assert_eq!(summary(&rows, current).tls.len(), 1);
+    let of_one_domain = Question { domains: vec!["example.org".into()], ..Question::default() };
+    assert_eq!(summary(&rows, of_one_domain).tls.len(), 1);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! `dns`.
 
 use crate::analyze::{Services, period};
+use crate::cli::report::dns_history::{AFTER_FETCH, brief_resolver};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
@@ -14,6 +15,8 @@ use crate::cli::wiring::origins;
 use crate::cli::wiring::run::CommandContext;
 use crate::dns::hosts::enrich::{self, Cache, EnrichOptions, EnrichTally, HostLookup};
 use crate::dns::hosts::ptr;
+use crate::dns::lookup::answer::Lookup;
+use crate::dns::lookup::bounded::BoundedLookup;
 use crate::dns::lookup::resolver::{self, Resolver};
 use crate::model::{ColumnSet, SourceAddress};
 use crate::store::{Filter, LookedUp, Store, StoreError, StoredName, StoredNetwork, Writer};
@@ -25,6 +28,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 const EXAMPLES: &str = "\
 Names are kept as long as DNS allows, a day to a week. An interrupted run resumes where it stopped. Also finds out whose servers the sources are, and stores whose network each address belongs to if a database of networks is installed, or named by --geoip or `geoip` in the settings.
@@ -80,7 +84,9 @@ pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exi
     let tally = look_up(addresses, &mut writer, args, &interrupt)?;
     output::data(tally_line(&tally).as_bytes())?;
     if !interrupt.is_set() && !all_failed(&tally) {
-        keep_origins(&store, &settings.services()?, args, &mut writer, run.now)?;
+        let servers = args.server.clone();
+        let resolver = Resolver::new(&resolver::ResolverOptions { servers, ..resolver::ResolverOptions::default() })?;
+        keep_origins(&store, (&resolver, &settings.services()?), args.weeks, &mut writer, run.now)?;
     }
     if interrupt.is_set() {
         run.console.warning("interrupted: what was looked up so far is kept, and the next run continues");
@@ -98,19 +104,26 @@ pub(crate) fn after_fetch(
     servers: &[SocketAddr],
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let args = EnrichArgs { weeks: WEEKS, rate: 100, server: servers.to_vec(), geoip: settings.geoip.clone() };
+    let args = EnrichArgs { weeks: WEEKS, rate: 100, server: servers.to_vec(), geoip: Vec::new() };
     let addresses = sources(&Store::open(store)?, args.weeks, run.now)?;
-    let placed = databases(run, &[], &args.geoip).and_then(|geoip| place(&geoip, &addresses, writer, run.now));
+    let placed = databases(run, &[], &settings.geoip).and_then(|geoip| place(&geoip, &addresses, writer, run.now));
     if let Err(error) = placed {
         run.console.warning(&format!("{error:#}"));
     }
     let tally = look_up(addresses, writer, &args, interrupt)?;
     if all_failed(&tally) {
         run.console.warning("no source could be looked up: DNS does not answer");
-    } else if !interrupt.is_set()
-        && let Err(error) = keep_origins(store, &settings.services()?, &args, writer, run.now)
-    {
-        run.console.warning(&format!("{error:#}"));
+    } else if !interrupt.is_set() {
+        // Names may all be known while DNS is away: then this gives up, and other mails need not wait for it.
+        let kept = settings.services().and_then(|services| {
+            let resolver = brief_resolver(servers)?;
+            let is_stopped = || interrupt.is_set();
+            let bounded = BoundedLookup::new(&resolver, Instant::now() + AFTER_FETCH, &is_stopped);
+            keep_origins(store, (&bounded, &services), args.weeks, writer, run.now)
+        });
+        if let Err(error) = kept {
+            run.console.warning(&format!("{error:#}"));
+        }
     }
     run.console.note(tally_line(&tally).trim_end());
     Ok(())
@@ -189,17 +202,15 @@ fn look_up(
 }
 
 /// Determines who operates the sources.
-fn keep_origins(
+fn keep_origins<L: Lookup + Sync>(
     store: &Path,
-    services: &Services,
-    args: &EnrichArgs,
+    (lookup, services): (&L, &Services),
+    weeks: u16,
     writer: &mut Writer,
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    let servers = args.server.clone();
-    let resolver = Resolver::new(&resolver::ResolverOptions { servers, ..resolver::ResolverOptions::default() })?;
-    let (store, filter) = (Store::open(store)?, since(args.weeks, now));
-    origins::keep((&store, &filter), (&resolver, services), writer, now)
+    let (store, filter) = (Store::open(store)?, since(weeks, now));
+    origins::keep((&store, &filter), (lookup, services), writer, now)
 }
 
 fn since(weeks: u16, now: Timestamp) -> Filter {

@@ -32,10 +32,9 @@ use std::time::{Duration, Instant};
 const WORKERS: usize = 8;
 /// Maximum number of domains checked: those in the settings first, then those with the most mail.
 const DOMAIN_LIMIT: usize = 2000;
-/// Time limit for the lookups after a fetch; the next fetch continues where they stopped.
-const AFTER_FETCH: Duration = Duration::from_mins(5);
-/// Timeout of one attempt after a fetch; there are two attempts.
-const AFTER_FETCH_TRY: Duration = Duration::from_secs(2);
+
+/// Time limit for each kind of lookups after a fetch; the next fetch continues where they stopped.
+pub(crate) const AFTER_FETCH: Duration = Duration::from_mins(5);
 
 /// The current posture of a domain, and the records to store.
 type Look = (Posture, Vec<DnsObservation>);
@@ -69,12 +68,11 @@ pub(crate) fn after_fetch(
     servers: &[SocketAddr],
     interrupt: &Interrupt,
 ) -> bool {
-    let outcome = look_once_a_day(settings, (store, writer), servers, interrupt, Timestamp::now());
-    let looked = outcome.as_ref().is_ok_and(|found| found.looked_at > 0 && !found.is_away);
-    match outcome {
-        Ok(AfterFetch { domains: 0, .. }) => {}
+    match look_once_a_day(settings, (store, writer), servers, interrupt, Timestamp::now()) {
+        Ok(AfterFetch { domains: 0, .. }) => false,
         Ok(AfterFetch { is_away: true, .. }) => {
             run.console.warning("DNS records were not looked up: DNS does not answer; the next fetch tries again");
+            false
         }
         Ok(AfterFetch { domains, looked_at, .. }) => {
             let rest = match domains - looked_at {
@@ -83,10 +81,13 @@ pub(crate) fn after_fetch(
             };
             let count = ingest_run::count(looked_at as u64, "domain");
             run.console.note(&format!("DNS records of {count} were looked up and kept{rest}"));
+            looked_at > 0
         }
-        Err(error) => run.console.warning(&format!("DNS records were not looked up: {error:#}")),
+        Err(error) => {
+            run.console.warning(&format!("DNS records were not looked up: {error:#}"));
+            false
+        }
     }
-    looked
 }
 
 /// The outcome of the lookups after a fetch.
@@ -97,6 +98,12 @@ struct AfterFetch {
     looked_at: usize,
     /// No DNS query was answered.
     is_away: bool,
+}
+
+/// A resolver for lookups after a fetch, which soon gives up a question: two attempts of two seconds.
+pub(crate) fn brief_resolver(servers: &[SocketAddr]) -> anyhow::Result<Resolver> {
+    let (servers, timeout) = (servers.to_vec(), Duration::from_secs(2));
+    Ok(Resolver::new(&ResolverOptions { servers, timeout, retries: 1, ..ResolverOptions::default() })?)
 }
 
 fn look_once_a_day(
@@ -114,12 +121,7 @@ fn look_once_a_day(
     if number == 0 {
         return Ok(AfterFetch { domains: 0, looked_at: 0, is_away: false });
     }
-    let resolver = Resolver::new(&ResolverOptions {
-        servers: servers.to_vec(),
-        timeout: AFTER_FETCH_TRY,
-        retries: 1,
-        ..ResolverOptions::default()
-    })?;
+    let resolver = brief_resolver(servers)?;
     let is_stopped = || interrupt.is_set();
     let policies = policy_files::policies(servers, None, None)?;
     let policies = policies.as_ref().map(|policies| policies as &dyn PolicySource);

@@ -43,7 +43,7 @@ impl OverviewScope<'_> {
     fn known(&self, summary: &Summary) -> anyhow::Result<Vec<OverviewDomain>> {
         let owners = self.settings.owners();
         let is_asked = |domain: &str| {
-            (self.domains.is_empty() || self.domains.iter().any(|selection| selection == domain))
+            (self.domains.is_empty() || self.domains.iter().any(|wanted| wanted == domain))
                 && self.owner.is_none_or(|owner| owners.owner_of(domain) == Some(owner))
         };
         let named = self.settings.named_domains().into_iter().map(|domain| (domain, None));

@@ -37,12 +37,18 @@ pub(super) fn explained(text: &str, errors: &[toml::de::Error]) -> Vec<SyntaxFau
 }
 
 /// The line that an error is on.
+#[derive(Clone, Copy)]
 struct Line<'a> {
     start: usize,
     text: &'a str,
 }
 
 impl<'a> Line<'a> {
+    /// `key: `, for the start of a message; empty if the line is no assignment.
+    fn prefix(&self) -> String {
+        self.assignment().map(|(key, _)| format!("{key}: ")).unwrap_or_default()
+    }
+
     fn around(text: &'a str, place: usize) -> Self {
         let place = (0..=place.min(text.len())).rev().find(|place| text.is_char_boundary(*place)).unwrap_or(0);
         let start = text[..place].rfind('\n').map_or(0, |end| end + 1);
@@ -84,7 +90,7 @@ fn is_bare(key: &str) -> bool {
 fn explain(text: &str, line: &Line<'_>, span: &Range<usize>, message: &str) -> (SyntaxFault, bool) {
     let (kind, expected) = message.split_once(", expected ").unwrap_or((message, ""));
     let assignment = line.assignment();
-    let name = assignment.map(|(key, _)| format!("{key}: ")).unwrap_or_default();
+    let name = line.prefix();
     let key = assignment.map_or("key", |(key, _)| key);
     let fault = |what: &str, hint: String| SyntaxFault {
         place: span.start,
@@ -192,12 +198,12 @@ fn open_list(text: &str, line: &Line<'_>, span: &Range<usize>, is_end: bool) -> 
     let next_begins = line.assignment().is_some_and(|(_, value)| !value.starts_with('[')) || line.heading().is_some();
     let last = if next_begins || line.text.trim().is_empty() { line.before(text) } else { None };
     if !is_end && last.is_none() {
-        let name = line.assignment().map(|(key, _)| format!("{key}: ")).unwrap_or_default();
+        let name = line.prefix();
         let what = format!("{name}expected a comma between the values of the list, found none");
         return (SyntaxFault { place: span.start, what, hint: None }, false);
     }
-    let last = last.unwrap_or(Line { start: line.start, text: line.text });
-    let name = last.assignment().map(|(key, _)| format!("{key}: ")).unwrap_or_default();
+    let last = last.unwrap_or(*line);
+    let name = last.prefix();
     let what = format!("{name}expected ] at the end of the list, found none");
     (SyntaxFault { place: last.start, what, hint: None }, true)
 }

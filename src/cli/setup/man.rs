@@ -24,29 +24,32 @@ pub(crate) struct ManArgs {
 /// Runs the command.
 pub(crate) fn run(args: &ManArgs, command: clap::Command) -> anyhow::Result<Exit> {
     let Some(folder) = &args.out else {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command).render(&mut page).context("manual page")?;
-        output::data(readable(&String::from_utf8_lossy(&page)).as_bytes())?;
+        output::data(page(&clap_mangen::Man::new(command)).context("manual page")?.as_bytes())?;
         return Ok(Exit::Handled);
     };
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    pages(command, folder).with_context(|| folder.display().to_string())?;
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    pages(&command, folder).with_context(|| folder.display().to_string())?;
     let settings = folder.join("dmarquet.toml.5");
     std::fs::write(&settings, settings_page::page()).with_context(|| settings.display().to_string())?;
     Ok(Exit::Handled)
 }
 
 /// Writes a page for each command.
-fn pages(command: clap::Command, folder: &Path) -> std::io::Result<()> {
-    clap_mangen::generate_to(command, folder)?;
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "1") {
-            let page = std::fs::read_to_string(&path)?;
-            std::fs::write(&path, readable(&page))?;
-        }
+fn pages(command: &clap::Command, folder: &Path) -> std::io::Result<()> {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+        pages(below, folder)?;
     }
-    Ok(())
+    let man = clap_mangen::Man::new(command.clone());
+    std::fs::write(folder.join(man.get_filename()), page(&man)?)
+}
+
+/// Renders a page.
+fn page(man: &clap_mangen::Man) -> std::io::Result<String> {
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    Ok(readable(&String::from_utf8_lossy(&page)))
 }
 
 /// Gives what `--help` says after the options the sections of a manual page, and keeps each example on its line, so that

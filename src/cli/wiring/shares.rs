@@ -64,10 +64,10 @@ impl<S: Sum> Sum for Shares<S> {
     fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool) {
         let Self { owners, domains, sums } = self;
         for (owner, sum) in sums.iter_mut().enumerate() {
-            let selection = |domain: &str| domains.is_empty() || domains.iter().any(|selection| selection == domain);
+            let is_wanted = |domain: &str| domains.is_empty() || domains.iter().any(|wanted| wanted == domain);
             let own = |domain: Option<&str>| {
                 wanted(domain)
-                    && domain.is_some_and(|domain| owners.owner_of(domain) == Some(owner) && selection(domain))
+                    && domain.is_some_and(|domain| owners.owner_of(domain) == Some(owner) && is_wanted(domain))
             };
             if let Some(sum) = sum {
                 sum.aside(rejections, &own);

@@ -53,13 +53,21 @@ pub(crate) fn child() -> ExitCode {
 }
 
 /// Limits this process. It does so itself, because a container need not have a shell that could. If the run that waits has
-/// a limit of memory, the child gets less, because the run holds more than one item: what the child survives rarely ends
-/// the run. Where a system has no such limit, the others hold.
+/// a limit of memory, the child gets less of what it leaves, because the run holds more than one item: what the child
+/// survives rarely ends the run. Where a system has no such limit, the others hold.
 fn limit_child() {
     let own = getrlimit(Resource::RLIMIT_AS).map_or(RLIM_INFINITY, |(soft, _)| soft);
-    let memory = if own == RLIM_INFINITY { MEMORY } else { MEMORY.min(own / 4 * 3) };
+    let taken = address_space();
+    let memory = if own == RLIM_INFINITY { MEMORY } else { MEMORY.min(taken + own.saturating_sub(taken) / 4 * 3) };
     let _ = setrlimit(Resource::RLIMIT_AS, memory, memory);
     let _ = setrlimit(Resource::RLIMIT_CPU, TIME, TIME + UNTIL_KILLED);
+}
+
+/// Address space of this process in bytes, of which the allocator takes much in advance; 0 where a system does not say.
+fn address_space() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse().ok());
+    size.unwrap_or(0u64) << 10
 }
 
 /// Additional arguments of a child.
@@ -272,7 +280,7 @@ impl Running {
 }
 
 /// Lets a child process an item: the running one, or a new one. `ask` sends it the item and reads its answer.
-fn selection<T>(
+fn with_child<T>(
     running: &mut Option<Running>,
     args: &ChildArgs,
     ask: impl Fn(&mut Running) -> io::Result<T>,
@@ -298,13 +306,14 @@ fn selection<T>(
 impl Trial for Trials {
     fn survives(&self, item: &TrialItem<'_>) -> Survival {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        selection(&mut running, &self.args, |child| child.attempt(item)).map_or_else(|how| how, |()| Survival::Survived)
+        with_child(&mut running, &self.args, |child| child.attempt(item))
+            .map_or_else(|how| how, |()| Survival::Survived)
     }
 
     fn store(&self, job: &StoreJob, items: &[TrialItem<'_>]) -> Vec<Result<StoredAlone, Survival>> {
         let args = ChildArgs { job: Some(job.clone()), ..self.args.clone() };
         let mut running = None;
-        let outcomes = items.iter().map(|item| selection(&mut running, &args, |child| child.store(item))).collect();
+        let outcomes = items.iter().map(|item| with_child(&mut running, &args, |child| child.store(item))).collect();
         // The store is free again when the child has ended.
         running.into_iter().for_each(|child| drop(child.end()));
         outcomes

@@ -29,7 +29,7 @@ struct IndexPage<'a> {
 }
 
 /// A domain and its latest week.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct DomainEntry<'a> {
     domain: &'a str,
     file: &'a str,
@@ -77,7 +77,7 @@ pub fn index_pages(weeks: &[WeekRecord], latest: usize, branding: &Branding) -> 
             latest_week: newest.map_or("", |week| &week.week),
             days: newest.map_or("", |week| &week.days),
             headline: newest.map_or("", |week| &week.headline),
-            domains: chunk.iter().map(DomainEntry::copied).collect(),
+            domains: chunk.to_vec(),
             weeks: if at == 0 { weeks.iter().rev().take(WEEKS).map(entry).collect() } else { Vec::new() },
         };
         let html = rendered(
@@ -100,12 +100,16 @@ pub fn index_pages(weeks: &[WeekRecord], latest: usize, branding: &Branding) -> 
     pages
 }
 
+/// The weeks from the latest back, then later ones, which are not over.
+fn newest_first(weeks: &[WeekRecord], latest: usize) -> impl Iterator<Item = (usize, &WeekRecord)> {
+    let until = weeks.iter().enumerate().rev().filter(move |(at, _)| *at <= latest);
+    until.chain(weeks.iter().enumerate().filter(move |(at, _)| *at > latest))
+}
+
 /// All domains, the worst of the latest week first, then those of earlier weeks.
 fn domains(weeks: &[WeekRecord], latest: usize) -> Vec<DomainEntry<'_>> {
     let mut found: BTreeMap<&str, (usize, &WeekRecord, &DomainWeek)> = BTreeMap::new();
-    let order = weeks.iter().enumerate().rev().filter(|(at, _)| *at <= latest);
-    let later = weeks.iter().enumerate().filter(|(at, _)| *at > latest);
-    for (at, week) in order.chain(later) {
+    for (at, week) in newest_first(weeks, latest) {
         for domain in &week.domains {
             found.entry(&domain.domain).or_insert((at, week, domain));
         }
@@ -130,14 +134,13 @@ fn domains(weeks: &[WeekRecord], latest: usize) -> Vec<DomainEntry<'_>> {
         .collect()
 }
 
-/// The domains that only TLS reports are about, in the order of [`domains`]. A later week than the latest is not over.
+/// The domains that only TLS reports are about, in the order of [`domains`].
 fn only_tls(weeks: &[WeekRecord], latest: usize) -> Vec<DomainEntry<'_>> {
     let of_reports: BTreeSet<&str> =
         weeks.iter().flat_map(|week| &week.domains).map(|domain| domain.domain.as_str()).collect();
     let is_alone = |line: &&TlsWeek| !line.file.is_empty() && !of_reports.contains(line.domain.as_str());
     let mut found: BTreeMap<&str, (usize, Vec<&TlsWeek>)> = BTreeMap::new();
-    let order = weeks.iter().enumerate().rev().filter(|(at, _)| *at <= latest);
-    for (at, week) in order.chain(weeks.iter().enumerate().filter(|(at, _)| *at > latest)) {
+    for (at, week) in newest_first(weeks, latest) {
         for line in week.tls.iter().filter(is_alone) {
             let (newest, lines) = found.entry(&line.domain).or_insert((at, Vec::new()));
             if *newest == at {
@@ -168,12 +171,6 @@ fn only_tls(weeks: &[WeekRecord], latest: usize) -> Vec<DomainEntry<'_>> {
             why: Cow::Owned(told(&lines)),
         })
         .collect()
-}
-
-impl<'a> DomainEntry<'a> {
-    fn copied(&self) -> DomainEntry<'a> {
-        DomainEntry { pass: self.pass.clone(), why: self.why.clone(), ..*self }
-    }
 }
 
 fn entry(week: &WeekRecord) -> WeekEntry<'_> {

@@ -162,7 +162,7 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
 
 /// The files of a month under way; `None` for a table without rows.
 #[derive(Default)]
-struct TlsFiles([Option<(&'static Table, TableFile)>; 2]);
+struct TlsFiles([Option<TableFile>; 2]);
 
 impl TlsFiles {
     /// With these rows, too.
@@ -170,9 +170,9 @@ impl TlsFiles {
         let add = || -> PolarsResult<()> {
             for (file, (table, arrays, rows)) in self.0.iter_mut().zip(tables.arrays()?) {
                 if rows > 0 {
-                    let (_, file) = match file {
+                    let file = match file {
                         Some(file) => file,
-                        None => file.insert((table, TableFile::new(table)?)),
+                        None => file.insert(TableFile::new(table)?),
                     };
                     file.write(&arrays)?;
                 }
@@ -186,8 +186,8 @@ impl TlsFiles {
 
 fn finish(exported: &mut Exported, month: Month, files: TlsFiles, written: &mut [bool; 2]) -> Result<(), StoreError> {
     for (file, written) in files.0.into_iter().zip(written) {
-        let Some((table, file)) = file else { continue };
-        let path = path_of(table, month);
+        let Some(file) = file else { continue };
+        let path = path_of(file.table, month);
         let bytes = file.finish().map_err(StoreError::parquet(&path, DOING))?;
         exported.write(path, &bytes)?;
         *written = true;

@@ -12,7 +12,7 @@ use polars_parquet::write::{
 
 /// A file that grows by row groups, compressed.
 pub(crate) struct TableFile {
-    table: &'static Table,
+    pub(crate) table: &'static Table,
     fields: Vec<Field>,
     types: Vec<ParquetType>,
     writer: FileWriter<Vec<u8>>,

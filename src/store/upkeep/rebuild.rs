@@ -16,7 +16,7 @@ use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, mailboxes, outbox, survey, upgrade};
 use crate::store::pack::zip::{self, ManifestLine, PackReader};
 use crate::store::tables::values::{int, path_value};
-use crate::store::write::batch::ConflictFile;
+use crate::store::write::batch::conflict_file;
 use crate::store::write::commit::{ConflictRow, LedgerFile, insert_conflict, record_files};
 use crate::store::write::unfinished::{clear, clear_all};
 use crate::store::write::writer::Writer;
@@ -207,15 +207,12 @@ impl Rebuild {
         for (hash, lines) in &here {
             let Some(first) = earlier.remove(hash) else { continue };
             let runs = self.shared.entry(hash.clone()).or_default();
-            match runs.last_mut().filter(|run| run.packs.last() == Some(previous)) {
-                Some(run) => {
-                    run.packs.push(pack.to_owned());
-                    run.lines.extend(lines.iter().cloned());
-                }
-                None => {
-                    let lines = first.iter().chain(lines).cloned().collect();
-                    runs.push(SharedRun { packs: vec![previous.clone(), pack.to_owned()], lines });
-                }
+            if let Some(run) = runs.last_mut().filter(|run| run.packs.last() == Some(previous)) {
+                run.packs.push(pack.to_owned());
+                run.lines.extend(lines.iter().cloned());
+            } else {
+                let lines = first.iter().chain(lines).cloned().collect();
+                runs.push(SharedRun { packs: vec![previous.clone(), pack.to_owned()], lines });
             }
         }
         *before = (pack.to_owned(), here);
@@ -363,9 +360,9 @@ impl Rebuild {
         let former = |accepted: &Accepted| {
             file.starts_with(&format!("conflicts/{}-{}.", accepted.report.key, &accepted.content.to_string()[..16]))
         };
-        let by_bytes = ConflictFile::Xml.name(original) == file;
+        let by_bytes = conflict_file(ReportKind::Aggregate, original) == file;
         let reports = reports.iter().filter(|accepted| by_bytes || former(accepted)).map(ConflictRow::from);
-        let tls = tls.filter(|_| ConflictFile::Json.name(original) == file).map(ConflictRow::from);
+        let tls = tls.filter(|_| conflict_file(ReportKind::Tls, original) == file).map(ConflictRow::from);
         let rows: Vec<ConflictRow<'_>> = reports.chain(tls).collect();
         let at = set_aside.min(self.writer.now).as_millisecond();
         self.writer.ledger.write("naming conflicts", |transaction| {

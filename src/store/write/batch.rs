@@ -3,7 +3,7 @@
 use super::replace::ReplacedSums;
 use super::seen::SeenItem;
 use super::tls::TlsBatch;
-use crate::model::{Accepted, Fate, Hash, Message, Original, ReportKey, SharedBytes};
+use crate::model::{Accepted, Fate, Hash, Message, Original, ReportKey, ReportKind, SharedBytes};
 use crate::store::pack::zip;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -99,29 +99,15 @@ pub(crate) struct Conflict {
 impl Conflict {
     pub(super) fn new(accepted: Accepted, before: Option<&Self>) -> Self {
         let shared = before.filter(|before| Arc::ptr_eq(&before.accepted.original, &accepted.original));
-        let file = shared.map_or_else(|| ConflictFile::Xml.name(&accepted.original), |before| before.file.clone());
+        let file = shared
+            .map_or_else(|| conflict_file(ReportKind::Aggregate, &accepted.original), |before| before.file.clone());
         Self { accepted, file }
     }
 }
 
-/// The contents of a file with a report in conflict.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum ConflictFile {
-    Xml,
-    Json,
-}
-
-impl ConflictFile {
-    /// The file for these bytes.
-    pub(crate) fn name(self, original: &Original) -> String {
-        let extension = match (self, original) {
-            (Self::Xml, Original::Plain(_)) => "xml",
-            (Self::Xml, Original::Gzip(_)) => "xml.gz",
-            (Self::Json, Original::Plain(_)) => "json",
-            (Self::Json, Original::Gzip(_)) => "json.gz",
-        };
-        format!("conflicts/{}.{extension}", zip::hash(original.bytes()))
-    }
+/// The file for the bytes of a report in conflict.
+pub(crate) fn conflict_file(kind: ReportKind, original: &Original) -> String {
+    format!("conflicts/{}.{}", zip::hash(original.bytes()), original.extension(kind))
 }
 
 impl Batch {

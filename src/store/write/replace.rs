@@ -6,12 +6,12 @@
 //! pack says that it replaced another ([`ManifestLine::replaced`](crate::store::pack::zip::ManifestLine)), so that a
 //! rebuild knows which one counts.
 
-use super::batch::{Added, Batch, Conflict, ConflictFile};
+use super::batch::{Added, Batch, Conflict, conflict_file};
 use super::commit::{LedgerFile, record_files};
 use super::merge;
 use super::writer::Writer;
 use crate::judge::{Rivalry, rivalry};
-use crate::model::{Accepted, Hash, MailFacts, Original, Provenance, Report, ReportKey};
+use crate::model::{Accepted, Hash, MailFacts, Original, Provenance, Report, ReportKey, ReportKind};
 use crate::store::disk::access::sync_folder;
 use crate::store::disk::files::standing;
 use crate::store::disk::layout::{FileKind, Layout, Month};
@@ -173,7 +173,7 @@ impl Writer {
 
     /// In a rebuild: a replaced report. It is listed as a conflict, with the copy of its bytes if that still exists.
     pub fn replaced_before(&mut self, mut accepted: Accepted) {
-        let file = ConflictFile::Xml.name(&accepted.original);
+        let file = conflict_file(ReportKind::Aggregate, &accepted.original);
         let kept = self.layout.file(&file).is_file();
         accepted.report.records = Vec::new();
         accepted.verdicts = Vec::new();

@@ -3,11 +3,11 @@
 //! Their rows lie in the ledger, so that a report whose place another takes leaves it with the transaction of the
 //! batch. Its original stays in its pack; a copy is kept as a conflict.
 
-use super::batch::{Added, ConflictFile};
+use super::batch::{Added, conflict_file};
 use super::replace::ReplacedSums;
 use super::writer::Writer;
 use crate::judge::{Rivalry, tls_rivalry};
-use crate::model::{AcceptedTls, Hash, MailFacts, Original, Provenance, ReportKey, SenderAuth};
+use crate::model::{AcceptedTls, Hash, MailFacts, Original, Provenance, ReportKey, ReportKind, SenderAuth};
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
 use crate::store::ledger::tls::{self, StoredTls};
@@ -164,14 +164,14 @@ impl Writer {
         let batch = &mut self.batch;
         batch.tls.conflicting.insert((accepted.report.key, accepted.report.content));
         batch.bytes += accepted.weight() + accepted.original.bytes().len();
-        let file = ConflictFile::Json.name(&accepted.original);
+        let file = conflict_file(ReportKind::Tls, &accepted.original);
         batch.tls.conflicts.push(TlsConflict { accepted, file });
     }
 
     /// In a rebuild: a report that another replaced. It is listed as a conflict, with the copy of its bytes if that is
     /// still there.
     pub fn tls_replaced_before(&mut self, mut accepted: AcceptedTls) {
-        let file = ConflictFile::Json.name(&accepted.original);
+        let file = conflict_file(ReportKind::Tls, &accepted.original);
         let kept = self.layout.file(&file).is_file();
         accepted.original = Arc::new(Original::Plain(Vec::new()));
         self.batch.bytes += accepted.weight();

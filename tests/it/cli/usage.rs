@@ -132,7 +132,10 @@ fn completions_and_manual_pages_know_every_command() {
     }
     assert!(work.run(["man"]).quiet().contains("dmarquet\\-fetch"));
     assert!(work.run(["man"]).quiet().contains(".SH EXAMPLES\n.nf\n  dmarquet config init "));
+    work.write("pages/another.1", b".SH EXTRA\n\xff\n");
     assert_eq!(work.run(["man", "--out", "pages"]).quiet(), "");
+    let another = std::fs::read(work.path("pages/another.1")).unwrap();
+    assert_eq!(another, b".SH EXTRA\n\xff\n", "another program's page stays as it is");
     for page in ["dmarquet.1", "dmarquet-fetch.1", "dmarquet-rejected-list.1", "dmarquet.toml.5"] {
         assert!(work.path("pages").join(page).exists(), "{page}");
     }

@@ -218,13 +218,18 @@ fn fetch_looks_up_the_names_afterwards_when_asked_and_no_fault_of_it_loses_a_rep
     let asked = server.names.lock().unwrap().len();
     assert!(asked >= 3, "{asked}");
 
-    dir.write("config.toml", text);
+    dir.write("config.toml", &text);
     dovecot.deliver("INBOX", "r3", recent(3).as_bytes());
     run(&[]).quiet();
     assert_eq!(server.names.lock().unwrap().len(), asked, "only when asked");
     let again = run(&["--enrich", "--server", &address, "--verbose"]);
     assert!(again.stderr.contains("1 source looked up: 0 with a confirmed name"), "{again:?}");
     assert!(again.stderr.contains("2 already known"), "a failure holds for an hour too: {again:?}");
+    // Names of senders that cannot be read cost the names, and nothing after them.
+    dir.write("config.toml", format!("senders = \"no-such-file\"\n{text}"));
+    let again = run(&["--enrich", "--server", &address, "--format", "json"]);
+    assert!(again.code == Some(0) && again.stderr.starts_with("warning: senders: "), "{again:?}");
+    assert_eq!(again.json()["items"], 0, "{again:?}");
 }
 
 #[test]

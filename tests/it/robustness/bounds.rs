@@ -76,7 +76,8 @@ fn an_item_that_ends_the_program_ends_it_once() {
     assert!(!matches!(code, Some(0..=2)), "it should have died: {code:?} {stderr}");
     assert!(work.path("store/underway").exists());
 
-    let (code, stdout, stderr) = run();
+    // Where the allocator happens to find no room at its start, the items are left for the next run.
+    let (code, stdout, stderr) = (0..8).map(|_| run()).find(|done| !done.2.contains("cannot start a process")).unwrap();
     assert_eq!(code, Some(1), "{stderr}");
     let tally: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(tally["stored"]["reports"], 1);

@@ -81,7 +81,7 @@ enum QueryForm {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit> {
-    let Some(selection) = args.sql.as_deref().filter(|_| !args.list) else {
+    let Some(given) = args.sql.as_deref().filter(|_| !args.list) else {
         let lines: Vec<String> =
             NAMED_QUERIES.iter().map(|query| format!("{}  {}\n", query.name, query.answers)).collect();
         output::data(lines.concat().as_bytes())?;
@@ -93,15 +93,15 @@ pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit
         return Err(error.hint("as in `dmarquet query ... --format parquet > answer.parquet`"));
     }
     let week = args.week.map(Week::first);
-    let (sql, days) = match NamedQuery::find(selection) {
+    let (sql, days) = match NamedQuery::find(given) {
         Some(query) => {
             let usual = || Period::last_complete_week(run.now).from();
             let week = week.or_else(|| (query.period == DefaultPeriod::LastWeek).then(usual));
             (query.sql(week), week)
         }
-        None if selection.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) => {
-            let error = anyhow!("query: expected a SELECT or the name of a query, found {selection:?}");
-            return Err(error.hint(match near(selection, NAMED_QUERIES.iter().map(|query| query.name)) {
+        None if given.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) => {
+            let error = anyhow!("query: expected a SELECT or the name of a query, found {given:?}");
+            return Err(error.hint(match near(given, NAMED_QUERIES.iter().map(|query| query.name)) {
                 Some(near) => format!("did you mean {near}?"),
                 None => "`dmarquet query --list` shows the names".to_owned(),
             }));
@@ -109,7 +109,7 @@ pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit
         None if week.is_some() => {
             return Err(anyhow!("--week: expected a named query beside it, found SQL"));
         }
-        None => (selection.to_owned(), None),
+        None => (given.to_owned(), None),
     };
     // Users need no warnings about future versions of Polars.
     polars_error::set_warning_function(|_, _| {});

@@ -119,7 +119,7 @@ mod tests {
                          192.0.2.128\t192.0.2.255\t0\tNone\tNot routed\n3325256704\t3325256959\t64501\tUS\tNUMBERS\n\
                          2001:db8::\t2001:db8:ffff:ffff:ffff:ffff:ffff:ffff\t64502\tNone\tSIX\r\n\n";
 
-    fn selection(bytes: &[u8]) -> anyhow::Result<Vec<Option<StoredNetwork>>> {
+    fn read(bytes: &[u8]) -> anyhow::Result<Vec<Option<StoredNetwork>>> {
         let file = tempfile::NamedTempFile::new()?;
         std::fs::write(file.path(), bytes)?;
         let addresses =
@@ -143,19 +143,19 @@ mod tests {
             None,
         ];
         assert!(is_table(TABLE.as_bytes()) && !is_table(b"not a table") && !is_table(b""));
-        assert_eq!(selection(TABLE.as_bytes()).unwrap(), expected);
+        assert_eq!(read(TABLE.as_bytes()).unwrap(), expected);
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(TABLE.as_bytes()).unwrap();
-        assert_eq!(selection(&gzip.finish().unwrap()).unwrap(), expected);
+        assert_eq!(read(&gzip.finish().unwrap()).unwrap(), expected);
     }
 
     #[test]
     fn a_broken_table_is_an_error_that_names_the_line() {
-        let fault = |text: &str| format!("{:#}", selection(text.as_bytes()).unwrap_err());
+        let fault = |text: &str| format!("{:#}", read(text.as_bytes()).unwrap_err());
         assert!(fault(&format!("{TABLE}192.0.2.0\t192.0.2.1\n")).starts_with("line 6: expected a first"));
         assert!(fault("192.0.2.9\t192.0.2.1\t1\tDE\tx\n").starts_with("line 1: "), "backwards");
         assert!(fault("192.0.2.0\t2001:db8::\t1\tDE\tx\n").starts_with("line 1: "), "of two families");
         assert!(fault(&format!("192.0.2.0\t192.0.2.1\t1\tDE\t{}\n", "x".repeat(5000))).contains("4096 bytes at most"));
-        assert!(selection(&[0x1f, 0x8b, 8, 0, 0, 0]).is_err(), "cut short");
+        assert!(read(&[0x1f, 0x8b, 8, 0, 0, 0]).is_err(), "cut short");
     }
 }
