@@ -74,6 +74,7 @@ pub(super) fn words(text: &str) -> String {
     let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
     let text = text.split("; valid columns:").next().unwrap_or(text);
     let text = text.split("; consider compiling").next().unwrap_or(text);
+    let text = text.split(". It's possible that").next().unwrap_or(text);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let is_tree = ["Span(", "Ident {", "Value(", "Query {"].iter().any(|word| line.contains(word));
     let end = if is_tree { line.find(['(', '{', '[']) } else { None };

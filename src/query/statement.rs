@@ -4,8 +4,9 @@ use super::error::{QueryError, words};
 use super::refused::{check_length, check_select};
 use crate::store::tables::table::TABLES;
 use sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart,
-    OrderByKind, Query, SelectItem, SetExpr, Statement, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName,
+    ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserOptions};
@@ -57,7 +58,8 @@ impl SelectQuery {
             }
         }
         let mut query = *query;
-        let _ = VisitMut::visit(&mut query, &mut OrderByPosition);
+        let _ = VisitMut::visit(&mut query, &mut Positions);
+        let _ = VisitMut::visit(&mut query, &mut WideProducts);
         Ok(Self { query, tables })
     }
 
@@ -144,48 +146,71 @@ pub(super) fn function_name(function: &sqlparser::ast::Function) -> String {
     one_word(&function.name).unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Replaces the expressions in ORDER BY by their positions in the result, because Polars does not support aggregates
-/// there.
-struct OrderByPosition;
+/// Replaces the expressions in ORDER BY and GROUP BY by their positions in the result: Polars does not support aggregates in
+/// the first, nor two expressions over one column in the second.
+struct Positions;
 
-impl VisitorMut for OrderByPosition {
+impl VisitorMut for Positions {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        let (SetExpr::Select(select), Some(order)) = (&*query.body, &mut query.order_by) else {
-            return ControlFlow::Continue(());
-        };
-        let OrderByKind::Expressions(order) = &mut order.kind else { return ControlFlow::Continue(()) };
-        for by in order
-            .iter_mut()
-            .filter(|by| matches!(by.expr, Expr::Function(_) | Expr::BinaryOp { .. } | Expr::Case { .. }))
+        if let (SetExpr::Select(select), Some(order)) = (&*query.body, &mut query.order_by)
+            && let OrderByKind::Expressions(order) = &mut order.kind
         {
-            let same = |item: &SelectItem| match item {
-                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => *expr == by.expr,
-                _ => false,
-            };
-            // A star before it stands for any number of columns.
-            let star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
-            if let Some(at) = select.projection.iter().position(same)
-                && !select.projection.iter().any(star)
-            {
-                by.expr = Expr::value(Value::Number((at + 1).to_string(), false));
-            }
+            order.iter_mut().for_each(|by| replace_by_position(&mut by.expr, &select.projection));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if let GroupByExpr::Expressions(groups, _) = &mut select.group_by {
+            groups.iter_mut().for_each(|group| replace_by_position(group, &select.projection));
         }
         ControlFlow::Continue(())
     }
 }
 
-/// Widens the argument of each sum, and one side of each product in it: neither may overflow.
+/// Replaces an expression, if it is one of the items and no star stands for any number of columns before it.
+fn replace_by_position(expression: &mut Expr, items: &[SelectItem]) {
+    if !matches!(expression, Expr::Function(_) | Expr::BinaryOp { .. } | Expr::Case { .. }) {
+        return;
+    }
+    let same = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr == expression,
+        _ => false,
+    };
+    let star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+    if let Some(at) = items.iter().position(same)
+        && !items.iter().any(star)
+    {
+        *expression = Expr::value(Value::Number((at + 1).to_string(), false));
+    }
+}
+
+/// Widens one side of each product, so that it cannot overflow.
+struct WideProducts;
+
+impl VisitorMut for WideProducts {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        if let Expr::BinaryOp { left, op: BinaryOperator::Multiply, .. } = expression
+            // A product is wide already.
+            && !matches!(**left, Expr::BinaryOp { op: BinaryOperator::Multiply, .. })
+        {
+            **left = Expr::Nested(Box::new(wide(left)));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Widens the argument of each sum, so that it cannot overflow.
 struct WideSums;
 
 impl VisitorMut for WideSums {
     type Break = ();
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
-        if let Expr::BinaryOp { left, op: BinaryOperator::Multiply, .. } = expression {
-            **left = Expr::Nested(Box::new(wide(left)));
-        }
         let Expr::Function(function) = expression else { return ControlFlow::Continue(()) };
         if matches!(function_name(function).as_str(), "sum" | "total")
             && let FunctionArguments::List(list) = &mut function.args

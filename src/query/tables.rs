@@ -14,7 +14,10 @@ use polars::prelude::{
 };
 use polars::sql::SQLContext;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::io;
+use std::panic::resume_unwind;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 /// Rows processed together.
 const STRETCH: usize = 1 << 19;
@@ -23,6 +26,18 @@ const STRETCH: usize = 1 << 19;
 enum QueryTable {
     Files(TableScan),
     Memory(DataFrame),
+}
+
+/// Stack of the thread that plans, in bytes: each operator of a statement is a level of recursion in the engine, of some
+/// 80 KiB. Only what is used of it costs memory.
+const STACK: usize = 64 << 20;
+
+/// Starts the work on a thread with that stack.
+fn deep_thread<'s, T: Send + 's>(
+    scope: &'s thread::Scope<'s, '_>,
+    work: impl FnOnce() -> T + Send + 's,
+) -> io::Result<thread::ScopedJoinHandle<'s, T>> {
+    thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work)
 }
 
 impl QueryTable {
@@ -105,7 +120,17 @@ impl QueryTables {
         query: &SelectQuery,
         each: &mut dyn FnMut(DataFrame) -> Result<(), QueryError>,
     ) -> Result<(), QueryError> {
-        survive_engine(|| self.run(query, each))?
+        thread::scope(|scope| {
+            let (parts, passed_on) = mpsc::sync_channel(0);
+            // Whoever takes the parts has stopped: its error is the one to report.
+            let mut pass =
+                move |rows| parts.send(rows).map_err(|_| QueryError::new("nobody takes the rows".to_owned()));
+            let engine = deep_thread(scope, move || survive_engine(|| self.run(query, &mut pass)))?;
+            let taken = passed_on.iter().try_for_each(each);
+            drop(passed_on);
+            let ran = engine.join().unwrap_or_else(|panic| resume_unwind(panic));
+            taken.and(ran?)
+        })
     }
 
     fn run(
@@ -169,7 +194,10 @@ impl QueryTables {
     /// # Errors
     /// If the query cannot be planned.
     pub fn explain(&self, query: &SelectQuery) -> Result<String, QueryError> {
-        survive_engine(|| self.described(query))?
+        thread::scope(|scope| {
+            let engine = deep_thread(scope, || survive_engine(|| self.described(query)))?;
+            engine.join().unwrap_or_else(|panic| resume_unwind(panic))?
+        })
     }
 
     fn described(&self, query: &SelectQuery) -> Result<String, QueryError> {
@@ -177,10 +205,10 @@ impl QueryTables {
         let mut told = match self.stages(query, whole.clone())? {
             None => "All rows at once:\n".to_owned(),
             Some(((name, chunks), Stages::Rows { .. })) => {
-                format!("Rows of {name} as they come, in {} stretches of about {} rows:\n", chunks.len(), self.stretch)
+                format!("Rows of {name} as they come, {} rows at a time ({} times):\n", self.stretch, chunks.len())
             }
             Some(((name, chunks), Stages::Groups { .. })) => {
-                format!("Groups of {name} in {} stretches of about {} rows, then merged:\n", chunks.len(), self.stretch)
+                format!("Groups of {name}, {} rows at a time ({} times), then merged:\n", self.stretch, chunks.len())
             }
         };
         told.push_str(&whole.explain(true)?);

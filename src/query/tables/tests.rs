@@ -73,7 +73,7 @@ fn a_stretch_at_a_time_gives_the_same_as_all_rows_at_once() {
         ),
         (true, "SELECT COUNT(*) FILTER (WHERE dmarc_pass) AS n FROM records WHERE count > 1000000"),
         (
-            true,
+            false,
             "SELECT STRFTIME(date, '%G-W%V') AS week, SUM(count) AS n FROM records GROUP BY STRFTIME(date, '%G-W%V') ORDER BY week",
         ),
         (false, "SELECT DISTINCT policy_domain FROM records ORDER BY policy_domain"),
@@ -81,6 +81,16 @@ fn a_stretch_at_a_time_gives_the_same_as_all_rows_at_once() {
         (false, "SELECT count FROM records ORDER BY count DESC, source_ip LIMIT 5"),
         (false, "SELECT count FROM records ORDER BY count DESC LIMIT 5"),
         (false, "SELECT date FROM records WHERE count > 1 ORDER BY date LIMIT 5 OFFSET 2"),
+        (
+            false,
+            "SELECT STRFTIME(date, '%Y-%m') AS month, date, SUM(count) AS n FROM records GROUP BY STRFTIME(date, '%Y-%m'), date ORDER BY date",
+        ),
+        (true, "SELECT count * 2 AS n, SUM(count * 1) AS c FROM records GROUP BY count * 2 ORDER BY n"),
+        (true, "SELECT count * 2 AS n, COUNT(*) AS c FROM records GROUP BY count * 2 ORDER BY n"),
+        (
+            false,
+            "SELECT n, COUNT(*) AS c FROM (SELECT SUM(count) AS n FROM records GROUP BY source_ip) AS x GROUP BY n ORDER BY n",
+        ),
         (false, "SELECT COUNT(*) AS n FROM records AS a JOIN reports AS b ON a.report_key = b.report_key"),
         (false, "SELECT policy_domain, FIRST(date) AS d FROM records GROUP BY policy_domain ORDER BY policy_domain"),
         (false, "SELECT source_ip FROM records WHERE count IN (SELECT MAX(count) FROM records)"),
@@ -169,6 +179,15 @@ fn sums_in_subqueries_are_as_wide_as_others() {
     let product = answered(&tables, "SELECT SUM(count * 9223372036854775807) AS n FROM records").unwrap();
     let wanted = whole[0][0].as_deref().and_then(|sum| sum.parse::<i128>().ok()).map(|sum| sum * i128::from(i64::MAX));
     assert_eq!(product[0][0], wanted.map(|sum| sum.to_string()));
+    let product = answered(&tables, "SELECT MAX(count * 9223372036854775807) AS n FROM records").unwrap();
+    let most = answered(&tables, "SELECT MAX(count) AS n FROM records").unwrap();
+    let wanted =
+        most[0][0].as_deref().and_then(|most| most.parse::<i128>().ok()).map(|most| most * i128::from(i64::MAX));
+    assert_eq!(product[0][0], wanted.map(|most| most.to_string()));
+    let above = answered(&tables, "SELECT COUNT(*) AS n FROM records WHERE count * 9223372036854775807 > 0").unwrap();
+    assert_eq!(above, answered(&tables, "SELECT COUNT(*) AS n FROM records WHERE count > 0").unwrap());
+    let long = format!("SELECT SUM(count{}) AS n FROM records", " * 1".repeat(400));
+    assert_eq!(answered(&tables, &long).unwrap(), whole);
 }
 
 #[test]
