@@ -6,11 +6,10 @@ use crate::analyze::period::{date, number};
 use crate::analyze::{
     EventChanges, EventFacts, EventKind, EventQuestion, EventSeverity, KnownEvent, Rhythm, compare, reporter_identity,
 };
-use crate::model::Owners;
+use crate::model::{Owners, utc_day};
 use crate::store::{AlertMemory, AlertRun, Filter, Store, StoreError, StoredEvent};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::Offset;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The first run treats everything that began more than this many days before it as known.
@@ -67,7 +66,7 @@ pub struct AlertLook {
 /// # Errors
 /// If the store cannot be read.
 pub fn look(store: &Store, now: Timestamp, rules: &AlertRules) -> Result<AlertLook, StoreError> {
-    let today = Offset::UTC.to_datetime(now).date();
+    let today = utc_day(now);
     let memory = store.alert_memory()?;
     let stored: Vec<StoredEvent> = store.events()?.into_iter().filter(|event| !event.is_action()).collect();
     let known: Vec<KnownEvent> = stored.iter().filter_map(known).collect();

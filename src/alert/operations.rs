@@ -3,9 +3,8 @@
 
 use crate::analyze::{Ended, EventKind, EventSeverity, Foreign, Incident, IncidentDetails, KnownEvent};
 use crate::judge;
-use crate::model::DnsChange;
+use crate::model::{DnsChange, utc_day};
 use crate::store::{Store, StoreError};
-use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
 /// How many attempts in a row must fail, and for how long, before a mailbox counts as failing.
@@ -35,7 +34,7 @@ pub(super) fn operations(
     rejected: Option<i64>,
 ) -> Result<Operations, StoreError> {
     let mut operations = Operations::default();
-    let today = Offset::UTC.to_datetime(now).date();
+    let today = utc_day(now);
     let incident = |kind, severity, subject: String, since, details| Incident {
         kind,
         severity,
@@ -53,7 +52,7 @@ pub(super) fn operations(
         let failing = now.duration_since(since);
         if failing >= FAILING_LONG || run.failures >= FAILURES && failing >= FAILING {
             let details = IncidentDetails::Mailbox { name: run.mailbox.clone(), why: error.into() };
-            let day = Offset::UTC.to_datetime(since).date();
+            let day = utc_day(since);
             let found = incident(EventKind::MailboxFailing, EventSeverity::Critical, run.mailbox, day, details);
             operations.found.push(found);
         }
@@ -126,7 +125,7 @@ fn is_recent(change: &DnsChange, now: Timestamp) -> bool {
 impl Operations {
     /// The known events that are over because they are no longer found.
     pub(super) fn ended(&self, known: &[KnownEvent], now: Timestamp) -> Vec<Ended> {
-        let day = Offset::UTC.to_datetime(now).date();
+        let day = utc_day(now);
         let ends = [EventKind::MailboxFailing, EventKind::StoreDamaged];
         let over = known.iter().filter(|known| !known.ended && ends.contains(&known.kind)).filter(|known| {
             !self.found.iter().any(|found| (found.kind, &found.subject) == (known.kind, &known.subject))

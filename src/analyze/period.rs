@@ -1,11 +1,10 @@
 //! The days an answer is about, all in UTC. A [`Period`] includes both its first and its last day. It never reads the
 //! clock; `cli` parses dates on the command line.
 
-use jiff::{
-    Span, Timestamp, ToSpan,
-    civil::{Date, Weekday},
-    tz::Offset,
-};
+pub(crate) use crate::model::days_since_epoch as number;
+use crate::model::{monday, utc_day};
+use jiff::civil::{Date, Weekday};
+use jiff::{Span, Timestamp, ToSpan};
 
 /// Day 0 of the `date` column.
 const EPOCH: Date = Date::constant(1970, 1, 1);
@@ -45,8 +44,7 @@ impl Period {
 
     /// The last ISO week, Monday to Sunday, that was over by `now`.
     pub fn last_complete_week(now: Timestamp) -> Self {
-        let today = today(now);
-        let monday = today.saturating_sub(i32::from(today.weekday().to_monday_zero_offset()).days());
+        let monday = monday(utc_day(now));
         Self { from: monday.saturating_sub(7.days()), to: monday.saturating_sub(1.days()) }
     }
 
@@ -92,16 +90,6 @@ impl Period {
 pub(crate) fn week_name(day: Date) -> String {
     let week = day.iso_week_date();
     format!("{:04}-W{:02}", week.year(), week.week())
-}
-
-/// The UTC day of an instant.
-pub(crate) fn today(now: Timestamp) -> Date {
-    Offset::UTC.to_datetime(now).date()
-}
-
-/// Days since 1970-01-01.
-pub(crate) fn number(day: Date) -> i32 {
-    i32::try_from(day.duration_since(EPOCH).as_hours() / 24).expect("a calendar of 20,000 years has fewer days")
 }
 
 /// The day of a number in the `date` column, clamped to the calendar.

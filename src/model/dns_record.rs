@@ -1,6 +1,7 @@
 //! What DNS contained and when: time spans of records as the ledger keeps them, and the changes between them.
 
-use jiff::{Timestamp, civil::Date, tz::Offset};
+use super::days::utc_day;
+use jiff::{Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
@@ -117,7 +118,7 @@ pub struct DnsChange {
 impl DnsChange {
     /// The day the new state was first seen, in UTC.
     pub fn day(&self) -> Date {
-        Offset::UTC.to_datetime(self.at).date()
+        utc_day(self.at)
     }
 
     /// `added`, `removed` or `changed`.

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod auth;
+mod days;
 mod dns_record;
 mod domain;
 mod finding;
@@ -20,6 +21,7 @@ mod words;
 
 pub use arrival::{Accepted, Original, Provenance};
 pub use auth::{DkimAuth, SpfAuth};
+pub use days::{days_since_epoch, midnight, monday, utc_day};
 pub use dns_record::{DnsChange, DnsHistory, DnsObservation, DnsSpan, DnsValue, RecordType, WatchedName, changes};
 pub use domain::{Domain, ReturnPath};
 pub use finding::{Finding, FindingCode, Findings, Quoted};
@@ -31,8 +33,8 @@ pub use policy::PolicyPublished;
 pub use record::{Reason, Record};
 pub use report::{Hash, Metadata, Report, ReportKey};
 pub use rows::{
-    ColumnSet, Flags, ReportHead, ReportNotes, Rows, SIGNATURES_READ, SourceAddress, Words, is_in_network,
-    signature_line, speaks_of_body,
+    ColumnSet, Flags, ReportHead, ReportNotes, Rows, SIGNATURES_READ, SignatureColumns, SourceAddress, Words,
+    is_in_network, signature_line, speaks_of_body,
 };
 pub use shared::SharedBytes;
 pub use tls_report::{AcceptedTls, TLS_RESULT_TYPES, TlsFailure, TlsPolicy, TlsPolicyRow, TlsReport};

@@ -207,6 +207,30 @@ pub fn signature_line(domain: &str, selector: &str, result: &str, body: bool) ->
     format!("{domain}\t{selector}\t{result}\t{}", if body { "body" } else { "" })
 }
 
+/// A signature of the `signatures` column; what a report does not say is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignatureColumns<'a> {
+    /// The signing domain.
+    pub domain: &'a str,
+    /// The selector of the key.
+    pub selector: &'a str,
+    /// The result.
+    pub result: &'a str,
+    /// Whether the reporter says that the body was changed.
+    pub body: bool,
+}
+
+impl<'a> SignatureColumns<'a> {
+    /// The signatures in a value of the column.
+    pub fn all(lines: &'a str) -> impl Iterator<Item = Self> {
+        lines.lines().map(|line| {
+            let mut fields = line.split('\t');
+            let mut field = || fields.next().unwrap_or("");
+            Self { domain: field(), selector: field(), result: field(), body: field() == "body" }
+        })
+    }
+}
+
 /// Whether a reporter's text about a signature mentions the body: `body hash did not verify`, `body has been altered`.
 pub fn speaks_of_body(human_result: &str) -> bool {
     human_result.to_ascii_lowercase().contains("body")

@@ -2,7 +2,7 @@
 //! attachment's name or computed from the other end, always with a finding.
 
 use super::Context;
-use crate::model::{FindingCode, Findings, Quoted};
+use crate::model::{FindingCode, Findings, Quoted, utc_day};
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil, tz::Offset};
 
 /// A period of a report.
@@ -75,7 +75,7 @@ pub(super) fn period(
     // The end first: it is the one that may be out of range.
     let timestamp = |seconds| timestamp(form, seconds);
     let (end, begin, midpoint) = (timestamp(end)?, timestamp(begin)?, timestamp(begin.midpoint(end))?);
-    let period = ReportPeriod { begin, end, day: Offset::UTC.to_datetime(midpoint).date() };
+    let period = ReportPeriod { begin, end, day: utc_day(midpoint) };
     match context.arrival.checked_add(AHEAD) {
         Ok(latest) if period.end > latest => Err(format!(
             "{}{ENDS}{}, more than two days after the arrival {}",

@@ -1,9 +1,9 @@
 //! Composes a mail and sends it: to a server, or through the local sendmail.
 
-use super::server::{Server, SmtpSecurity};
+use super::server::Server;
 use super::{sendmail, smtp};
-use crate::fetch::mailbox::Redaction;
 use crate::fetch::mailbox::tls::trust;
+use crate::fetch::mailbox::{Redaction, Security};
 use lettre::Message;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
@@ -320,10 +320,8 @@ impl Outbox {
             return Err(self.not_taken(server, why));
         }
         let trust = match server.security {
-            SmtpSecurity::Tls | SmtpSecurity::StartTls => {
-                Some(trust(server.ca_file.as_deref()).map_err(SendError::Roots)?)
-            }
-            SmtpSecurity::None => None,
+            Security::Tls | Security::StartTls => Some(trust(server.ca_file.as_deref()).map_err(SendError::Roots)?),
+            Security::None => None,
         };
         smtp::Session::open(server, trust).map_err(|why| {
             let error = self.not_taken(server, &why);

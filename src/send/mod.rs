@@ -15,5 +15,5 @@ pub use mail::{
     is_address,
 };
 pub use program::feed;
-pub use server::{Login, LoginKind, Server, SmtpSecurity};
+pub use server::{Login, LoginKind, Server};
 pub use webhook::{WEB_PATIENCE, WebFailure, WebMessage, Webhook};

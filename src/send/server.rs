@@ -1,5 +1,6 @@
 //! A mail server, and how to log in to it.
 
+use crate::fetch::mailbox::Security;
 use secrecy::SecretString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +13,7 @@ pub struct Server {
     /// Port.
     pub port: u16,
     /// How the connection is secured.
-    pub security: SmtpSecurity,
+    pub security: Security,
     /// One more trusted root, PEM.
     pub ca_file: Option<PathBuf>,
     /// How to log in, if the server requires it.
@@ -43,15 +44,4 @@ pub enum LoginKind {
     XOAuth2,
     /// An OAuth2 access token, for OAUTHBEARER (RFC 7628).
     OAuthBearer,
-}
-
-/// How the connection is secured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SmtpSecurity {
-    /// TLS from the first byte.
-    Tls,
-    /// TLS by STARTTLS, never without.
-    StartTls,
-    /// None; the caller has made sure that the server is this machine.
-    None,
 }

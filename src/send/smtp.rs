@@ -3,8 +3,8 @@
 //! The server is not trusted with time or memory: lines and answers are limited, and each must be complete in time,
 //! however slowly its bytes arrive. Its answers may contain the password it was sent; the caller removes that.
 
-use super::server::{Login, LoginKind, Server, SmtpSecurity};
-use crate::fetch::mailbox::sasl;
+use super::server::{Login, LoginKind, Server};
+use crate::fetch::mailbox::{Security, sasl};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::address::Envelope;
 use secrecy::ExposeSecret as _;
@@ -253,12 +253,12 @@ impl SmtpConnection {
             abilities: Vec::new(),
             broken: false,
         };
-        if server.security == SmtpSecurity::Tls {
+        if server.security == Security::Tls {
             link = link.encrypted(server, trust.clone())?;
         }
         link.answer(CONNECTION, 1)?.expect(CONNECTION, 200)?;
         link.greet()?;
-        if server.security == SmtpSecurity::StartTls {
+        if server.security == Security::StartTls {
             if !link.can("STARTTLS") {
                 return Err("offers no STARTTLS; without TLS it gets no mail".to_owned());
             }
@@ -431,7 +431,7 @@ fn connect(server: &Server) -> Result<TcpStream, String> {
     let end = Instant::now() + server.patience;
     let mut last = "has no address".to_owned();
     for address in addresses(server)? {
-        if server.security == SmtpSecurity::None && !address.ip().to_canonical().is_loopback() {
+        if server.security == Security::None && !address.ip().to_canonical().is_loopback() {
             return Err("is not this machine, and security = \"none\" is for a loopback address only".to_owned());
         }
         let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));

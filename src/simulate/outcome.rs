@@ -3,7 +3,7 @@
 use crate::analyze::{Foreign, MailSender, Role};
 use crate::dns::dmarc::Policy;
 use jiff::civil::Date;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use std::str::FromStr;
 
 /// The version of the JSON format: incremented when a key changes its meaning or is removed.
@@ -56,10 +56,8 @@ impl Simulation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SimulatedWeeks {
     /// A Monday.
-    #[serde(serialize_with = "day")]
     pub from: Date,
     /// A Sunday.
-    #[serde(serialize_with = "day")]
     pub to: Date,
     /// The number.
     pub weeks: u16,
@@ -69,7 +67,6 @@ pub struct SimulatedWeeks {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RecordInForce {
     /// The day of the reports; `None`: no report has a policy.
-    #[serde(serialize_with = "day_or_null")]
     pub day: Option<Date>,
     /// Its tags that differ from the defaults.
     pub dmarc: String,
@@ -241,7 +238,6 @@ pub enum LossCause {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LossExample {
     /// Its day.
-    #[serde(serialize_with = "day")]
     pub day: Date,
     /// The reporter.
     pub org_name: Foreign,
@@ -364,18 +360,6 @@ impl Tolerance {
             // Slightly more, so that 0.1% of 1,000 is 1 despite binary fractions.
             Self::Percent(percent) => (judged as f64 * percent / 100.0 + 1e-9).floor() as u64,
         }
-    }
-}
-
-fn day<S: Serializer>(day: &Date, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(day)
-}
-
-#[expect(clippy::ref_option, reason = "serde hands over the field as it is")]
-fn day_or_null<S: Serializer>(day: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
-    match day {
-        Some(day) => serializer.collect_str(day),
-        None => serializer.serialize_none(),
     }
 }
 

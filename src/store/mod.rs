@@ -32,7 +32,7 @@ pub use export::stream::{SideOutputs, Stream, StreamFormat};
 pub(crate) use export::table_rows::{GroupRows, TableFiles, TableRows};
 #[cfg(feature = "query")]
 pub(crate) use export::text_rows::quote as quote_csv;
-pub use export::verdicts::{VERDICT_TABLES, write_verdicts};
+pub use export::verdicts::verdict_tables;
 pub use ledger::events::{Acknowledgment, StoredEvent};
 pub use ledger::lookups::{LookedUp, StoredName};
 pub use ledger::networks::StoredNetwork;
@@ -43,7 +43,7 @@ pub use ledger::status::{FileTotals, FolderStatus, ReportTotals, ReporterTotals,
 pub use parquet::checked_read::is_reading;
 #[cfg(feature = "query")]
 pub(crate) use parquet::{checked_read::survive_engine, pages::options as part_options};
-pub use read::domains::ReportedDomain;
+pub use read::status_sums::ReportedDomain;
 pub use read::store::Store;
 pub use tables::collect::{Collector, head};
 pub use tables::domains::DomainRow;

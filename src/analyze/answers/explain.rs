@@ -135,21 +135,12 @@ impl Explainer {
         self.adder.rows(rows);
         for row in (0..rows.len).filter(|row| self.watched.holds(rows.source[*row])) {
             let day = rows.day[row].clamp(DAYS.0, DAYS.1);
-            if self.adder.scope.window(day) == Some(self.adder.scope.current) && self.wants(rows, row) {
+            if self.adder.scope.window(day) == Some(self.adder.scope.current) && wants(&self.adder.question, rows, row)
+            {
                 let mut known = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
                 known.add(explained(rows, row), u64::try_from(rows.count[row]).unwrap_or(0));
             }
         }
-    }
-
-    fn wants(&self, rows: &Rows, row: usize) -> bool {
-        let domains = &self.adder.question.domains;
-        let forged = || word(&rows.sender_auth, row) == Some(SenderAuth::Fail.as_str());
-        if self.adder.question.authentic && forged() {
-            return false;
-        }
-        domains.is_empty()
-            || word(&rows.policy_domain, row).is_some_and(|word| domains.iter().any(|domain| domain == word))
     }
 
     /// The answer.
@@ -184,8 +175,18 @@ impl Explainer {
     }
 }
 
+/// Whether a question is about a row, whatever its day.
+pub(super) fn wants(question: &Question, rows: &Rows, row: usize) -> bool {
+    let domains = &question.domains;
+    let forged = || word(&rows.sender_auth, row) == Some(SenderAuth::Fail.as_str());
+    if question.authentic && forged() {
+        return false;
+    }
+    domains.is_empty() || word(&rows.policy_domain, row).is_some_and(|word| domains.iter().any(|domain| domain == word))
+}
+
 /// A row's word; `None` if it has none, or the column was not read.
-pub(super) fn word(words: &Words, row: usize) -> Option<&str> {
+fn word(words: &Words, row: usize) -> Option<&str> {
     if words.codes.len() > row { words.get(row) } else { None }
 }
 

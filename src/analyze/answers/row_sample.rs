@@ -1,9 +1,9 @@
 //! A sample of a period's rows by source, for pages that show the evidence behind their numbers.
 
-use super::explain::{ExplainedRow, explained, word};
-use crate::analyze::period::{DAYS, Period, date};
+use super::explain::{ExplainedRow, explained, wants};
+use crate::analyze::period::{DAYS, date};
 use crate::analyze::question::Question;
-use crate::model::{Rows, SenderAuth, SourceAddress, Text};
+use crate::model::{Rows, SourceAddress};
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
@@ -22,9 +22,7 @@ const AT_ONCE: usize = 1024;
 /// matter, and the sums of those that stay are complete.
 #[derive(Debug)]
 pub struct RowSample {
-    period: Option<Period>,
-    domains: Vec<Text>,
-    authentic: bool,
+    question: Question,
     rows: Mutex<BTreeMap<(u64, SourceAddress, ExplainedRow), u64>>,
 }
 
@@ -40,12 +38,7 @@ pub struct SampledRow {
 impl RowSample {
     /// For the rows that a question counts.
     pub fn new(question: &Question) -> Self {
-        Self {
-            period: question.period,
-            domains: question.domains.clone(),
-            authentic: question.authentic,
-            rows: Mutex::default(),
-        }
+        Self { question: question.clone(), rows: Mutex::default() }
     }
 
     /// Adds rows. Rows of other days and domains are ignored.
@@ -57,7 +50,7 @@ impl RowSample {
         let mut found = Vec::with_capacity(places.len());
         for row in places {
             let day = date(rows.day[row].clamp(DAYS.0, DAYS.1));
-            if self.period.is_none_or(|period| period.contains(day)) && self.wants(rows, row) {
+            if self.question.period.is_none_or(|period| period.contains(day)) && wants(&self.question, rows, row) {
                 let explained = explained(rows, row);
                 let mut hasher = DefaultHasher::new();
                 (rows.source[row].0, &explained).hash(&mut hasher);
@@ -73,15 +66,6 @@ impl RowSample {
                 known.pop_last();
             }
         }
-    }
-
-    fn wants(&self, rows: &Rows, row: usize) -> bool {
-        let forged = || word(&rows.sender_auth, row) == Some(SenderAuth::Fail.as_str());
-        if self.authentic && forged() {
-            return false;
-        }
-        self.domains.is_empty()
-            || word(&rows.policy_domain, row).is_some_and(|word| self.domains.iter().any(|domain| domain == word))
     }
 
     /// The rows, by source; failing ones first, then those with most messages.

@@ -3,10 +3,10 @@
 use super::reporters::{Attendance, MissingDays, ReporterSilence};
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
-use crate::analyze::period::{date, number, today};
+use crate::analyze::period::{date, number};
 use crate::analyze::question::Contradicted;
 use crate::analyze::senders::{View, Weights};
-use crate::model::{FindingCode, Mismatch, Text};
+use crate::model::{FindingCode, Mismatch, Text, utc_day};
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -126,8 +126,8 @@ fn long_reports(view: &View<'_>) -> Vec<LongReport> {
         org_name: report.reporter.clone().into(),
         report_id: report.report_id.clone().into(),
         policy_domain: domain.clone().into(),
-        from: today(report.begin),
-        to: today(report.end),
+        from: utc_day(report.begin),
+        to: utc_day(report.end),
         messages: report.messages,
     });
     long.collect()

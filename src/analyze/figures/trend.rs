@@ -7,7 +7,8 @@ use crate::analyze::form;
 use crate::analyze::period::{Period, date, number, week_name};
 use crate::analyze::senders::{DomainFold, Folded, View};
 use crate::analyze::sums::{Rate, Sums};
-use jiff::{ToSpan, civil::Date};
+use crate::model::monday;
+use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -286,11 +287,6 @@ fn failing(folds: &[&DomainFold], window: usize, all: u64) -> FailingBy {
     let yours = sum(&|fold| fold.failing.yours[window]).min(all - spoofed);
     let forwarded = sum(&|fold| fold.failing.forwarded[window]).min(all - spoofed - yours);
     FailingBy { yours, forwarded, unclear: all - spoofed - yours - forwarded, spoofed }
-}
-
-/// The Monday of a day's week.
-fn monday(day: Date) -> Date {
-    day.saturating_sub(i32::from(day.weekday().to_monday_zero_offset()).days())
 }
 
 #[cfg(test)]

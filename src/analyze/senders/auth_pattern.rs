@@ -5,7 +5,7 @@ use crate::analyze::sums::adder::CollectedSums;
 use crate::analyze::sums::facts::Pattern;
 use crate::analyze::sums::interner::{Interner, NONE, OTHER};
 use crate::judge::organizational;
-use crate::model::{Cause, Flags, Text};
+use crate::model::{Cause, Flags, SignatureColumns, Text};
 
 /// A signing domain and its selector, as IDs of the view's names.
 pub(crate) type SigningKey = (u32, u32);
@@ -139,14 +139,6 @@ impl AuthPattern {
     }
 }
 
-/// A signature in the columns.
-struct SignatureColumns<'a> {
-    domain: &'a str,
-    selector: &'a str,
-    result: &'a str,
-    body: bool,
-}
-
 /// Interprets a pattern. `is_service` recognizes mail services, which many senders share.
 pub(crate) fn understand(
     added: &CollectedSums,
@@ -246,12 +238,7 @@ fn signatures<'a>(
         result: word(pattern.dkim_result),
         body: false,
     });
-    let line = |line: &'a str| {
-        let mut fields = line.split('\t');
-        let mut field = || fields.next().unwrap_or("");
-        SignatureColumns { domain: field(), selector: field(), result: field(), body: field() == "body" }
-    };
-    deciding.into_iter().chain(all.lines().map(line))
+    deciding.into_iter().chain(SignatureColumns::all(all))
 }
 
 /// What is wrong according to a result; `None` if it says nothing about the signature.

@@ -3,7 +3,7 @@
 //! Answers are saved a few at a time, so that an interrupted run resumes where it stopped. The lookups themselves are in
 //! `dns`.
 
-use crate::analyze::{Services, period};
+use crate::analyze::Services;
 use crate::cli::report::dns_history::{AFTER_FETCH, brief_resolver};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
@@ -18,7 +18,7 @@ use crate::dns::hosts::ptr;
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::bounded::BoundedLookup;
 use crate::dns::lookup::resolver::{self, Resolver};
-use crate::model::{ColumnSet, SourceAddress};
+use crate::model::{ColumnSet, SourceAddress, utc_day};
 use crate::store::{Filter, LookedUp, Store, StoreError, StoredName, StoredNetwork, Writer};
 
 use anyhow::anyhow;
@@ -84,8 +84,7 @@ pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exi
     let tally = look_up(addresses, &mut writer, args, &interrupt)?;
     output::data(tally_line(&tally).as_bytes())?;
     if !interrupt.is_set() && !all_failed(&tally) {
-        let servers = args.server.clone();
-        let resolver = Resolver::new(&resolver::ResolverOptions { servers, ..resolver::ResolverOptions::default() })?;
+        let resolver = Resolver::of_servers(&args.server)?;
         keep_origins(&store, (&resolver, &settings.services()?), args.weeks, &mut writer, run.now)?;
     }
     if interrupt.is_set() {
@@ -214,7 +213,7 @@ fn keep_origins<L: Lookup + Sync>(
 }
 
 fn since(weeks: u16, now: Timestamp) -> Filter {
-    let from = period::today(now).saturating_sub(i64::from(weeks).weeks());
+    let from = utc_day(now).saturating_sub(i64::from(weeks).weeks());
     Filter { from: Some(from), ..Filter::default() }
 }
 
@@ -275,7 +274,7 @@ mod tests {
         #[test]
         fn no_number_of_weeks_and_no_clock_panic(weeks: u16, now in Timestamp::MIN.as_second()..=Timestamp::MAX.as_second()) {
             let now = Timestamp::from_second(now).unwrap();
-            proptest::prop_assert!(since(weeks, now).from <= Some(period::today(now)));
+            proptest::prop_assert!(since(weeks, now).from <= Some(utc_day(now)));
         }
     }
 }

@@ -8,13 +8,10 @@ use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::ingest_run::{self, RunProgress};
 use crate::cli::wiring::run::CommandContext;
 use crate::ingest;
-use crate::model::Hash;
+use crate::model::{Hash, utc_day};
 use crate::store::{ConflictEntry, RejectedEntry, Store};
 use anyhow::anyhow;
 use clap::Subcommand;
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::Offset;
 use serde::Serialize;
 use std::path::Path;
 
@@ -122,7 +119,7 @@ fn list(store: &Store, format: OutputFormat) -> anyhow::Result<()> {
     }
     let lines = entries.iter().map(|entry| {
         let id = entry.hash.to_string();
-        format!("{}  {}  {}: {}", &id[..SHORT], day(entry.ingested), entry.origin, entry.reason)
+        format!("{}  {}  {}: {}", &id[..SHORT], utc_day(entry.ingested), entry.origin, entry.reason)
     });
     say(lines)
 }
@@ -152,7 +149,7 @@ fn conflicts(store: &Store, format: OutputFormat) -> anyhow::Result<()> {
             format!(
                 "{}  {}  {origin}: {org_name} sent another report {report_id} on {policy_domain}, which counts; this one {bytes}",
                 &entry.content.to_string()[..SHORT],
-                day(entry.ingested)
+                utc_day(entry.ingested)
             )
         }));
     }
@@ -245,10 +242,6 @@ fn one<'a, T>(entries: &'a [T], id: &str, what: &str, list: &str, hash: impl Fn(
         (Some(_), Some(_)) => Err(anyhow!("{id}: expected the id of {what}, found several that begin like this")
             .hint(format!("give more characters; `dmarquet {list} --format json` shows complete ids"))),
     }
-}
-
-fn day(at: Timestamp) -> Date {
-    Offset::UTC.to_datetime(at).date()
 }
 
 /// Prints lines that contain untrusted text.

@@ -1,19 +1,18 @@
 //! `ack`: acknowledges an action or alert, so that it stays folded until it grows.
 
-use crate::analyze::{Action, Adder, Period, Summary};
+use crate::analyze::{Action, Period, Summary};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::ingest_run;
-use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::run::CommandContext;
-use crate::cli::wiring::selection::{self, From, Selection};
+use crate::cli::wiring::selection;
+use crate::model::utc_day;
 use crate::store::{Acknowledgment, Store, StoredEvent};
 use anyhow::anyhow;
 use clap::Subcommand;
-use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -125,14 +124,7 @@ fn find(run: &CommandContext, settings: &Settings, dir: &Path, id: &str) -> anyh
 
 /// The summary of a period; its actions have the IDs.
 fn summary(run: &CommandContext, settings: &Settings, dir: &Path, period: Period) -> anyhow::Result<Summary> {
-    let source = From::Store(Box::new(Store::open(dir)?));
-    let mut selection = Selection::new(run, &Choice::between(period.from(), period.to()), &[])?;
-    selection::add_settings(settings, &mut selection.question)?;
-    if let From::Store(store) = &source {
-        selection::add_store(store, &mut selection.question)?;
-    }
-    let (adder, _) = selection.gather(run, &source, Adder::new(&selection.question))?;
-    Ok(adder.finish())
+    selection::summary(run, settings, Store::open(dir)?, (period.from(), period.to()))
 }
 
 /// An event in the list.
@@ -207,7 +199,7 @@ fn text(listed: &[AckJson]) -> String {
             None => writeln!(out),
         };
         if let (Some(note), Some(at)) = (&event.note, &event.acknowledged) {
-            let day = at.parse::<Timestamp>().map(|at| Offset::UTC.to_datetime(at).date().to_string());
+            let day = at.parse::<Timestamp>().map(|at| utc_day(at).to_string());
             let grown = if event.folded { "" } else { "; grown since, told again" };
             let _ = writeln!(out, "              acknowledged {}: {note}{grown}", day.unwrap_or_default());
         }

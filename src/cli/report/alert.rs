@@ -9,11 +9,9 @@ use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::{channels, ingest_run};
 use crate::dns::lookup::resolver::{self, Resolver};
-use crate::dns::transport::PolicySource;
 use crate::store::{Store, StoredEvent, Writer};
 use clap::Subcommand;
 use jiff::Timestamp;
-use jiff::tz::Offset;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -101,11 +99,9 @@ pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit
         return print(&AlertMessage::new(Vec::new()), args);
     }
     if args.check {
-        let options =
-            resolver::ResolverOptions { servers: args.server.clone(), ..resolver::ResolverOptions::default() };
         let policies = policy_files::policies(&args.server, None, None)?;
-        let policies = policies.as_ref().map(|policies| policies as &dyn PolicySource);
-        let (_, exit) = dns_history::look_at_all(run, (&Resolver::new(&options)?, policies), run.now)?;
+        let resolver = Resolver::of_servers(&args.server)?;
+        let (_, exit) = dns_history::look_at_all(run, (&resolver, policies.as_deref()), run.now)?;
         if exit == Exit::Failed {
             run.console.warning("some DNS records could not be looked up: their changes are told once they can");
         }
@@ -248,8 +244,7 @@ fn listed(stored: StoredEvent) -> Option<AlertJson> {
 fn nagios(run: &CommandContext, settings: &Settings, dir: &Path) -> anyhow::Result<Exit> {
     let look = || -> anyhow::Result<(Vec<AlertEvent>, Option<Timestamp>)> {
         let store = Store::open(dir)?;
-        let today = Offset::UTC.to_datetime(run.now).date();
-        let mut open = alert::open_events(&store.events()?, today);
+        let mut open = alert::open_events(&store.events()?, run.today());
         open.extend(alert::look(&store, run.now, &settings.alert.rules)?.events);
         open.retain(|event| event.state == "new");
         Ok((open, store.status()?.newest_arrival))

@@ -4,21 +4,19 @@
 use super::{consents, dns_history, observed, policy_files};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
-use crate::cli::terminal::output;
+use crate::cli::terminal::{input, output};
 use crate::cli::wiring::period::Stretch;
 use crate::cli::wiring::run::CommandContext;
 use crate::dns::finding;
 use crate::dns::lookup::name;
 use crate::dns::lookup::resolver::{self, Resolver};
 use crate::dns::posture::domain::{self, Posture, Request};
-use crate::dns::transport::PolicySource;
 use crate::limits::Limits;
 use crate::store::Store;
 use crate::{present, unpack};
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -88,14 +86,13 @@ pub(crate) fn run(run: &CommandContext, args: &CheckArgs) -> anyhow::Result<Exit
     if args.codes {
         return codes();
     }
-    let options = resolver::ResolverOptions { servers: args.server.clone(), ..resolver::ResolverOptions::default() };
-    let resolver = Resolver::new(&options)?;
+    let resolver = Resolver::of_servers(&args.server)?;
     if let Some(file) = &args.message {
         return message(args, file, &resolver);
     }
     let now = args.now.unwrap_or(run.now);
     let policies = policy_files::policies(&args.server, args.policy_server, args.policy_ca.as_deref())?;
-    let policies = policies.as_ref().map(|policies| policies as &dyn PolicySource);
+    let policies = policies.as_deref();
     if args.all {
         let (postures, exit) = dns_history::look_at_all(run, (&resolver, policies), now)?;
         match args.format {
@@ -115,8 +112,8 @@ pub(crate) fn run(run: &CommandContext, args: &CheckArgs) -> anyhow::Result<Exit
     let mut answers = Vec::new();
     let mut exit = Exit::Handled;
     for domain in &args.domains {
-        let named = name::canonical(domain).filter(|name| name::is_domain(name));
-        let domain = named.ok_or_else(|| anyhow!("check: expected a domain such as example.com, found {domain:?}"))?;
+        let domain = name::domain(domain)
+            .ok_or_else(|| anyhow!("check: expected a domain such as example.com, found {domain:?}"))?;
         if args.history {
             dns_history::show(&store, &domain, args.format)?;
             continue;
@@ -146,8 +143,9 @@ fn show(format: OutputFormat, answers: &[Posture]) -> anyhow::Result<()> {
 
 fn message(args: &CheckArgs, file: &Path, resolver: &Resolver) -> anyhow::Result<Exit> {
     let name = file.file_name().map(|name| name.to_string_lossy());
-    let bytes = read(file).with_context(|| file.display().to_string())?;
-    let bytes = unpack::single_mail(bytes, name.as_deref(), &Limits::default())
+    let limits = Limits::default();
+    let bytes = input::read(file, limits.item_bytes).with_context(|| file.display().to_string())?;
+    let bytes = unpack::single_mail(bytes, name.as_deref(), &limits)
         .map_err(|reason| anyhow!("{}: {reason}", file.display()))?;
     let checked =
         crate::dns::verify::message::check(&bytes, args.ip, resolver).with_context(|| file.display().to_string())?;
@@ -156,19 +154,6 @@ fn message(args: &CheckArgs, file: &Path, resolver: &Resolver) -> anyhow::Result
         OutputFormat::Json => output::json(&checked)?,
     }
     Ok(Exit::from_code(checked.exit_code()))
-}
-
-/// The bytes of a file, or of standard input.
-fn read(file: &Path) -> std::io::Result<Vec<u8>> {
-    // One byte more than the limit, to detect items that are too large.
-    let most = Limits::default().item_bytes + 1;
-    let mut bytes = Vec::new();
-    if file.as_os_str() == "-" {
-        std::io::stdin().take(most).read_to_end(&mut bytes)?;
-    } else {
-        std::fs::File::open(file)?.take(most).read_to_end(&mut bytes)?;
-    }
-    Ok(bytes)
 }
 
 fn codes() -> anyhow::Result<Exit> {

@@ -37,7 +37,7 @@ pub(super) fn run(
     let named = settings.named_domains();
     let ours = if named.is_empty() { domains.clone() } else { named };
     for other in store.domains()?.into_iter().take(OTHERS) {
-        let other = name::canonical(&other.policy_domain).filter(|other| name::is_domain(other));
+        let other = name::domain(&other.policy_domain);
         domains.extend(other.filter(|other| !domains.contains(other)));
     }
     let questions = domains.iter().map(|domain| DnsQuestion::new(&format!("_dmarc.{domain}"), QueryType::Txt));

@@ -14,7 +14,7 @@ use crate::cli::wiring::selection::From;
 use crate::present::{self, Branding, Style};
 use crate::send::Outbox;
 use crate::store::{ExportFolder, Store, StoreError};
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -168,14 +168,13 @@ impl Digests<'_> {
         };
         let mail = mail_summary::compose(self.run, self.settings, summary, &addressing)?;
         let refused = mailing.outbox.send(&mail).with_context(|| format!("not sent to {}", to.join(", ")))?;
-        let taken = |address: &&String| !refused.iter().any(|refused| mail_summary::is_of(refused, address));
-        let taken: Vec<&str> = to.iter().filter(taken).map(String::as_str).collect();
+        let taken = mail_summary::taken(&to, &refused);
         let note =
             |writer: &mut crate::store::Writer| writer.note_mailed(&customer.name, &period, &taken, self.run.now);
         writing(self.run, self.settings, &mailing.store, note)
             .with_context(|| format!("sent to {}, but that could not be noted", taken.join(", ")))?;
         self.run.console.note(&format!("{}: sent to {}", customer.name, taken.join(", ")));
-        if refused.is_empty() { Ok(()) } else { Err(anyhow!("not sent to {}", mail_summary::named(&refused))) }
+        mail_summary::none_refused(&refused)
     }
 }
 

@@ -17,11 +17,10 @@ use crate::dns::posture::domain::{self, Posture, Request};
 use crate::dns::posture::history::observe;
 use crate::dns::seen::Observed;
 use crate::dns::transport::PolicySource;
-use crate::model::{DnsChange, DnsObservation, WatchedName};
+use crate::model::{DnsChange, DnsObservation, WatchedName, utc_day};
 use crate::present;
 use crate::store::{Store, StoreError, Writer};
 use jiff::Timestamp;
-use jiff::tz::Offset;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -114,7 +113,7 @@ fn look_once_a_day(
     now: Timestamp,
 ) -> anyhow::Result<AfterFetch> {
     let store = Store::open(path)?;
-    let today = store.domains_looked_up_on(Offset::UTC.to_datetime(now).date())?;
+    let today = store.domains_looked_up_on(utc_day(now))?;
     let mut domains = domains(settings, &store)?;
     domains.retain(|domain| !today.contains(domain));
     let number = domains.len();
@@ -124,7 +123,7 @@ fn look_once_a_day(
     let resolver = brief_resolver(servers)?;
     let is_stopped = || interrupt.is_set();
     let policies = policy_files::policies(servers, None, None)?;
-    let policies = policies.as_ref().map(|policies| policies as &dyn PolicySource);
+    let policies = policies.as_deref();
     let bounded = BoundedLookup::new(&resolver, Instant::now() + AFTER_FETCH, &is_stopped);
     let looks = look_at(&store, domains, now, &|request, seen, watched| {
         let found = (!bounded.is_over()).then(|| look(request, seen, watched, (&bounded, policies)))?;
@@ -141,7 +140,7 @@ fn look_once_a_day(
 pub(super) fn domains(settings: &Settings, store: &Store) -> Result<Vec<String>, StoreError> {
     let mut domains: Vec<String> = Vec::new();
     for domain in settings.named_domains().into_iter().chain(store.domains_with_passing_mail(DOMAIN_LIMIT)?) {
-        let Some(domain) = name::canonical(&domain).filter(|domain| name::is_domain(domain)) else { continue };
+        let Some(domain) = name::domain(&domain) else { continue };
         if domains.len() < DOMAIN_LIMIT && !domains.contains(&domain) {
             domains.push(domain);
         }

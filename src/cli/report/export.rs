@@ -13,7 +13,7 @@ use crate::ingest::ReportSink;
 use crate::model::Accepted;
 use crate::store::{
     ExportFolder, Filter, PartFiles, RUN, RowFormat, SideOutputs, Store, StoreError, Stream, StreamFormat,
-    VERDICT_TABLES, WeekVerdicts, write_verdicts,
+    WeekVerdicts, verdict_tables,
 };
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
@@ -139,9 +139,7 @@ struct ExportRows<'a, W: std::io::Write> {
 
 impl<W: std::io::Write> ReportSink for ExportRows<'_, W> {
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError> {
-        let (Filter { from, to, .. }, day) = (self.filter, accepted.report.day);
-        let wanted = from.is_none_or(|from| from <= day) && to.is_none_or(|to| day <= to);
-        if wanted { self.stream.push(accepted) } else { Ok(()) }
+        if self.filter.has_day(accepted.report.day) { self.stream.push(accepted) } else { Ok(()) }
     }
 }
 
@@ -218,58 +216,34 @@ fn write(
         ExportForm::Ndjson => RowFormat::Ndjson,
         ExportForm::Ipc => RowFormat::Arrow,
     };
-    to_output(args.format, out, |out| store.export(filter, format, out))?;
-    if let Some(folder) = out {
-        let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
-        let mut tables = store.tls_tables(filter)?;
-        if format != RowFormat::Arrow {
-            tables.extend(store.side_tables(filter)?);
-        }
-        for table in tables {
-            let name = format!("{}.{}", table.name(), format.extension());
-            let written = folder.write(Path::new(&name), |file| table.write(format, file));
-            written.with_context(|| name.clone())?;
+    let Some(out) = out else { return output::stream(|out| store.export(filter, format, out)) };
+    let folder = ExportFolder::open(out).with_context(|| out.display().to_string())?;
+    to_file(&folder, "records", format, |out| store.export(filter, format, out))?;
+    let mut tables = store.tls_tables(filter)?;
+    if format != RowFormat::Arrow {
+        tables.extend(store.side_tables(filter)?);
+        if filter.new.is_none() {
+            tables.extend(verdict_tables(&verdicts::of_domains(verdicts, &filter.domains))?);
         }
     }
-    if let (Some(folder), true) = (out, filter.new.is_none() && format != RowFormat::Arrow) {
-        let verdicts = verdicts::of_domains(verdicts, &filter.domains);
-        for table in VERDICT_TABLES {
-            to_file(args.format, folder, table, |out| write_verdicts(&verdicts, table, format, out))?;
-        }
+    for table in tables {
+        to_file(&folder, table.name(), format, |out| {
+            table.write(format, out).with_context(|| format!("{}.{}", table.name(), format.extension()))
+        })?;
     }
-    let (Some(folder), Some(new)) = (out, &filter.new) else { return Ok(()) };
-    let path = folder.join(RUN);
-    let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
+    let Some(new) = &filter.new else { return Ok(()) };
     let written = folder.write(Path::new(RUN), |file| file.write_all(new.json().as_bytes()));
-    written.with_context(|| path.display().to_string())
-}
-
-/// Writes to standard output, or to a file in the folder, named after the format.
-fn to_output<E: Into<anyhow::Error>>(
-    format: ExportForm,
-    folder: Option<&Path>,
-    write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), E>,
-) -> anyhow::Result<()> {
-    match folder {
-        Some(folder) => to_file(format, folder, "records", write),
-        None => output::stream(write),
-    }
+    written.with_context(|| out.join(RUN).display().to_string())
 }
 
 /// Writes to the file of a table in a folder.
 fn to_file<E: Into<anyhow::Error>>(
-    format: ExportForm,
-    folder: &Path,
+    folder: &ExportFolder,
     table: &str,
+    format: RowFormat,
     write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), E>,
 ) -> anyhow::Result<()> {
-    let name = match format {
-        ExportForm::Csv => format!("{table}.csv"),
-        ExportForm::Ndjson => format!("{table}.ndjson"),
-        ExportForm::Ipc | ExportForm::Parquet => format!("{table}.arrow"),
-    };
-    let path = folder.join(&name);
-    let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
+    let name = format!("{table}.{}", format.extension());
     let mut exported = Ok(());
     let written = folder.write(Path::new(&name), |file| {
         let mut out = std::io::BufWriter::new(file);
@@ -278,5 +252,5 @@ fn to_file<E: Into<anyhow::Error>>(
         if exported.is_err() { Err(std::io::ErrorKind::Other.into()) } else { out.flush() }
     });
     exported?;
-    written.with_context(|| path.display().to_string())
+    written.with_context(|| folder.path().join(&name).display().to_string())
 }

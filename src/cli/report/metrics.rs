@@ -1,18 +1,16 @@
 //! `metrics`: writes numbers from the store in Prometheus format.
 
 use crate::alert;
-use crate::analyze::{ActionState, Adder, DomainSummary, Foreign, Summary, TlsSummary};
-use crate::cli::settings::file::Settings;
+use crate::analyze::{ActionState, DomainSummary, Foreign, Summary, TlsSummary};
 use crate::cli::settings::local_path::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output;
-use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::run::CommandContext;
-use crate::cli::wiring::selection::{self, From, Selection};
+use crate::cli::wiring::selection;
+use crate::model::utc_day;
 use crate::present::{self, Metric};
 use crate::store::{Store, StoredEvent};
 use anyhow::Context as _;
-use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan as _};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -52,7 +50,9 @@ pub(crate) fn run(run: &CommandContext, args: &MetricsArgs) -> anyhow::Result<Ex
     let mut metrics = of_store(&store, run.now)?;
     metrics.extend(of_mailboxes(&store, &settings.alert.rules.mailboxes)?);
     metrics.extend(of_alerts(&store.events()?, run.now));
-    metrics.extend(of_week(&week(run, &settings, store)?));
+    let yesterday = run.today().saturating_sub(1.day());
+    let week = (yesterday.saturating_sub(6.days()), yesterday);
+    metrics.extend(of_week(&selection::summary(run, &settings, store, week)?));
     let text = present::metrics(&metrics);
     match &args.textfile {
         Some(file) => replace(file, &text).with_context(|| format!("--textfile {}", file.display()))?,
@@ -73,16 +73,6 @@ fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The summary of the seven days up to yesterday.
-fn week(run: &CommandContext, settings: &Settings, store: Store) -> anyhow::Result<Summary> {
-    let yesterday = run.today().saturating_sub(1.day());
-    let mut selection = Selection::new(run, &Choice::between(yesterday.saturating_sub(6.days()), yesterday), &[])?;
-    selection::add_settings(settings, &mut selection.question)?;
-    selection::add_store(&store, &mut selection.question)?;
-    let (adder, _) = selection.gather(run, &From::Store(Box::new(store)), Adder::new(&selection.question))?;
-    Ok(adder.finish())
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a metric is a float")]
 fn float(number: impl TryInto<i64>) -> f64 {
     number.try_into().unwrap_or(i64::MAX) as f64
@@ -94,7 +84,11 @@ fn seconds(at: Timestamp) -> f64 {
 }
 
 fn label(name: &'static str, value: &str) -> Vec<(&'static str, String)> {
-    vec![(name, value.to_owned())]
+    labels([(name, value)])
+}
+
+fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Vec<(&'static str, String)> {
+    labels.map(|(name, value)| (name, value.to_owned())).into()
 }
 
 fn of_store(store: &Store, now: Timestamp) -> anyhow::Result<Vec<Metric>> {
@@ -148,7 +142,7 @@ fn of_mailboxes(store: &Store, names: &[String]) -> anyhow::Result<Vec<Metric>> 
 }
 
 fn of_alerts(events: &[StoredEvent], now: Timestamp) -> Vec<Metric> {
-    let open = alert::open_events(events, Offset::UTC.to_datetime(now).date());
+    let open = alert::open_events(events, utc_day(now));
     let mut metric = Metric::new("dmarquet_open_alerts", "Alerts that go on and that nobody acknowledged.");
     for severity in ["critical", "warning", "info"] {
         let count = open.iter().filter(|event| event.severity == severity).count();
@@ -208,16 +202,14 @@ fn of_week(summary: &Summary) -> Vec<Metric> {
         Metric::new("dmarquet_week_spoofed_messages", "Of them, those that nothing connects to the domain.");
     let mut reports = Metric::new("dmarquet_week_reports", "Reports on the seven days up to yesterday.");
     for (domain, sums) in &sums {
-        let by = |result: &str, disposition: &str| {
-            let labels = [("policy_domain", domain.as_str()), ("result", result), ("disposition", disposition)];
-            labels.into_iter().map(|(label, value)| (label, value.to_owned())).collect::<Vec<_>>()
-        };
+        let by =
+            |result, disposition| labels([("policy_domain", domain), ("result", result), ("disposition", disposition)]);
         messages = messages
             .with(by("pass", "none"), float(sums.pass))
             .with(by("fail", "reject"), float(sums.rejected))
             .with(by("fail", "quarantine"), float(sums.quarantined))
             .with(by("fail", "none"), float(sums.not_blocked));
-        let blocked = |word: &str| vec![("policy_domain", domain.clone()), ("blocked", word.to_owned())];
+        let blocked = |word| labels([("policy_domain", domain), ("blocked", word)]);
         spoofed = spoofed
             .with(blocked("yes"), float(sums.spoofed.saturating_sub(sums.spoofed_not_blocked)))
             .with(blocked("no"), float(sums.spoofed_not_blocked));
@@ -254,10 +246,7 @@ fn of_tls(summary: &Summary) -> Metric {
     let name = "dmarquet_week_tls_sessions";
     let mut metric = Metric::new(name, "TLS sessions of the seven days up to yesterday, by type of policy and result.");
     for ((domain, kind), (successful, failed)) in sums {
-        let by = |result: &str| {
-            let labels = [("policy_domain", domain.as_str()), ("policy_type", kind.as_str()), ("result", result)];
-            labels.into_iter().map(|(label, value)| (label, value.to_owned())).collect::<Vec<_>>()
-        };
+        let by = |result| labels([("policy_domain", &domain), ("policy_type", &kind), ("result", result)]);
         metric = metric.with(by("success"), float(successful)).with(by("failure"), float(failed));
     }
     metric

@@ -17,5 +17,6 @@ pub(crate) mod rhythm;
 pub(crate) mod simulate;
 pub(crate) mod site;
 pub(crate) mod status;
+mod status_lines;
 pub(crate) mod status_parts;
 pub(crate) mod summary;

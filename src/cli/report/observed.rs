@@ -4,10 +4,12 @@ use crate::analyze::{Adder, Foreign, Period, Question, period};
 use crate::dns::lookup::name;
 use crate::dns::seen::{Observed, SeenPolicy, SeenSelector, SeenSource, SeenStsPolicy, SeenTlsFailure};
 use crate::dns::transport::{any_id, policy_host};
-use crate::model::{ColumnSet, DnsHistory, DnsSpan, Flags, RecordType, ReportHead, Rows, SourceAddress, Text};
+use crate::model::{
+    ColumnSet, DnsHistory, DnsSpan, Flags, RecordType, ReportHead, Rows, SignatureColumns, SourceAddress, Text, utc_day,
+};
 use crate::store::{Filter, Store, StoreError};
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp, ToSpan, tz::Offset};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -33,7 +35,7 @@ pub(crate) fn last_months_of_all(
     domains: &[String],
     now: Timestamp,
 ) -> Result<Vec<Observed>, StoreError> {
-    let today = period::today(now);
+    let today = utc_day(now);
     let from = today.saturating_sub(DAYS.days());
     let mut filtered: Vec<String> =
         domains.iter().flat_map(|domain| [domain.clone(), name::organizational(domain).to_owned()]).collect();
@@ -117,7 +119,7 @@ fn sts_policies(history: &DnsHistory, domain: &str, now: Timestamp) -> Vec<SeenS
     for policy in policies {
         let meets = |record: &&DnsSpan| record.first_seen <= policy.last_seen && record.last_seen >= policy.first_seen;
         found.extend(records.iter().filter(meets).filter_map(|record| {
-            let day = Offset::UTC.to_datetime(policy.last_seen.min(record.last_seen)).date();
+            let day = utc_day(policy.last_seen.min(record.last_seen));
             Some(SeenStsPolicy { day, id: any_id(&record.value.text)?, file: policy.value.text.clone() })
         }));
     }
@@ -156,10 +158,9 @@ fn signatures(rows: &Rows, row: usize) -> impl Iterator<Item = (&str, &str, &str
         _ => None,
     };
     let all = rows.signatures.get(row);
-    let listed = all.into_iter().flat_map(str::lines).filter_map(|line| {
-        let mut parts = line.split('\t');
-        Some((parts.next()?, parts.next().filter(|selector| !selector.is_empty())?, parts.next()?))
-    });
+    let listed = all.into_iter().flat_map(SignatureColumns::all);
+    let listed = listed.filter(|signature| !signature.selector.is_empty());
+    let listed = listed.map(|signature| (signature.domain, signature.selector, signature.result));
     listed.chain(deciding.filter(|_| all.is_none()))
 }
 

@@ -6,9 +6,9 @@ use crate::cli::terminal::format::SummaryForm;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::selection::From;
 use crate::dns::posture::kept::{KeptRecords, NeverLooked};
+use crate::model::utc_day;
 use crate::present::{self, Style};
 use jiff::civil::Date;
-use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -87,5 +87,5 @@ impl OverviewScope<'_> {
 
 /// The last day of a period: one that ends at midnight does not include the next day.
 fn last_day(end: Timestamp) -> Date {
-    Offset::UTC.to_datetime(end.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(end)).date()
+    utc_day(end.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(end))
 }

@@ -24,7 +24,7 @@ const HTTPS: u16 = 443;
 
 /// Fetches policies.
 #[derive(Debug)]
-pub(crate) struct PolicyFiles {
+struct PolicyFiles {
     config: Config,
     /// The address that all policies are fetched from instead: for tests on loopback.
     instead: Option<SocketAddr>,
@@ -44,11 +44,12 @@ pub(crate) fn policies(
     dns_servers: &[SocketAddr],
     instead: Option<SocketAddr>,
     ca_file: Option<&Path>,
-) -> anyhow::Result<Option<PolicyFiles>> {
+) -> anyhow::Result<Option<Box<dyn PolicySource>>> {
     if instead.is_none() && dns_servers.iter().any(|server| server.ip().to_canonical().is_loopback()) {
         return Ok(None);
     }
-    PolicyFiles::new(instead, ca_file).map(Some).map_err(|why| anyhow!(why))
+    let files = PolicyFiles::new(instead, ca_file).map_err(|why| anyhow!(why))?;
+    Ok(Some(Box::new(files)))
 }
 
 impl PolicySource for PolicyFiles {

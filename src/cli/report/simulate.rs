@@ -6,22 +6,21 @@ use crate::cli::settings::{file, local_path, near};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::format::OutputFormat;
-use crate::cli::terminal::{output, pager};
+use crate::cli::terminal::{input, output, pager};
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::selection;
 use crate::dns::dmarc::Policy;
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name;
 use crate::dns::lookup::resolver::{self, Resolver};
-use crate::present::{self, Style};
+use crate::model::utc_day;
+use crate::present;
 use crate::simulate::{NotAsked, PatientLookup, SimulationRequest, TagChanges, Tolerance, ZoneFile, simulate};
 use crate::store::{Filter, Store};
 use anyhow::{Context as _, anyhow};
 use jiff::civil::Date;
-use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan as _};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -131,8 +130,8 @@ enum AlignmentWord {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &SimulateArgs) -> anyhow::Result<Exit> {
-    let named = name::canonical(&args.domain).filter(|name| name::is_domain(name));
-    let domain = named.ok_or_else(|| anyhow!("expected a domain such as example.com, found {:?}", args.domain))?;
+    let domain = name::domain(&args.domain)
+        .ok_or_else(|| anyhow!("expected a domain such as example.com, found {:?}", args.domain))?;
     let now = args.now.unwrap_or(run.now);
     let days = window(now, args.weeks)?;
     let request = request(args, domain, days)?;
@@ -144,21 +143,14 @@ pub(crate) fn run(run: &CommandContext, args: &SimulateArgs) -> anyhow::Result<E
     }
     let asks_dns = request.needs_dns() || !args.server.is_empty();
     let answer = if asks_dns {
-        let options =
-            resolver::ResolverOptions { servers: args.server.clone(), ..resolver::ResolverOptions::default() };
-        let resolver = Resolver::new(&options)?;
+        let resolver = Resolver::of_servers(&args.server)?;
         simulated(&request, &mail, &PatientLookup::new(&resolver), args)?
     } else {
         simulated(&request, &mail, &NotAsked, args)?
     };
     match args.format {
         OutputFormat::Text => {
-            let style = Style {
-                width: pager::width(),
-                ascii: pager::is_ascii(),
-                color: run.common.color.on(std::io::stdout().is_terminal()),
-            };
-            pager::show(&present::simulation(&answer, &style))?;
+            pager::show(&present::simulation(&answer, &pager::style(run.common.color)))?;
         }
         OutputFormat::Json => output::data(present::simulation_json(&answer).as_bytes())?,
     }
@@ -214,13 +206,7 @@ fn request(args: &SimulateArgs, domain: String, days: (Date, Date)) -> anyhow::R
 }
 
 fn zone(file: &Path, domain: &str) -> anyhow::Result<ZoneFile> {
-    let mut bytes = Vec::new();
-    let read = if file.as_os_str() == "-" {
-        std::io::stdin().take(ZONE_BYTES + 1).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(file).and_then(|opened| opened.take(ZONE_BYTES + 1).read_to_end(&mut bytes))
-    };
-    read.with_context(|| file.display().to_string())?;
+    let bytes = input::read(file, ZONE_BYTES).with_context(|| file.display().to_string())?;
     if bytes.len() as u64 > ZONE_BYTES {
         return Err(anyhow!("{}: expected a zone file of up to {} MiB, found more", file.display(), ZONE_BYTES >> 20));
     }
@@ -236,7 +222,7 @@ fn read(
     request: &SimulationRequest,
     now: Timestamp,
 ) -> anyhow::Result<AttributedMail> {
-    let today = Offset::UTC.to_datetime(now).date();
+    let today = utc_day(now);
     let yesterday = today.saturating_sub(1.days());
     let from = today.saturating_sub(JUDGED_DAYS.days()).min(request.days.0);
     let mut question = Question {

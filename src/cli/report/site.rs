@@ -12,12 +12,11 @@ use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::selection::{self, From, Selection, Sum};
 use crate::cli::wiring::shares::Shares;
 use crate::cli::wiring::{logo, repairs};
-use crate::model::{ReportHead, Rows, TlsPolicyRow};
+use crate::model::{ReportHead, Rows, TlsPolicyRow, monday, utc_day};
 use crate::present::Branding;
 use crate::site::{Archive, Written};
 use crate::store::{Filter, Store};
-use jiff::civil::{Date, Weekday};
-use jiff::tz::Offset;
+use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -137,7 +136,6 @@ fn tell(run: &CommandContext, out: &Path, written: Written) {
 
 /// The weeks with reports, including the last complete week, without future ones.
 fn weeks(days: &BTreeMap<Date, u64>, run: &CommandContext, most: usize) -> Vec<Period> {
-    let monday = |day: Date| day.saturating_sub(i32::from(day.weekday().since(Weekday::Monday)).days());
     let last = Period::last_complete_week(run.now);
     let mut mondays: BTreeSet<Date> = days.range(..=run.today()).map(|(day, _)| monday(*day)).collect();
     mondays.insert(last.from());
@@ -162,14 +160,13 @@ fn add_tls(store: &Store, days: &mut BTreeMap<Date, u64>) -> anyhow::Result<()> 
 
 /// Number of items that could not be read or conflict with others, by day of arrival.
 fn odd_days(store: &Store) -> anyhow::Result<BTreeMap<Date, u64>> {
-    let day = |at| Offset::UTC.to_datetime(at).date();
     let mut days: BTreeMap<Date, u64> = BTreeMap::new();
     for entry in store.rejected()? {
-        *days.entry(day(entry.arrival)).or_default() += 1;
+        *days.entry(utc_day(entry.arrival)).or_default() += 1;
     }
     for entry in store.conflicts()? {
-        *days.entry(entry.day.unwrap_or_else(|| day(entry.arrival))).or_default() += 1;
-        *days.entry(day(entry.arrival)).or_default() += 1;
+        *days.entry(entry.day.unwrap_or_else(|| utc_day(entry.arrival))).or_default() += 1;
+        *days.entry(utc_day(entry.arrival)).or_default() += 1;
     }
     Ok(days)
 }

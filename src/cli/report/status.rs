@@ -1,19 +1,18 @@
 //! `status`: shows the state of the store, also for monitoring.
 
 use super::census;
+use super::status_lines::{MonthSums, ReporterNewest, ago, late, reporters_text, totals_text, when};
 use super::status_parts::{self, PartChoice};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
-use crate::cli::wiring::ingest_run::{self, count, grouped, sums};
+use crate::cli::wiring::ingest_run::{self, count, grouped};
 use crate::cli::wiring::period::Stretch;
 use crate::cli::wiring::run::CommandContext;
-use crate::store::disk::layout::Month;
 use crate::store::{Status, Store};
 use jiff::Timestamp;
-use jiff::tz::Offset;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -25,9 +24,6 @@ Examples:
                                                unless a mailbox got no report for three days
   dmarquet status --reporters                  a census of those who report
   dmarquet status --by-domain --max-age 7d     the same for each domain's reports";
-
-/// Maximum number of reporters in the text; JSON has all.
-const NAMED: usize = 15;
 
 /// Show mailboxes, newest reports, silent reporters and rejected items
 #[derive(Debug, clap::Args)]
@@ -54,12 +50,6 @@ pub(crate) struct StatusArgs {
     customer: Option<String>,
 }
 
-/// A mailbox in the settings, and its newest report.
-struct MailboxJson {
-    name: String,
-    newest: Option<Timestamp>,
-}
-
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &StatusArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
@@ -79,7 +69,7 @@ pub(crate) fn run(run: &CommandContext, args: &StatusArgs) -> anyhow::Result<Exi
     // If all is well, a check in a crontab prints nothing: cron would mail it every day.
     let all_well = args.max_age.is_some() && silent.is_empty();
     match args.format {
-        OutputFormat::Json => output::json(&StatusJson::of(&status, &mailboxes, dir.display().to_string()))?,
+        OutputFormat::Json => output::json(&StatusJson::of(&status, mailboxes, dir.display().to_string()))?,
         OutputFormat::Text if all_well && !run.console.wants_tally() => {}
         OutputFormat::Text => {
             let text = text(&status, &mailboxes, &dir.display().to_string(), run.now);
@@ -97,43 +87,22 @@ pub(crate) fn run(run: &CommandContext, args: &StatusArgs) -> anyhow::Result<Exi
     Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
 }
 
-fn mailboxes(store: &Store, settings: &Settings) -> anyhow::Result<Vec<MailboxJson>> {
+fn mailboxes(store: &Store, settings: &Settings) -> anyhow::Result<Vec<MailboxNewest>> {
     let newest = |mailbox: &crate::fetch::mailbox::Mailbox| {
-        Ok(MailboxJson { name: mailbox.name.clone(), newest: store.newest_of_mailbox(&mailbox.name)? })
+        Ok(MailboxNewest { mailbox: mailbox.name.clone(), newest_report: store.newest_of_mailbox(&mailbox.name)? })
     };
     settings.mailboxes.iter().map(newest).collect()
 }
 
 /// Describes what got no report for longer than allowed.
-fn too_old(age: Stretch, run: &CommandContext, status: &Status, mailboxes: &[MailboxJson]) -> Vec<String> {
+fn too_old(age: Stretch, run: &CommandContext, status: &Status, mailboxes: &[MailboxNewest]) -> Vec<String> {
     if mailboxes.is_empty() {
         let newest = status.newest_arrival.max(status.newest_tls_arrival);
         return late(age, run.now, "store", newest).into_iter().collect();
     }
-    let silent = |mailbox: &MailboxJson| late(age, run.now, &format!("mailbox {}", mailbox.name), mailbox.newest);
+    let silent =
+        |mailbox: &MailboxNewest| late(age, run.now, &format!("mailbox {}", mailbox.mailbox), mailbox.newest_report);
     mailboxes.iter().filter_map(silent).collect()
-}
-
-/// The message about something whose newest report is too old; `None` if it is not.
-pub(crate) fn late(age: Stretch, now: Timestamp, what: &str, newest: Option<Timestamp>) -> Option<String> {
-    let found = newest.map_or_else(|| "never one".to_owned(), |newest| format!("the last on {}", minute(newest)));
-    let is_late = newest < Some(age.before_instant(now));
-    is_late.then(|| format!("{what}: expected a report in the last {age}, found {found}"))
-}
-
-/// A minute in UTC.
-pub(crate) fn minute(at: Timestamp) -> String {
-    Offset::UTC.to_datetime(at).strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// How long ago, roughly.
-pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
-    let minutes = now.duration_since(at).as_mins().max(0).unsigned_abs();
-    match minutes {
-        0..120 => format!("{} ago", count(minutes, "minute")),
-        120..2880 => format!("{} ago", count(minutes / 60, "hour")),
-        _ => format!("{} ago", count(minutes / 1440, "day")),
-    }
 }
 
 /// Says how many files lie in a folder of the store although nothing is known of them.
@@ -144,28 +113,14 @@ fn unlisted(out: &mut String, files: i64, folder: &str) {
     }
 }
 
-fn text(status: &Status, mailboxes: &[MailboxJson], dir: &str, now: Timestamp) -> String {
-    let when =
-        |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| format!("{}, {}", minute(at), ago(at, now)));
-    let amount = |number: i64| number.max(0).unsigned_abs();
-    let number = |number: i64| grouped(amount(number));
-    let totals = &status.totals;
+fn text(status: &Status, mailboxes: &[MailboxNewest], dir: &str, now: Timestamp) -> String {
+    let number = |number: i64| grouped(number.max(0).unsigned_abs());
     let version = status.version.map_or_else(String::new, |version| format!(" (version {version})"));
     let mut out = format!("store      {dir}{version}\n");
-    // Writing to a `String` cannot fail.
-    let _ = writeln!(
-        out,
-        "reports    {} ({})",
-        number(totals.reports),
-        sums(amount(totals.records), amount(totals.messages), amount(totals.dmarc_pass))
-    );
-    if let (Some((first, _)), Some((last, _))) = (status.months.first(), status.months.last()) {
-        let _ = writeln!(out, "months     {first} to {last}");
-    }
-    let _ = writeln!(out, "newest     {}", when(status.newest_arrival));
-    tls_text(status, now, &mut out);
+    totals_text(status, now, &mut out);
     let files = [("tables", status.parts), ("originals", status.packs)];
     for (name, files) in files {
+        // Writing to a `String` cannot fail.
         let _ = writeln!(
             out,
             "{name:<10} {}, {} KiB",
@@ -191,7 +146,7 @@ fn text(status: &Status, mailboxes: &[MailboxJson], dir: &str, now: Timestamp) -
         out.push_str("\nMAILBOXES\n");
     }
     for mailbox in mailboxes {
-        let _ = writeln!(out, "{}: newest report {}", mailbox.name, when(mailbox.newest));
+        let _ = writeln!(out, "{}: newest report {}", mailbox.mailbox, when(mailbox.newest_report, now));
     }
     for folder in &status.folders {
         let _ = write!(out, "{} > {}: ", folder.mailbox, folder.folder);
@@ -209,36 +164,6 @@ fn text(status: &Status, mailboxes: &[MailboxJson], dir: &str, now: Timestamp) -
     out
 }
 
-/// The TLS reports; nothing without any.
-pub(crate) fn tls_text(status: &Status, now: Timestamp, out: &mut String) {
-    if let Some(newest) = status.newest_tls_arrival {
-        let reports = count(status.tls_reports.unsigned_abs(), "report");
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(out, "TLS        {reports}, the newest {}, {}", minute(newest), ago(newest, now));
-    }
-}
-
-/// The reporters, the most recent first.
-pub(crate) fn reporters_text(status: &Status, out: &mut String) {
-    if !status.reporters.is_empty() {
-        out.push_str("\nREPORTERS, longest silent last\n");
-    }
-    let mut reporters: Vec<_> = status.reporters.iter().collect();
-    reporters.sort_by(|a, b| (b.newest_end, &a.org_name).cmp(&(a.newest_end, &b.org_name)));
-    for reporter in reporters.iter().take(NAMED) {
-        let _ = writeln!(
-            out,
-            "{}: {}, the latest until {}",
-            reporter.org_name,
-            count(reporter.reports.unsigned_abs(), "report"),
-            minute(reporter.newest_end)
-        );
-    }
-    if let Some(more) = reporters.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        let _ = writeln!(out, "... and {more} more, all in --format json");
-    }
-}
-
 /// The status as JSON. Times are RFC 3339, sizes are bytes.
 #[derive(Debug, Serialize)]
 struct StatusJson {
@@ -248,16 +173,16 @@ struct StatusJson {
     records: i64,
     messages: i64,
     dmarc_pass: i64,
-    newest_arrival: Option<String>,
+    newest_arrival: Option<Timestamp>,
     tls_reports: i64,
-    newest_tls_arrival: Option<String>,
-    last_commit: Option<String>,
+    newest_tls_arrival: Option<Timestamp>,
+    last_commit: Option<Timestamp>,
     tables: FilesJson,
     originals: FilesJson,
     rejected: i64,
     rejected_let_go: i64,
     rejected_unlisted: i64,
-    newest_rejected: Option<String>,
+    newest_rejected: Option<Timestamp>,
     conflicts: i64,
     conflicts_let_go: i64,
     conflicts_unlisted: i64,
@@ -274,18 +199,9 @@ struct FilesJson {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct MonthSums {
-    month: String,
-    reports: i64,
-    records: i64,
-    messages: i64,
-    dmarc_pass: i64,
-}
-
-#[derive(Debug, Serialize)]
 struct MailboxNewest {
     mailbox: String,
-    newest_report: Option<String>,
+    newest_report: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -294,58 +210,19 @@ struct FolderRead {
     folder: String,
     uid_validity: u32,
     last_uid: u32,
-    read_at: String,
+    read_at: Timestamp,
     pending: i64,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct ReporterNewest {
-    org_name: String,
-    reports: i64,
-    newest_end: String,
-    newest_arrival: String,
-}
-
-impl MonthSums {
-    /// By month, oldest first.
-    pub(crate) fn of(status: &Status) -> Vec<Self> {
-        let month = |(month, sums): &(Month, crate::store::ReportTotals)| Self {
-            month: month.to_string(),
-            reports: sums.reports,
-            records: sums.records,
-            messages: sums.messages,
-            dmarc_pass: sums.dmarc_pass,
-        };
-        status.months.iter().map(month).collect()
-    }
-}
-
-impl ReporterNewest {
-    /// By name.
-    pub(crate) fn of(status: &Status) -> Vec<Self> {
-        let reporter = |reporter: &crate::store::ReporterTotals| Self {
-            org_name: reporter.org_name.clone(),
-            reports: reporter.reports,
-            newest_end: reporter.newest_end.to_string(),
-            newest_arrival: reporter.newest_arrival.to_string(),
-        };
-        status.reporters.iter().map(reporter).collect()
-    }
-}
-
 impl StatusJson {
-    fn of(status: &Status, mailboxes: &[MailboxJson], store: String) -> Self {
-        let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    fn of(status: &Status, mailboxes: Vec<MailboxNewest>, store: String) -> Self {
         let files = |files: crate::store::FileTotals| FilesJson { files: files.count, bytes: files.bytes };
-        let mailboxes = mailboxes
-            .iter()
-            .map(|mailbox| MailboxNewest { mailbox: mailbox.name.clone(), newest_report: time(mailbox.newest) });
         let folders = status.folders.iter().map(|folder| FolderRead {
             mailbox: folder.mailbox.clone(),
             folder: folder.folder.clone(),
             uid_validity: folder.uid_validity,
             last_uid: folder.last_uid,
-            read_at: folder.read_at.to_string(),
+            read_at: folder.read_at,
             pending: folder.pending,
         });
         Self {
@@ -355,21 +232,21 @@ impl StatusJson {
             records: status.totals.records,
             messages: status.totals.messages,
             dmarc_pass: status.totals.dmarc_pass,
-            newest_arrival: time(status.newest_arrival),
+            newest_arrival: status.newest_arrival,
             tls_reports: status.tls_reports,
-            newest_tls_arrival: time(status.newest_tls_arrival),
-            last_commit: time(status.last_commit),
+            newest_tls_arrival: status.newest_tls_arrival,
+            last_commit: status.last_commit,
             tables: files(status.parts),
             originals: files(status.packs),
             rejected: status.rejected.count,
             rejected_let_go: status.let_go,
             rejected_unlisted: status.rejected_unlisted,
-            newest_rejected: time(status.newest_rejected),
+            newest_rejected: status.newest_rejected,
             conflicts: status.conflicts,
             conflicts_let_go: status.conflicts_let_go,
             conflicts_unlisted: status.conflicts_unlisted,
             months: MonthSums::of(status),
-            mailboxes: mailboxes.collect(),
+            mailboxes,
             folders: folders.collect(),
             reporters: ReporterNewest::of(status),
         }

@@ -1,13 +1,13 @@
 //! The status of a part of the store: of one customer, or per domain.
 
-use super::status::{MonthSums, ReporterNewest, ago, late, minute, reporters_text, tls_text};
+use super::status_lines::{MonthSums, ReporterNewest, ago, late, minute, reporters_text, totals_text};
 use crate::cli::settings::Customer;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::customers;
-use crate::cli::wiring::ingest_run::{count, grouped, sums};
+use crate::cli::wiring::ingest_run::{count, grouped};
 use crate::cli::wiring::period::Stretch;
 use crate::cli::wiring::rejections::domain_of;
 use crate::cli::wiring::run::CommandContext;
@@ -35,11 +35,11 @@ struct CustomerStatus<'a> {
     records: i64,
     messages: i64,
     dmarc_pass: i64,
-    newest_arrival: Option<String>,
+    newest_arrival: Option<Timestamp>,
     tls_reports: i64,
-    newest_tls_arrival: Option<String>,
+    newest_tls_arrival: Option<Timestamp>,
     rejected: usize,
-    newest_rejected: Option<String>,
+    newest_rejected: Option<Timestamp>,
     conflicts: usize,
     months: Vec<MonthSums>,
     reporters: Vec<ReporterNewest>,
@@ -72,11 +72,11 @@ pub(crate) fn of_customer(
                 records: totals.records,
                 messages: totals.messages,
                 dmarc_pass: totals.dmarc_pass,
-                newest_arrival: status.newest_arrival.map(|at| at.to_string()),
+                newest_arrival: status.newest_arrival,
                 tls_reports: status.tls_reports,
-                newest_tls_arrival: status.newest_tls_arrival.map(|at| at.to_string()),
+                newest_tls_arrival: status.newest_tls_arrival,
                 rejected,
-                newest_rejected: newest_rejected.map(|at| at.to_string()),
+                newest_rejected,
                 conflicts,
                 months: MonthSums::of(&status),
                 reporters: ReporterNewest::of(&status),
@@ -99,22 +99,9 @@ fn customer_text(
     conflicts: usize,
     now: Timestamp,
 ) -> String {
-    let amount = |number: i64| number.max(0).unsigned_abs();
-    let totals = &status.totals;
     let mut out = format!("customer   {}\ndomains    {}\n", customer.name, customer.domains.join(", "));
+    totals_text(status, now, &mut out);
     // Writing to a `String` cannot fail.
-    let _ = writeln!(
-        out,
-        "reports    {} ({})",
-        grouped(amount(totals.reports)),
-        sums(amount(totals.records), amount(totals.messages), amount(totals.dmarc_pass))
-    );
-    if let (Some((first, _)), Some((last, _))) = (status.months.first(), status.months.last()) {
-        let _ = writeln!(out, "months     {first} to {last}");
-    }
-    let newest = status.newest_arrival.map_or("never".to_owned(), |at| format!("{}, {}", minute(at), ago(at, now)));
-    let _ = writeln!(out, "newest     {newest}");
-    tls_text(status, now, &mut out);
     let _ = write!(out, "rejected   {}", grouped(rejected as u64));
     if let Some(newest) = newest_rejected {
         let _ = write!(out, " (the newest {})", ago(newest, now));
@@ -130,11 +117,9 @@ struct DomainStatus {
     policy_domain: String,
     customer: Option<String>,
     /// The end of the newest report's period; `None` if there is none.
-    newest_end: Option<String>,
+    newest_end: Option<Timestamp>,
     /// With `--max-age`: whether it is older than that, or missing.
     silent: Option<bool>,
-    #[serde(skip)]
-    newest: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -164,17 +149,16 @@ pub(crate) fn by_domain(
     }
     let status = |(policy_domain, newest): (String, Option<Timestamp>)| DomainStatus {
         customer: owners.owner_of(&policy_domain).map(|owner| settings.customers[owner].name.clone()),
-        newest_end: newest.map(|end| end.to_string()),
+        newest_end: newest,
         silent: choice.max_age.map(|age| newest < Some(age.before_instant(run.now))),
         policy_domain,
-        newest,
     };
     let mut domains: Vec<DomainStatus> = newest.into_iter().map(status).collect();
-    domains.sort_by(|a, b| (a.newest, &a.policy_domain).cmp(&(b.newest, &b.policy_domain)));
+    domains.sort_by(|a, b| (a.newest_end, &a.policy_domain).cmp(&(b.newest_end, &b.policy_domain)));
     let silent: Vec<String> = domains
         .iter()
         .filter(|domain| domain.silent == Some(true))
-        .filter_map(|domain| choice.max_age.and_then(|age| late(age, run.now, &called(domain), domain.newest)))
+        .filter_map(|domain| choice.max_age.and_then(|age| late(age, run.now, &called(domain), domain.newest_end)))
         .collect();
     match choice.format {
         OutputFormat::Json => output::json(&DomainStatuses { domains })?,
@@ -198,7 +182,7 @@ fn domains_text(domains: &[DomainStatus], now: Timestamp) -> String {
     let names: Vec<String> = domains.iter().map(called).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(60);
     for (domain, name) in domains.iter().zip(&names) {
-        let newest = domain.newest.map_or("no report yet".to_owned(), |end| {
+        let newest = domain.newest_end.map_or("no report yet".to_owned(), |end| {
             format!("newest report up to {}, {}", minute(end), ago(end, now))
         });
         // Writing to a `String` cannot fail.

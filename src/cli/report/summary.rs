@@ -22,7 +22,6 @@ use crate::present::{self, Branding, Style};
 use anyhow::anyhow;
 use clap::ValueEnum as _;
 use jiff::Timestamp;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -136,11 +135,9 @@ pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Ex
     if let From::Store(store) = &source {
         selection::add_store(store, &mut selection.question)?;
     }
-    let style = Style {
-        width: args.width.unwrap_or_else(pager::width),
-        ascii: args.ascii || (args.format == SummaryForm::Text && pager::is_ascii()),
-        color: run.common.color.on(std::io::stdout().is_terminal()),
-    };
+    let usual = pager::style(run.common.color);
+    let ascii = args.ascii || (args.format == SummaryForm::Text && usual.ascii);
+    let style = Style { width: args.width.unwrap_or(usual.width), ascii, ..usual };
     let overview = |summary: &Summary, owner: Option<usize>| {
         let (settings, source, domains) = (&settings, &source, &args.choice.domains[..]);
         overview::show(summary, &OverviewScope { settings, source, owner, domains }, (args.format, &style))

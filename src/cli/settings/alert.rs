@@ -88,9 +88,7 @@ impl AlertSettings {
         }
         for mut section in section.tables("webhook") {
             if let Some(webhook) = WebhookSettings::of(&mut section, folder) {
-                if settings.webhooks.iter().any(|earlier| earlier.name == webhook.name) {
-                    section.fault("name", &format!("expected a name of its own, found {:?} twice", webhook.name));
-                }
+                section.check_name(&webhook.name, settings.webhooks.iter().map(|earlier| &earlier.name));
                 settings.webhooks.push(webhook);
             }
             section.finish();
@@ -104,9 +102,7 @@ impl AlertSettings {
                 );
             }
             if let (Some(name), Some(program)) = (name, section.texts("program")) {
-                if settings.commands.iter().any(|earlier| earlier.name == name) {
-                    section.fault("name", &format!("expected a name of its own, found {name:?} twice"));
-                }
+                section.check_name(&name, settings.commands.iter().map(|earlier| &earlier.name));
                 settings.commands.push(CommandSettings { name, program });
             }
             section.finish();
@@ -128,7 +124,7 @@ impl WebhookSettings {
             [("json", Word::Json), ("slack", Word::Slack), ("ntfy", Word::Ntfy), ("template", Word::Template)];
         let name = section.needed_text("name", "a name, as \"operations\"").map(str::to_owned);
         let url = secret::read(section, &secret::URL, folder);
-        if url.is_none() && !["url_command", "url_file", "url_env"].iter().any(|key| section.has(key)) {
+        if url.is_none() && !secret::URL.are_in(section) {
             section.fault(
                 "url_command",
                 &format!("expected one of {}, found none: who knows the address may post", secret::URL.names()),

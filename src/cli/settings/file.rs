@@ -142,9 +142,7 @@ impl Settings {
         for (number, mut section) in root.tables("mailbox").into_iter().enumerate() {
             section.call(format!("mailbox {}", number + 1));
             if let Some(mailbox) = mailbox::read(&mut section, folder) {
-                if settings.mailboxes.iter().any(|earlier| earlier.name == mailbox.name) {
-                    section.fault("name", &format!("expected a name of its own, found {:?} twice", mailbox.name));
-                }
+                section.check_name(&mailbox.name, settings.mailboxes.iter().map(|earlier| &earlier.name));
                 settings.mailboxes.push(mailbox);
             }
             section.finish();

@@ -95,7 +95,7 @@ pub(super) fn auth_of(section: &mut Section<'_>, folder: &Path, table: &str) -> 
         if given.is_some() || asked.is_some() {
             section.fault("auth", "expected xoauth2 or oauthbearer beside a token, found password");
         }
-        if password.is_none() && !has_any(section, &["password_command", "password_file", "password_env"]) {
+        if password.is_none() && !secret::PASSWORD.are_in(section) {
             section.fault("", &format!("expected {}, found none", secret::PASSWORD.names()));
         }
         return password.map(Auth::Password);
@@ -111,18 +111,13 @@ pub(super) fn auth_of(section: &mut Section<'_>, folder: &Path, table: &str) -> 
         (Some(secret), None) => Some(TokenSource::Given(secret)),
         (None, Some(oauth2)) => Some(TokenSource::Asked(oauth2)),
         (None, None) => {
-            if !has_any(section, &["token_command", "token_file", "token_env", "oauth2"]) {
+            if !secret::TOKEN.are_in(section) && !section.has("oauth2") {
                 section.fault("", &format!("expected {} or [{table}], found none", secret::TOKEN.names()));
             }
             None
         }
     };
     token.map(if word == Word::XOAuth2 { Auth::XOAuth2 } else { Auth::OAuthBearer })
-}
-
-/// A key with a wrong value already has its own error.
-fn has_any(section: &Section<'_>, keys: &[&str]) -> bool {
-    keys.iter().any(|key| section.has(key))
 }
 
 fn oauth2_of(section: &mut Section<'_>, folder: &Path) -> Option<OAuth2> {

@@ -8,7 +8,7 @@ use super::syntax;
 use anyhow::anyhow;
 use jiff::civil::Date;
 use std::cell::RefCell;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -81,6 +81,13 @@ impl<'a> Section<'a> {
         let place = self.table.get_key_value(key).map_or(self.place, |(name, _)| name.span().start);
         let separator = if self.label.is_empty() || key.is_empty() { "" } else { ": " };
         self.file.fault(place, &format!("{}{separator}{key}: {what}", self.label), hint);
+    }
+
+    /// Rejects a name that an earlier table has.
+    pub(super) fn check_name<'n>(&self, name: &str, mut earlier: impl Iterator<Item = &'n String>) {
+        if earlier.any(|earlier| earlier == name) {
+            self.fault("name", &format!("expected a name of its own, found {name:?} twice"));
+        }
     }
 
     fn take(&mut self, key: &'static str) -> Option<&'a DeValue<'a>> {
@@ -179,19 +186,15 @@ impl<'a> Section<'a> {
 
     /// Reads a TCP port.
     pub(super) fn port(&mut self, key: &'static str) -> Option<u16> {
-        let value = self.take(key)?;
-        let port = value
-            .as_integer()
-            .and_then(|number| u16::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok())
-            .filter(|port| *port != 0);
-        if port.is_none() {
-            self.fault(key, &format!("expected a port, 1 to 65535, found {}", show(value)));
-        }
-        port
+        self.bounded(key, "a port", 1..=u16::MAX.into()).and_then(|port| u16::try_from(port).ok())
     }
 
     /// Reads an integer within bounds.
-    pub(super) fn number(&mut self, key: &'static str, bounds: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    pub(super) fn number(&mut self, key: &'static str, bounds: RangeInclusive<u32>) -> Option<u32> {
+        self.bounded(key, "a whole number", bounds)
+    }
+
+    fn bounded(&mut self, key: &'static str, what: &str, bounds: RangeInclusive<u32>) -> Option<u32> {
         let value = self.take(key)?;
         let number = value
             .as_integer()
@@ -199,7 +202,7 @@ impl<'a> Section<'a> {
             .filter(|number| bounds.contains(number));
         if number.is_none() {
             let (least, most) = (bounds.start(), bounds.end());
-            self.fault(key, &format!("expected a whole number, {least} to {most}, found {}", show(value)));
+            self.fault(key, &format!("expected {what}, {least} to {most}, found {}", show(value)));
         }
         number
     }

@@ -27,6 +27,11 @@ pub(super) const REFRESH_TOKEN: SecretKeys =
     SecretKeys { command: "refresh_token_command", file: "refresh_token_file", env: "refresh_token_env" };
 
 impl SecretKeys {
+    /// Whether any of the keys exists: one with a wrong value already has its own error.
+    pub(super) fn are_in(&self, section: &Section<'_>) -> bool {
+        [self.command, self.file, self.env].iter().any(|key| section.has(key))
+    }
+
     /// The keys as named in messages.
     pub(super) fn names(&self) -> String {
         format!("{}, {} or {}", self.command, self.file, self.env)

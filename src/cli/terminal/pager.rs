@@ -1,6 +1,7 @@
 //! The terminal: its width, whether it can show more than ASCII, and a pager for long text.
 
-use super::output;
+use super::output::{self, Color};
+use crate::present::Style;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
@@ -14,18 +15,17 @@ fn size() -> Option<(u16, u16)> {
     (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
 }
 
-/// Columns of text: the terminal's, else 80.
-pub(crate) fn width() -> u16 {
-    size().map_or(PLAIN_WIDTH, |(columns, _)| columns)
-}
-
-/// Whether the locale is limited to ASCII.
-pub(crate) fn is_ascii() -> bool {
+/// How text looks: as wide as the terminal, else 80 columns, and in ASCII if the locale has no more.
+pub(crate) fn style(color: Color) -> Style {
     let names = ["LC_ALL", "LC_CTYPE", "LANG"].map(|name| std::env::var(name).unwrap_or_default());
-    needs_ascii(&names)
+    Style {
+        width: size().map_or(PLAIN_WIDTH, |(columns, _)| columns),
+        ascii: needs_ascii(&names),
+        color: color.on(io::stdout().is_terminal()),
+    }
 }
 
-/// The first locale variable that is set decides.
+/// Whether the locale is limited to ASCII: the first variable that is set decides.
 fn needs_ascii(names: &[String]) -> bool {
     let locale = names.iter().find(|value| !value.is_empty()).map(|value| value.to_lowercase());
     !locale.is_some_and(|locale| locale.contains("utf-8") || locale.contains("utf8"))

@@ -9,8 +9,7 @@ use crate::cli::terminal::output;
 use crate::fetch::mailbox::account;
 use crate::present::{self, Branding, Logo};
 use crate::send::{
-    ComposedMail, InlinePicture, Login, LoginKind, Outbox, OutgoingMail, RefusedRecipient, Route, Server, SmtpSecurity,
-    mail,
+    ComposedMail, InlinePicture, Login, LoginKind, Outbox, OutgoingMail, RefusedRecipient, Route, Server, mail,
 };
 
 use anyhow::{Context as _, anyhow};
@@ -44,13 +43,8 @@ pub(crate) fn send(
         return output::data(mail.bytes());
     }
     let refused = outbox(settings)?.send(&mail)?;
-    let taken = |address: &&String| !refused.iter().any(|refused| is_of(refused, address));
-    let sent: Vec<&str> = addressing.to.iter().filter(taken).map(String::as_str).collect();
-    run.console.note(&format!("sent to {}", sent.join(", ")));
-    match &refused[..] {
-        [] => Ok(()),
-        some => Err(anyhow!("not sent to {}", named(some))),
-    }
+    run.console.note(&format!("sent to {}", taken(&addressing.to, &refused).join(", ")));
+    none_refused(&refused)
 }
 
 /// Builds the mail.
@@ -123,22 +117,22 @@ pub(crate) fn send_test(run: &CommandContext, settings: &Settings, to: &str) -> 
         date: written(run.now),
         pictures: Vec::new(),
     };
-    let refused = outbox(settings)?.send(&outgoing.compose()?)?;
-    if !refused.is_empty() {
-        return Err(anyhow!("not sent to {}", named(&refused)));
-    }
-    Ok(())
+    none_refused(&outbox(settings)?.send(&outgoing.compose()?)?)
 }
 
-/// Whether a refusal is about this address, which may be written as `IT <it@example.com>`.
-pub(crate) fn is_of(refused: &RefusedRecipient, address: &str) -> bool {
-    address == refused.address || address.ends_with(&format!("<{}>", refused.address))
+/// The recipients that the server took. An address may be written as `IT <it@example.com>`.
+pub(crate) fn taken<'a>(to: &'a [String], refused: &[RefusedRecipient]) -> Vec<&'a str> {
+    let is_of = |refused: &RefusedRecipient, address: &str| {
+        address == refused.address || address.ends_with(&format!("<{}>", refused.address))
+    };
+    to.iter().map(String::as_str).filter(|address| !refused.iter().any(|refused| is_of(refused, address))).collect()
 }
 
-/// Refused addresses with reasons.
-pub(crate) fn named(refused: &[RefusedRecipient]) -> String {
+/// Fails with the refused addresses and the reasons.
+pub(crate) fn none_refused(refused: &[RefusedRecipient]) -> anyhow::Result<()> {
     let one = |refused: &RefusedRecipient| format!("{}: the server {}", refused.address, refused.why);
-    refused.iter().map(one).collect::<Vec<_>>().join("; ")
+    let all: Vec<String> = refused.iter().map(one).collect();
+    if all.is_empty() { Ok(()) } else { Err(anyhow!("not sent to {}", all.join("; "))) }
 }
 
 /// The subject of a customer's mail, with its placeholders filled in.
@@ -193,11 +187,7 @@ pub(super) fn route(outlet: &Outlet) -> anyhow::Result<Route> {
             Ok(Route::Server(Server {
                 host: host.clone(),
                 port: *port,
-                security: match security {
-                    account::Security::Tls => SmtpSecurity::Tls,
-                    account::Security::StartTls => SmtpSecurity::StartTls,
-                    account::Security::None => SmtpSecurity::None,
-                },
+                security: *security,
                 ca_file: ca_file.clone(),
                 login: login.transpose()?,
                 hello: ehlo_name.clone(),

@@ -10,9 +10,9 @@ use crate::cli::terminal::output;
 use crate::fetch::mailbox::{Mailbox, Survey, account, run};
 use crate::fetch::{FetchError, poll};
 use crate::limits::Limits;
+use crate::model::midnight;
 use crate::store::Store;
 use jiff::Timestamp;
-use jiff::tz::Offset;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -23,10 +23,7 @@ pub(crate) fn poll_options(
     now: Timestamp,
     interrupt: &Interrupt,
 ) -> run::PollOptions {
-    let since = since.map(|day| {
-        let midnight = day.0.at(0, 0, 0, 0);
-        Offset::UTC.to_timestamp(midnight).unwrap_or(Timestamp::MIN)
-    });
+    let since = since.map(|day| midnight(day.0));
     run::PollOptions { limit, since, item_bytes: Limits::default().item_bytes, now, stop: interrupt.stop() }
 }
 

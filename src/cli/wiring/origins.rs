@@ -5,7 +5,7 @@ use crate::dns::hosts::network_class::{ClassFacts, classify};
 use crate::dns::hosts::origin::{OriginFinder, ServiceNames, ServiceRange, SourceEvidence, expand};
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name::organizational;
-use crate::model::{ColumnSet, Rows, SourceAddress, SourceOrigin};
+use crate::model::{ColumnSet, Rows, SignatureColumns, SourceAddress, SourceOrigin};
 use crate::store::{AddressRange, Filter, KeptRanges, Store, Writer};
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
@@ -164,10 +164,9 @@ fn add(proofs: &mut HashMap<SourceAddress, BTreeMap<OriginProof, i64>>, rows: &R
     if rows.dkim_result.get(row) == Some("pass") {
         signed(rows.dkim_domain.get(row).unwrap_or_default(), rows.dkim_selector.get(row).unwrap_or_default());
     }
-    for line in rows.signatures.get(row).unwrap_or_default().lines() {
-        let mut fields = line.split('\t');
-        if let (Some(domain), Some(selector), Some("pass")) = (fields.next(), fields.next(), fields.next()) {
-            signed(domain, selector);
+    for signature in SignatureColumns::all(rows.signatures.get(row).unwrap_or_default()) {
+        if signature.result == "pass" {
+            signed(signature.domain, signature.selector);
         }
     }
     let path = rows.spf_domain.get(row).filter(|path| !path.is_empty() && rows.spf_result.get(row) == Some("pass"));

@@ -4,11 +4,11 @@ use crate::cli::settings::file::{self, Settings};
 use crate::cli::settings::local_path::local_path;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::output::{Color, Console};
+use crate::model::utc_day;
 use crate::store::{Store, Writer};
 use clap::{ArgAction, Args};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::Offset;
 use std::path::{Path, PathBuf};
 
 /// The context of a run, shared by all commands.
@@ -22,7 +22,7 @@ pub(crate) struct CommandContext {
 impl CommandContext {
     /// The current UTC day.
     pub(crate) fn today(&self) -> Date {
-        Offset::UTC.to_datetime(self.now).date()
+        utc_day(self.now)
     }
 
     /// Reads the settings.

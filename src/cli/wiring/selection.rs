@@ -4,14 +4,13 @@ use super::period::Choice;
 use super::rejections::Rejections;
 use super::run::CommandContext;
 use super::storeless;
-use crate::analyze::{Acknowledged, Adder, Explainer, HostName, Network, Period, Question};
+use crate::analyze::{Acknowledged, Adder, Explainer, HostName, Network, Period, Question, Summary};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::ingest::ReportSink;
-use crate::model::{Accepted, AcceptedTls, ReportHead, Rows, TlsPolicyRow};
+use crate::model::{Accepted, AcceptedTls, ReportHead, Rows, TlsPolicyRow, utc_day};
 use crate::store::{Collector, Filter, Store, StoreError, StoredName, head};
 use jiff::civil::Date;
-use jiff::tz::Offset;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -138,20 +137,14 @@ impl Selection {
         Ok((sum, exit))
     }
 
-    /// Whether a day is within the requested period.
-    fn contains(&self, day: Date) -> bool {
-        self.filter.from.is_none_or(|from| from <= day) && self.filter.to.is_none_or(|to| day <= to)
-    }
-
     /// Items of the requested days without rows: those that arrived then, and reports in conflict with one of those
     /// days.
     fn rejections(&self, store: &Store) -> anyhow::Result<Rejections> {
         let contains = |day| self.question.period.is_none_or(|period| period.contains(day));
-        let arrived = |at| Offset::UTC.to_datetime(at).date();
         let (rejected, conflicts) = (store.rejected()?, store.conflicts()?);
-        let rejected = rejected.iter().filter(|entry| contains(arrived(entry.arrival)));
+        let rejected = rejected.iter().filter(|entry| contains(utc_day(entry.arrival)));
         let is_of_then =
-            |entry: &&crate::store::ConflictEntry| entry.day.is_some_and(contains) || contains(arrived(entry.arrival));
+            |entry: &&crate::store::ConflictEntry| entry.day.is_some_and(contains) || contains(utc_day(entry.arrival));
         Ok(Rejections::kept(rejected, conflicts.iter().filter(is_of_then)))
     }
 }
@@ -165,7 +158,7 @@ struct SummedReports<'a, S> {
 
 impl<S: Sum> ReportSink for SummedReports<'_, S> {
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError> {
-        if self.selection.contains(accepted.report.day) {
+        if self.selection.filter.has_day(accepted.report.day) {
             let head = head(&accepted);
             let judged = (accepted.verdicts.as_slice(), head.sender_auth);
             self.sum.heads(&[head]);
@@ -175,7 +168,7 @@ impl<S: Sum> ReportSink for SummedReports<'_, S> {
     }
 
     fn stored_tls(&mut self, accepted: AcceptedTls) -> Result<(), StoreError> {
-        if self.selection.contains(accepted.report.day) {
+        if self.selection.filter.has_day(accepted.report.day) {
             accepted.rows().for_each(|row| self.sum.tls(row));
         }
         Ok(())
@@ -188,6 +181,20 @@ pub(crate) fn question(run: &CommandContext, settings: &Settings, store: &Store)
     add_settings(settings, &mut question)?;
     add_store(store, &mut question)?;
     Ok(question)
+}
+
+/// The summary of a period of a store, about all domains.
+pub(crate) fn summary(
+    run: &CommandContext,
+    settings: &Settings,
+    store: Store,
+    (from, to): (Date, Date),
+) -> anyhow::Result<Summary> {
+    let mut selection = Selection::new(run, &Choice::between(from, to), &[])?;
+    add_settings(settings, &mut selection.question)?;
+    add_store(&store, &mut selection.question)?;
+    let (adder, _) = selection.gather(run, &From::Store(Box::new(store)), Adder::new(&selection.question))?;
+    Ok(adder.finish())
 }
 
 /// Adds data from the settings: services, confirmed sources, the user's domains.

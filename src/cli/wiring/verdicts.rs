@@ -8,9 +8,10 @@ use super::run::CommandContext;
 use super::selection;
 use crate::analyze::{Adder, Evidence, Foreign, Period, Question, Sender, Services, Summary};
 use crate::cli::settings::file::Settings;
+use crate::model::monday;
 use crate::store::{DomainRow, Filter, KeptVerdicts, SenderRow, Store, WeekVerdicts};
-use jiff::civil::{Date, Weekday};
-use jiff::{Span, ToSpan as _};
+use jiff::ToSpan as _;
+use jiff::civil::Date;
 use std::collections::BTreeSet;
 
 /// The verdicts of the complete weeks within the days of a filter.
@@ -83,11 +84,6 @@ pub(crate) fn of_domains(weeks: &[WeekVerdicts], domains: &[String]) -> Vec<Week
         week.domains.retain(|row| wanted(&row.policy_domain));
     }
     weeks
-}
-
-fn monday(day: Date) -> Date {
-    let back = i32::from(day.weekday().since(Weekday::Monday));
-    day.saturating_sub(Span::new().days(back))
 }
 
 /// A hash of everything a verdict depends on except reports.

@@ -303,7 +303,7 @@ pub(super) fn target(uri: &str) -> Result<Target, String> {
         return Err(format!("expected one address, found `{uri}`"));
     }
     let (local, host) = address.split_once('@').unwrap_or_default();
-    let host = name::canonical(host).filter(|host| host.contains('.') && name::is_domain(host));
+    let host = name::domain(host).filter(|host| host.contains('.'));
     match host {
         Some(host) if !local.is_empty() && !local.contains(NOT_IN_ADDRESS) => {
             Ok(Target { uri: uri.to_owned(), host: Some(host), size })

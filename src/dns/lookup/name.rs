@@ -28,6 +28,11 @@ pub fn is_domain(name: &str) -> bool {
     name.bytes().all(usual) && name.parse::<std::net::IpAddr>().is_err()
 }
 
+/// The canonical form of a domain that people register and publish under; `None` if the text is none.
+pub fn domain(text: &str) -> Option<String> {
+    canonical(text).filter(|name| is_domain(name))
+}
+
 /// The name without its first label; `None` at the top.
 pub fn parent(name: &str) -> Option<&str> {
     name.split_once('.').map(|(_, rest)| rest)

@@ -120,6 +120,15 @@ impl Resolver {
         Ok(Self { runtime, hickory, in_flight: options.in_flight.max(1), first, known: Mutex::default() })
     }
 
+    /// A resolver that uses these servers, or the system's if there are none, and the usual options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::new`].
+    pub fn of_servers(servers: &[SocketAddr]) -> Result<Self, ResolverError> {
+        Self::new(&ResolverOptions { servers: servers.to_vec(), ..ResolverOptions::default() })
+    }
+
     /// Asks without caching.
     pub(crate) async fn ask_now(&self, question: &DnsQuestion) -> AnswerWithTtl<Vec<Data>> {
         let Some(name) = wire_name(&question.name) else {

@@ -150,7 +150,7 @@ fn host(target: &str) -> Option<String> {
         }
         _ => return None,
     };
-    name::canonical(host).filter(|host| name::is_domain(host) && host.contains('.'))
+    name::domain(host).filter(|host| host.contains('.'))
 }
 
 #[cfg(test)]

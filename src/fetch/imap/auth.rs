@@ -4,7 +4,7 @@
 
 use super::connect::{client_fault, offers};
 use super::wire::Wire;
-use crate::fetch::mailbox::connect::refusal;
+use crate::fetch::mailbox::connect::{not_offered, refusal};
 use crate::fetch::mailbox::error::{ServerError, wait_in};
 use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::{Auth, Mailbox, sasl};
@@ -113,8 +113,7 @@ fn expect(client: &Client<Wire>, mechanism: &str) -> Result<(), ServerError> {
     }
     let all = client.get_ref().gate().capabilities().unwrap_or_default();
     let offered: Vec<&str> = all.iter().filter_map(|word| word.strip_prefix("AUTH=")).collect();
-    let found = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
-    Err(ServerError::settled(format!("expected the login mechanism {mechanism}, the server offers {found}")))
+    Err(not_offered(mechanism, &offered))
 }
 
 /// A refused login: a few refusals are temporary, the rest need a person.

@@ -28,6 +28,12 @@ pub(crate) fn refusal(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) 
     ServerError::hinted(format!("login as {} is refused: the server answered {answer}{said}", mailbox.user), hint)
 }
 
+/// The server does not offer the mechanism that the settings ask for.
+pub(crate) fn not_offered(mechanism: &str, offered: &[&str]) -> ServerError {
+    let found = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
+    ServerError::settled(format!("expected the login mechanism {mechanism}, the server offers {found}"))
+}
+
 /// Limits the time of a step.
 pub(crate) async fn within<T>(
     limit: Duration,

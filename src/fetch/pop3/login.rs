@@ -3,7 +3,7 @@
 //! No secret is sent before TLS, and nothing received before TLS is used after it.
 
 use super::stream::{LineStream, Pop3Status};
-use crate::fetch::mailbox::connect::{dial, refusal, within};
+use crate::fetch::mailbox::connect::{dial, not_offered, refusal, within};
 use crate::fetch::mailbox::error::{ServerError, wait_in};
 use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::{Auth, Mailbox, Security, sasl, tls};
@@ -117,13 +117,7 @@ async fn log_in(
         && capabilities.is_some()
         && !offered(capabilities).contains(&mechanism)
     {
-        let found = match &offered(capabilities)[..] {
-            [] => "none".to_owned(),
-            all => all.join(", "),
-        };
-        return Err(ServerError::settled(format!(
-            "expected the login mechanism {mechanism}, the server offers {found}"
-        )));
+        return Err(not_offered(mechanism, &offered(capabilities)));
     }
     let secret = tokens.secret(mailbox).await?;
     let message = match mechanism {

@@ -49,7 +49,7 @@ pub fn feed(weeks: &[WeekRecord], branding: &Branding, site: Option<&str>) -> St
             }
         }
         for news in
-            week.news.iter().filter(|news| !matches!(news.head.as_str(), "Unchanged" | "Nothing yet" | "And more"))
+            week.news.iter().filter(|news| !matches!(news.head.as_ref(), "Unchanged" | "Nothing yet" | "And more"))
         {
             let key = format!("news {} {} {}", week.week, news.head, news.text);
             let title = format!("{}: {}", news.head, news.text);

@@ -5,7 +5,7 @@ use super::names;
 use crate::analyze::{DomainSummary, ExplainedRow, Foreign, Role, SampledRow, Sender, Summary, TlsSummary};
 use crate::model::is_in_network;
 use crate::present::markup::mail::subject;
-use crate::present::page::shared::Mark;
+use crate::present::page::shared::{Mark, News};
 use crate::present::page::summary::page;
 use crate::present::page::tls;
 use crate::present::page::{sender_line, told_of};
@@ -41,7 +41,7 @@ pub struct WeekRecord {
     pub(super) domains: Vec<DomainWeek>,
     pub(super) senders: Vec<SenderWeek>,
     pub(super) actions: Vec<ActionWeek>,
-    pub(super) news: Vec<NewsWeek>,
+    pub(super) news: Vec<News>,
     /// Missing in weeks from older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) tls: Vec<TlsWeek>,
@@ -116,14 +116,6 @@ pub(super) struct ActionWeek {
     /// Its position on the week's page; 0 if omitted.
     pub(super) place: u64,
     pub(super) sources: Vec<String>,
-}
-
-/// A change in a week.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct NewsWeek {
-    pub(super) mark: Mark,
-    pub(super) head: String,
-    pub(super) text: String,
 }
 
 /// The text about a domain and policy type in a week's TLS reports.
@@ -214,12 +206,7 @@ impl WeekRecord {
             senders: senders.map(|sender| sender_week(sender, rows)).collect(),
             actions,
             tls: tls_weeks(summary),
-            news: page
-                .changes
-                .into_iter()
-                .take(NEWS)
-                .map(|news| NewsWeek { mark: news.mark, head: news.head.to_owned(), text: news.text })
-                .collect(),
+            news: page.changes.into_iter().take(NEWS).collect(),
         }
     }
 }

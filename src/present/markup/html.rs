@@ -61,6 +61,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("domain.html", include_str!("templates/domain.html.j2")),
         ("sender.html", include_str!("templates/sender.html.j2")),
         ("feed.html", include_str!("templates/feed.html.j2")),
+        ("overview.html", include_str!("overview.html.j2")),
     ] {
         environment.add_template(name, source).expect("the templates are tested");
     }

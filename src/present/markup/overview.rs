@@ -1,9 +1,9 @@
 //! The overview of many domains as Markdown, and as one HTML page that can be sorted.
 
-use super::html::block_lines;
+use super::html::rendered;
 use crate::analyze::Overview;
 use crate::present::page::overview::overview_page;
-use minijinja::{AutoEscape, Environment, context, value::Serde};
+use minijinja::{Value, context, value::Serde};
 use std::fmt::Write as _;
 
 /// The script that sorts the table when a column heading is clicked. The page allows no other script.
@@ -41,18 +41,10 @@ pub fn overview_markdown(overview: &Overview) -> String {
 /// # Panics
 /// Never: the template is part of the program, and tested.
 pub fn overview_html(overview: &Overview) -> String {
-    let mut environment = Environment::new();
-    environment.set_syntax(block_lines());
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_template("overview.html", include_str!("overview.html.j2")).expect("the template is tested");
-    let template = environment.get_template("overview.html").expect("it was added above");
     let page = overview_page(overview);
     let customers = page.lines.iter().any(|line| !line.customer.is_empty());
-    let values = context! {
-        page => Serde(page), customers,
-        script => minijinja::Value::from_safe_string(SCRIPT.to_owned()), hash => SCRIPT_HASH,
-    };
-    template.render(values).expect("the template is tested")
+    let script = Value::from_safe_string(SCRIPT.to_owned());
+    rendered("overview.html", context! { page => Serde(page), customers, script, hash => SCRIPT_HASH })
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Shared by all parts of the page.
 
 use crate::analyze::{Action, Rate, Summary};
-use crate::present::wording::numbers::{count, percent};
+use crate::present::wording::{numbers::percent, words};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Maximum number of changes of a kind on a page.
 pub(crate) const NAMED: usize = 5;
@@ -45,16 +46,16 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
 }
 
 /// One change.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct News {
     pub(crate) mark: Mark,
-    pub(crate) head: &'static str,
+    pub(crate) head: Cow<'static, str>,
     pub(crate) text: String,
 }
 
 impl News {
     pub(super) fn new(mark: Mark, head: &'static str, text: String) -> Self {
-        Self { mark, head, text }
+        Self { mark, head: head.into(), text }
     }
 }
 
@@ -62,12 +63,6 @@ impl News {
 const NAMED_IN_SENTENCE: usize = 2;
 
 /// `a`, `a and b`, `a, b and 3 more domains`.
-pub(super) fn names(mut names: Vec<String>, what: &str) -> String {
-    let more = names.len().saturating_sub(NAMED_IN_SENTENCE);
-    if more > 1 {
-        names.truncate(NAMED_IN_SENTENCE);
-        return format!("{} and {} more {what}", names.join(", "), count(more as u64));
-    }
-    let last = names.pop().unwrap_or_default();
-    if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
+pub(super) fn names(names: Vec<String>, what: &str) -> String {
+    words::list_some(names, NAMED_IN_SENTENCE, &format!(" {what}"))
 }

@@ -178,11 +178,7 @@ fn policy(tls: &TlsSummary) -> String {
 
 /// `a, b and c`, `a, b, c and 2 more`.
 fn listed(names: &[String]) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    if more > 1 {
-        return format!("{} and {} more", names[..NAMED].join(", "), count(more as u64));
-    }
-    words::list(names.to_vec())
+    words::list_some(names.to_vec(), NAMED, "")
 }
 
 /// One cause for one policy type, over all domains that share the hosts.
@@ -356,15 +352,8 @@ pub(super) fn news(summary: &Summary) -> Vec<News> {
     let news = causes.iter().filter(|cause| new(cause)).take(NAMED).map(|cause| {
         let title = cause.title(&cause.cause.advice(), &cause.domains());
         let first = cause.of.iter().filter_map(|(_, cause)| cause.first_seen).min().map(words::weekday);
-        News {
-            mark: Mark::Fix,
-            head: "TLS fails",
-            text: format!(
-                "{title}: {} since {}.",
-                counted(cause.failed(), "session", "sessions"),
-                first.unwrap_or_default()
-            ),
-        }
+        let sessions = counted(cause.failed(), "session", "sessions");
+        News::new(Mark::Fix, "TLS fails", format!("{title}: {sessions} since {}.", first.unwrap_or_default()))
     });
     news.collect()
 }

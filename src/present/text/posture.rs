@@ -7,7 +7,8 @@ use crate::dns::posture::domain::{Posture, SourceDns};
 use crate::dns::spf::{Evaluation, Node, NodeState, TermFact};
 use crate::dns::transport::{HostTlsa, MtaSts, PolicyState, TlsRpt};
 use crate::present::wording::clean::is_shown;
-use crate::present::wording::{numbers, words};
+use crate::present::wording::numbers::{self, counted};
+use crate::present::wording::words;
 use std::fmt::Write as _;
 
 /// Shows a posture: first what could not be checked, then findings and facts.
@@ -49,8 +50,8 @@ fn could_not_check(text: &mut String, posture: &Posture) {
     if number == 0 {
         return;
     }
-    let plural = if number == 1 { "" } else { "s" };
-    line(text, 0, &format!("Could not check everything: {number} lookup{plural} failed. Run it again later."));
+    let lookups = counted(number as u64, "lookup", "lookups");
+    line(text, 0, &format!("Could not check everything: {lookups} failed. Run it again later."));
     for unknown in posture.unknown.iter().take(UNKNOWN_LISTED) {
         line(text, 1, &format!("{}: {}", unknown.place, unknown.text));
     }

@@ -209,6 +209,16 @@ pub(crate) fn list(mut items: Vec<String>) -> String {
     if items.is_empty() { last } else { format!("{} and {last}", items.join(", ")) }
 }
 
+/// `a, b and c`, `a, b and 3 more domains`: all of them, or the first few if at least two are left out.
+pub(crate) fn list_some(mut items: Vec<String>, most: usize, what: &str) -> String {
+    let more = items.len().saturating_sub(most);
+    if more > 1 {
+        items.truncate(most);
+        items = vec![items.join(", "), format!("{} more{what}", count(more as u64))];
+    }
+    list(items)
+}
+
 /// `4-week median`, with the number of periods.
 pub(crate) fn median_of(comparison: &Comparison, weeks: bool) -> String {
     format!("{}-{} median", comparison.periods, if weeks { "week" } else { "period" })

@@ -1,8 +1,8 @@
 //! Shared by the exports: formats, the version of a table, and the month of a file without rows.
 
 use crate::store::disk::layout::Month;
+use crate::store::tables::columns::Table;
 use crate::store::tables::filter::Filter;
-use crate::store::tables::table::Table;
 use jiff::civil::Date;
 use polars_arrow::datatypes::Metadata;
 use std::sync::Arc;
@@ -18,6 +18,17 @@ pub enum RowFormat {
     Spreadsheet,
     /// The Arrow IPC file format.
     Arrow,
+}
+
+impl RowFormat {
+    /// The file name extension.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv | Self::Spreadsheet => "csv",
+            Self::Arrow => "arrow",
+        }
+    }
 }
 
 /// The metadata of an Arrow schema: the version of the table.

@@ -6,8 +6,11 @@
 use super::folder::{self, ExportFolder};
 use crate::store::disk::files::standing;
 use crate::store::error::StoreError;
+use crate::store::parquet::table_file::file;
+use crate::store::tables::columns::Table;
 use crate::store::tables::filter::NewReports;
 use crate::store::tables::table::TABLES;
+use polars_arrow::array::Array;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
@@ -69,6 +72,20 @@ impl Exported {
     pub(crate) fn write(&mut self, path: PathBuf, bytes: &[u8]) -> Result<(), StoreError> {
         self.enlist(&path)?;
         self.folder.write(&path, |out| out.write_all(bytes)).map_err(self.failed(&path, "writing the file"))
+    }
+
+    /// Writes a table to a Parquet file at a path below the folder; an existing one is replaced.
+    ///
+    /// # Errors
+    /// If the columns are not the table's, or the file cannot be written.
+    pub(crate) fn table(
+        &mut self,
+        path: PathBuf,
+        table: &'static Table,
+        columns: &[Box<dyn Array>],
+    ) -> Result<(), StoreError> {
+        let bytes = file(table, columns).map_err(StoreError::parquet(&path, "writing the table"))?;
+        self.write(path, &bytes)
     }
 
     /// Copies or links a part of the store; an existing file is replaced.

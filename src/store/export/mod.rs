@@ -1,5 +1,6 @@
 //! Exports rows: Parquet folders, CSV, NDJSON, and Arrow streams.
 
+mod arrays;
 pub(crate) mod dns;
 pub(crate) mod folder;
 pub(crate) mod format;

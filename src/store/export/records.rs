@@ -6,7 +6,7 @@
 use super::format::{RowFormat, metadata, quiet_month};
 use super::manifest::{Exported, PartFiles};
 use super::text_rows::{self, CsvStyle};
-use super::{dns, reports, sources, tls};
+use super::{reports, side_tables, tls};
 use crate::store::disk::layout::{FileKind, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::reports::since;
@@ -109,8 +109,7 @@ impl Store {
         }
         reports::export(self, filter, &mut exported)?;
         tls::export(self, filter, &mut exported)?;
-        sources::export(self, filter, &mut exported)?;
-        dns::export(self, filter, &mut exported)?;
+        side_tables::export(self, filter, &mut exported)?;
         if let Some(weeks) = verdicts {
             super::verdicts::export(weeks, quiet_month(filter), &mut exported)?;
         }

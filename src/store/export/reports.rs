@@ -8,8 +8,8 @@ use crate::store::error::StoreError;
 use crate::store::parquet::checked_read;
 use crate::store::parquet::rows::ParquetPart;
 use crate::store::parquet::table_columns::FindingLists;
-use crate::store::parquet::table_file::file;
-use crate::store::read::parquet_folder::{ReportGroup, files};
+use crate::store::read::folder_files::files;
+use crate::store::read::parquet_folder::ReportGroup;
 use crate::store::read::store::Store;
 use crate::store::tables::filter::Filter;
 use crate::store::tables::reports::{COLUMNS, REPORTS, ReportColumnKind, ReportRow};
@@ -126,15 +126,13 @@ pub(crate) fn each_month(
     let day_at = COLUMNS.iter().position(|column| column.kind == ReportColumnKind::Date).expect("the list has a day");
     let domain_at = COLUMNS.iter().position(|column| column.name == "policy_domain").expect("the list has a domain");
 
-    let from = filter.from.map_or(i32::MIN, values::days_since_epoch);
-    let to = filter.to.map_or(i32::MAX, values::days_since_epoch);
+    let (from, to) = filter.days();
     let (after, last) = filter.new.as_ref().map_or((i64::MIN, i64::MAX), |new| (new.after, new.last));
     let mut rows = statement.query(params![from, to, after, last]).map_err(failed())?;
     let mut open: Option<(Month, ReportTable)> = None;
     while let Some(row) = rows.next().map_err(failed())? {
         let month = Month::of(day(row.get(day_at).map_err(failed())?));
-        let domain = row.get_ref(domain_at).map_err(failed())?.as_str().unwrap_or_default();
-        if !filter.domains.is_empty() && !filter.domains.iter().any(|wanted| wanted == domain) {
+        if !filter.has_domain(row.get_ref(domain_at).map_err(failed())?.as_str().unwrap_or_default()) {
             continue;
         }
         match &open {
@@ -155,8 +153,8 @@ pub(crate) fn each_month(
 
 fn write(exported: &mut Exported, month: Month, table: ReportTable) -> Result<(), StoreError> {
     let path = Path::new("reports").join(month.folder()).join("reports.parquet");
-    let bytes = table.arrays().and_then(|arrays| file(&REPORTS, &arrays));
-    exported.write(path.clone(), &bytes.map_err(StoreError::parquet(&path, "writing the reports"))?)
+    let arrays = table.arrays().map_err(StoreError::parquet(&path, "building the columns"))?;
+    exported.table(path, &REPORTS, &arrays)
 }
 
 /// Writes the reports of the filter from one folder to another.
@@ -190,8 +188,7 @@ pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Expo
         let first = days.and_then(|days| days.iter().flatten().min()).map(|number| Month::of(day(*number)));
         let month = month.or(first).unwrap_or_else(|| quiet_month(filter));
         let target = Path::new("reports").join(month.folder()).join(format!("reports-{number:05}.parquet"));
-        let bytes = file(&REPORTS, &arrays).map_err(StoreError::parquet(&target, "writing the reports"))?;
-        exported.write(target, &bytes)?;
+        exported.table(target, &REPORTS, &arrays)?;
     }
     Ok(())
 }

@@ -1,19 +1,21 @@
 //! The small tables beside `records`: one file each, in the folder of an export.
 
 use super::format::{RowFormat, metadata};
+use super::manifest::Exported;
 use super::text_rows::{self, CsvStyle};
 use super::{dns, sources};
 use crate::store::error::StoreError;
 use crate::store::read::store::Store;
+use crate::store::tables::columns::{Table, TableColumn};
 use crate::store::tables::dns::DNS;
 use crate::store::tables::filter::Filter;
 use crate::store::tables::sources::SOURCES;
-use crate::store::tables::table::{Table, TableColumn};
 use polars_arrow::array::Array;
 use polars_arrow::datatypes::ArrowSchema;
 use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::record_batch::RecordBatchT;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A small table, read.
@@ -21,6 +23,13 @@ pub struct SideTable {
     pub(super) table: &'static Table,
     pub(super) columns: Vec<Box<dyn Array>>,
     pub(super) rows: usize,
+}
+
+/// Writes each small table that has rows to `DIR/TABLE/TABLE.parquet`.
+pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
+    store.side_tables(filter)?.iter().try_for_each(|SideTable { table, columns, .. }| {
+        exported.table(Path::new(table.name).join(format!("{}.parquet", table.name)), table, columns)
+    })
 }
 
 impl SideTable {

@@ -1,19 +1,15 @@
 //! The `sources` table as Parquet, beside the exported `records`: one row per address that was looked up.
 
-use super::manifest::Exported;
+use super::arrays::{ints, longs, texts, times};
 use crate::model::{self, ColumnSet, SourceClass, SourceOrigin};
 use crate::store::error::StoreError;
 use crate::store::ledger::lookups::LookedUp;
 use crate::store::ledger::networks::StoredNetwork;
-use crate::store::parquet::table_file::file;
 use crate::store::read::store::Store;
 use crate::store::tables::filter::Filter;
-use crate::store::tables::sources::SOURCES;
-use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
-use polars_arrow::datatypes::{ArrowDataType, TimeUnit};
+use polars_arrow::array::{Array, BooleanArray, Utf8ViewArray};
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
-use std::path::Path;
 
 /// Everything known about one address.
 #[derive(Default)]
@@ -65,40 +61,22 @@ pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Arr
         let seen = seen(store, filter)?;
         sources.retain(|address, _| seen.contains(&Some(*address).into()));
     }
-    let texts = |of: fn(&SourceRow) -> Option<&str>| -> Box<dyn Array> {
-        Box::new(Utf8ViewArray::from_slice(sources.values().map(of).collect::<Vec<_>>()))
-    };
+    let texts = |of: fn(&SourceRow) -> Option<&str>| texts(sources.values().map(of));
     let addresses: Vec<Option<String>> = sources.keys().map(|address| Some(address.to_string())).collect();
     let flags: Vec<Option<bool>> = sources.values().map(SourceRow::confirmed).collect();
-    let asns: Vec<Option<i64>> = sources.values().map(|source| source.network.asn.map(i64::from)).collect();
-    let looked_up = |source: &SourceRow| source.looked_up.as_ref().map(|looked_up| looked_up.at.as_millisecond());
-    let times: Vec<Option<i64>> = sources.values().map(looked_up).collect();
-    let time = ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-    let rungs: Vec<Option<i32>> =
-        sources.values().map(|source| source.origin.as_ref().map(|origin| i32::from(origin.rung))).collect();
+    let rung = |source: &SourceRow| source.origin.as_ref().map(|origin| i32::from(origin.rung));
     let columns: Vec<Box<dyn Array>> = vec![
         Box::new(Utf8ViewArray::from_slice(addresses)),
         texts(SourceRow::name),
-        Box::new(PrimitiveArray::<i32>::from(rungs)),
+        ints(sources.values().map(rung)),
         texts(SourceRow::host_name),
         Box::new(BooleanArray::from(flags)),
-        Box::new(PrimitiveArray::<i64>::from(times).to(time)),
-        Box::new(PrimitiveArray::<i64>::from(asns)),
+        times(sources.values().map(|source| source.looked_up.as_ref().map(|looked_up| looked_up.at))),
+        longs(sources.values().map(|source| source.network.asn.map(i64::from))),
         texts(|source| source.network.as_name.as_deref()),
         texts(|source| source.network.country.as_deref()),
         texts(|source| Some(source.class()?.class.as_str())),
         texts(|source| Some(source.class()?.ground.as_str())),
     ];
     Ok((columns, sources.len()))
-}
-
-/// Writes them to `DIR/sources/sources.parquet`, if there are any.
-pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
-    let (columns, rows) = columns(store, filter)?;
-    if rows == 0 {
-        return Ok(());
-    }
-    let path = Path::new("sources").join("sources.parquet");
-    let bytes = file(&SOURCES, &columns);
-    exported.write(path.clone(), &bytes.map_err(StoreError::parquet(&path, "writing the sources"))?)
 }

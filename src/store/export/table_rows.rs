@@ -8,10 +8,11 @@ use crate::store::error::StoreError;
 use crate::store::parquet::rows::{ParquetPart, days_of, largest_count};
 use crate::store::parquet::table_columns::{IngestedTimes, has, record_column, report_column};
 use crate::store::parquet::{checked_read, nested};
-use crate::store::read::parquet_folder;
+use crate::store::read::folder_files;
 use crate::store::read::store::Store;
+use crate::store::tables::columns::{Table, TableColumn};
 use crate::store::tables::filter::Filter;
-use crate::store::tables::table::{TABLES, Table, TableColumn};
+use crate::store::tables::table::TABLES;
 use crate::store::tables::verdicts::WeekVerdicts;
 use crate::store::tables::{reports as report_table, schema};
 use polars_arrow::array::{Array, new_null_array};
@@ -151,7 +152,7 @@ impl Store {
             return Ok((table, TableRows::Files(TableFiles::open(self, table, self.parts(&all)?)?)));
         }
         if self.folder {
-            let paths = parquet_folder::files(&self.layout, name, &all)?;
+            let paths = folder_files::files(&self.layout, name, &all)?;
             // An export writes them; of rows that another program wrote they are worked out as of a store.
             if !paths.is_empty() || !verdicts::VERDICT_TABLES.contains(&name) {
                 return Ok((table, TableRows::Files(TableFiles::open(self, table, paths)?)));
@@ -169,12 +170,13 @@ impl Store {
             }
             "sources" => vec![sources::columns(self, &all)?.0],
             "dns" => vec![dns::columns(self, &all)?.0],
-            _ if verdicts::VERDICT_TABLES.contains(&name) => {
-                vec![verdicts::columns(&weeks()?, name).ok_or_else(none)?.map_err(failed())?]
-            }
             _ => {
-                let tables = self.tls_tables(&all)?.into_iter();
-                tables.filter(|side| side.name() == name).map(|side| side.columns).collect()
+                let tables = if verdicts::VERDICT_TABLES.contains(&name) {
+                    verdicts::verdict_tables(&weeks()?)?.into()
+                } else {
+                    self.tls_tables(&all)?
+                };
+                tables.into_iter().filter(|side| side.name() == name).map(|side| side.columns).collect()
             }
         };
         Ok((table, TableRows::Memory(rows)))

@@ -247,7 +247,7 @@ mod tests {
             list_of(vec![0, 3, 3], leaves, ["type", "comment"].into_iter()).unwrap(),
             Box::new(
                 PrimitiveArray::<i64>::from(vec![Some(1_795_478_399_000), None])
-                    .to(crate::store::tables::table::ColumnType::Time.arrow()),
+                    .to(crate::store::tables::columns::ColumnType::Time.arrow()),
             ),
         ];
         let lines = |style| {

@@ -1,17 +1,17 @@
 //! The tables `tls_reports` and `tls_failures` of an export.
 
-use super::format::{RowFormat, quiet_month};
+use super::format::quiet_month;
 use super::manifest::Exported;
 use super::side_tables::SideTable;
 use crate::model::{AcceptedTls, TlsPolicy};
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
 use crate::store::parquet::table_columns::FindingLists;
-use crate::store::parquet::table_file::{TableFile, file};
+use crate::store::parquet::table_file::TableFile;
 use crate::store::read::store::Store;
 use crate::store::read::tls::each_report;
+use crate::store::tables::columns::{Table, TableColumn};
 use crate::store::tables::filter::Filter;
-use crate::store::tables::table::Table;
 use crate::store::tables::tls::{TLS_FAILURES, TLS_REPORTS, TlsReportRow, TlsValue, failure_values, policy_values};
 use crate::store::tables::values::day;
 use jiff::Timestamp;
@@ -98,7 +98,7 @@ impl TableBuilder {
 
     fn arrays(self) -> PolarsResult<(&'static Table, Vec<Box<dyn Array>>, usize)> {
         let columns = (self.table.columns)();
-        let array = |(column, of): (TlsColumn, &crate::store::tables::table::TableColumn)| {
+        let array = |(column, of): (TlsColumn, &TableColumn)| {
             let dtype = of.kind.arrow();
             Ok(match column {
                 TlsColumn::Empty => polars_arrow::array::new_empty_array(dtype),
@@ -153,9 +153,7 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
     let empty = TlsTables::default().arrays().map_err(StoreError::parquet(Path::new(TLS_REPORTS.name), DOING))?;
     for (table, arrays, _) in empty.into_iter().zip(written).filter_map(|(table, written)| (!written).then_some(table))
     {
-        let path = path_of(table, quiet);
-        let bytes = file(table, &arrays).map_err(StoreError::parquet(&path, DOING))?;
-        exported.write(path, &bytes)?;
+        exported.table(path_of(table, quiet), table, &arrays)?;
     }
     Ok(())
 }
@@ -213,16 +211,5 @@ impl Store {
         let path = Path::new(TLS_REPORTS.name);
         let arrays = tables.arrays().map_err(StoreError::parquet(path, "building the columns"))?;
         Ok(arrays.into_iter().map(|(table, columns, rows)| SideTable { table, columns, rows }).collect())
-    }
-}
-
-impl RowFormat {
-    /// The file name extension.
-    pub const fn extension(self) -> &'static str {
-        match self {
-            Self::Ndjson => "ndjson",
-            Self::Csv | Self::Spreadsheet => "csv",
-            Self::Arrow => "arrow",
-        }
     }
 }

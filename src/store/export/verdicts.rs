@@ -1,21 +1,18 @@
 //! The tables `senders` and `domains` of an export.
 
-use super::format::RowFormat;
+use super::arrays::{ints, longs, texts};
 use super::manifest::Exported;
-use super::text_rows::{self, CsvStyle};
+use super::side_tables::SideTable;
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
 use crate::store::parquet::encode::list_of;
-use crate::store::parquet::table_file::file;
 use crate::store::tables::domains::{DOMAINS, DomainRow};
 use crate::store::tables::senders::{EVIDENCE, SENDERS, SenderRow};
-use crate::store::tables::table::Table;
 use crate::store::tables::values::int;
 use crate::store::tables::verdicts::WeekVerdicts;
-use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
+use polars_arrow::array::{Array, PrimitiveArray};
 use polars_error::PolarsResult;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 /// Writes `senders/` and `domains/`, in folders of the months in which the weeks begin. Without a week, files without
@@ -29,65 +26,41 @@ pub(crate) fn export(weeks: &[WeekVerdicts], quiet: Month, exported: &mut Export
         months.insert(quiet, Vec::new());
     }
     for (month, weeks) in months {
-        for (table, arrays) in tables(&weeks) {
+        for SideTable { table, columns, .. } in tables(&weeks)? {
             let path = Path::new(table.name).join(month.folder()).join(format!("{}.parquet", table.name));
-            let bytes = arrays.and_then(|arrays| file(table, &arrays));
-            exported.write(path.clone(), &bytes.map_err(StoreError::parquet(&path, "writing the verdicts"))?)?;
+            exported.table(path, table, &columns)?;
         }
     }
     Ok(())
 }
 
 /// The two tables of some weeks.
-fn tables(weeks: &[&WeekVerdicts]) -> [(&'static Table, PolarsResult<Vec<Box<dyn Array>>>); 2] {
-    let senders: Vec<&SenderRow> = weeks.iter().flat_map(|week| &week.senders).collect();
-    let domains: Vec<&DomainRow> = weeks.iter().flat_map(|week| &week.domains).collect();
-    [(&SENDERS, sender_arrays(&senders)), (&DOMAINS, Ok(domain_arrays(&domains)))]
+///
+/// # Errors
+/// If the columns cannot be built.
+pub fn verdict_tables(weeks: &[WeekVerdicts]) -> Result<[SideTable; 2], StoreError> {
+    tables(&weeks.iter().collect::<Vec<_>>())
 }
 
-/// One of the two tables, by its name; none if there is no such table.
-#[cfg(feature = "query")]
-pub(crate) fn columns(weeks: &[WeekVerdicts], name: &str) -> Option<PolarsResult<Vec<Box<dyn Array>>>> {
-    let weeks: Vec<&WeekVerdicts> = weeks.iter().collect();
-    tables(&weeks).into_iter().find(|(table, _)| table.name == name).map(|(_, arrays)| arrays)
+fn tables(weeks: &[&WeekVerdicts]) -> Result<[SideTable; 2], StoreError> {
+    let senders: Vec<&SenderRow> = weeks.iter().flat_map(|week| &week.senders).collect();
+    let domains: Vec<&DomainRow> = weeks.iter().flat_map(|week| &week.domains).collect();
+    let columns = sender_arrays(&senders);
+    let columns = columns.map_err(StoreError::parquet(Path::new(SENDERS.name), "building the columns"))?;
+    Ok([
+        SideTable { table: &SENDERS, columns, rows: senders.len() },
+        SideTable { table: &DOMAINS, columns: domain_arrays(&domains), rows: domains.len() },
+    ])
 }
 
 /// The names of the tables of verdicts.
-pub const VERDICT_TABLES: [&str; 2] = ["senders", "domains"];
-
-/// Writes one of [`VERDICT_TABLES`] as text.
-///
-/// # Errors
-/// If the format is not text, or the output cannot be written.
-pub fn write_verdicts(
-    weeks: &[WeekVerdicts],
-    name: &str,
-    format: RowFormat,
-    out: &mut dyn Write,
-) -> Result<(), StoreError> {
-    let weeks: Vec<&WeekVerdicts> = weeks.iter().collect();
-    let path = Path::new(name);
-    let found = tables(&weeks).into_iter().find(|(table, _)| table.name == name);
-    let none = || StoreError::Unknown { what: name.to_owned(), expected: "a table of verdicts" };
-    let (table, arrays) = found.ok_or_else(none)?;
-    let arrays = arrays.map_err(StoreError::parquet(path, "building the columns"))?;
-    let rows = arrays.first().map_or(0, |array| array.len());
-    let names: Vec<&str> = (table.columns)().iter().map(|column| column.name).collect();
-    let written = match format {
-        RowFormat::Ndjson => text_rows::ndjson(&names, &arrays, rows, out),
-        RowFormat::Csv | RowFormat::Spreadsheet => {
-            let style = if format == RowFormat::Csv { CsvStyle::Exact } else { CsvStyle::Spreadsheet };
-            text_rows::csv_header(&names, style, out).and_then(|()| text_rows::csv(style, &arrays, rows, out))
-        }
-        RowFormat::Arrow => return Err(none()),
-    };
-    written.map_err(StoreError::io(path, "writing"))
-}
+#[cfg(feature = "query")]
+pub(crate) const VERDICT_TABLES: [&str; 2] = ["senders", "domains"];
 
 /// The rows of `senders` as columns.
 fn sender_arrays(rows: &[&SenderRow]) -> PolarsResult<Vec<Box<dyn Array>>> {
     let text = |of: fn(&SenderRow) -> Option<&str>| texts(rows.iter().map(|row| of(row)));
-    let long = |of: fn(&SenderRow) -> i64| longs(rows.iter().map(|row| of(row)));
+    let long = |of: fn(&SenderRow) -> i64| longs(rows.iter().map(|row| Some(of(row))));
     let evidence: Vec<Vec<(&str, &str)>> = rows
         .iter()
         .map(|row| row.evidence.iter().map(|(code, detail)| (code.as_str(), detail.as_str())).collect())
@@ -97,13 +70,13 @@ fn sender_arrays(rows: &[&SenderRow]) -> PolarsResult<Vec<Box<dyn Array>>> {
         text(|row| row.customer.as_deref()),
         text(|row| Some(&row.policy_domain)),
         text(|row| row.address.as_deref()),
-        Box::new(PrimitiveArray::<i32>::from_vec(rows.iter().map(|row| row.prefix).collect())),
+        ints(rows.iter().map(|row| Some(row.prefix))),
         text(|row| row.signs_as.as_deref()),
         text(|row| row.returns_to.as_deref()),
         text(|row| row.name.as_deref()),
-        Box::new(PrimitiveArray::<i32>::from(rows.iter().map(|row| row.rung).collect::<Vec<_>>())),
+        ints(rows.iter().map(|row| row.rung)),
         text(|row| row.class.as_deref()),
-        Box::new(PrimitiveArray::<i64>::from(rows.iter().map(|row| row.asn).collect::<Vec<_>>())),
+        longs(rows.iter().map(|row| row.asn)),
         text(|row| row.country.as_deref()),
         text(|row| Some(&row.role)),
         text(|row| Some(&row.cause)),
@@ -113,16 +86,6 @@ fn sender_arrays(rows: &[&SenderRow]) -> PolarsResult<Vec<Box<dyn Array>>> {
         long(|row| row.would_be_lost),
         long(|row| row.lost_now),
     ])
-}
-
-/// A column of texts.
-fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Box<dyn Array> {
-    Box::new(Utf8ViewArray::from_slice(values.collect::<Vec<_>>()))
-}
-
-/// A column of numbers.
-fn longs(values: impl Iterator<Item = i64>) -> Box<dyn Array> {
-    Box::new(PrimitiveArray::<i64>::from_vec(values.collect()))
 }
 
 /// A column of lists of pairs of texts.
@@ -142,7 +105,7 @@ fn pairs(rows: &[Vec<(&str, &str)>]) -> PolarsResult<Box<dyn Array>> {
 /// The rows of `domains` as columns.
 fn domain_arrays(rows: &[&DomainRow]) -> Vec<Box<dyn Array>> {
     let text = |of: fn(&DomainRow) -> Option<&str>| texts(rows.iter().map(|row| of(row)));
-    let long = |of: fn(&DomainRow) -> i64| longs(rows.iter().map(|row| of(row)));
+    let long = |of: fn(&DomainRow) -> i64| longs(rows.iter().map(|row| Some(of(row))));
     let rates: Vec<Option<f64>> = rows.iter().map(|row| row.pass_rate()).collect();
     vec![
         text(|row| Some(&row.week)),

@@ -4,7 +4,7 @@ use super::database::Ledger;
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, ReportNotes, SenderAuth, Text};
 use crate::store::error::StoreError;
 use crate::store::tables::filter::{Filter, NewReports};
-use crate::store::tables::values::{self, day, days_since_epoch, time};
+use crate::store::tables::values::{self, day, time};
 
 use jiff::civil::Date;
 use rusqlite::Row;
@@ -22,8 +22,7 @@ const LARGE_PART: i64 = 4;
 /// ledger is read once, however the days are mixed.
 pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
     let mut read = || -> rusqlite::Result<()> {
-        let from = filter.from.map_or(i32::MIN, days_since_epoch);
-        let to = filter.to.map_or(i32::MAX, days_since_epoch);
+        let (from, to) = filter.days();
         let asked = match (filter.from, filter.to) {
             // A row with an invalid day is reported, not left out.
             (None, None) => "?1 <= ?2",
@@ -34,8 +33,7 @@ pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(Repor
         let mut statement = ledger.connection.prepare(&format!("{HEAD} WHERE {asked} ORDER BY id"))?;
         let mut rows = statement.query([from, to])?;
         while let Some(row) = rows.next()? {
-            let domain = row.get_ref(7)?.as_str()?;
-            if filter.domains.is_empty() || filter.domains.iter().any(|wanted| wanted == domain) {
+            if filter.has_domain(row.get_ref(7)?.as_str()?) {
                 each(head(row)?);
             }
         }

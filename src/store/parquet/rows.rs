@@ -266,7 +266,7 @@ impl GroupReader<'_> {
             rows.policy_domain = self.chunk("policy_domain")?.words()?;
             if !filter.domains.is_empty() {
                 let words = &rows.policy_domain.dictionary;
-                let wanted: Vec<bool> = words.iter().map(|word| filter.domains.iter().any(|d| d == word)).collect();
+                let wanted: Vec<bool> = words.iter().map(|word| filter.has_domain(word)).collect();
                 let codes = &rows.policy_domain.codes;
                 kept = select(&kept, |row| wanted.get(codes[row] as usize) == Some(&true));
             }

@@ -6,9 +6,9 @@ use super::{checked_read, encode};
 use crate::model::{Text, Words};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
+use crate::store::tables::columns::{ColumnType, TableColumn};
 use crate::store::tables::reports::{FINDING, ReportColumn, ReportColumnKind};
 use crate::store::tables::schema::{INGESTED, RecordColumn};
-use crate::store::tables::table::{ColumnType, TableColumn};
 use crate::store::tables::values::LineFinding;
 
 use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray, new_null_array};

@@ -1,7 +1,7 @@
 //! A table as a Parquet file in memory.
 
 use super::pages::{compress, options};
-use crate::store::tables::table::Table;
+use crate::store::tables::columns::Table;
 use polars_arrow::array::Array;
 use polars_arrow::datatypes::{ArrowSchema, Field};
 use polars_error::{PolarsResult, polars_err};

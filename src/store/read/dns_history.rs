@@ -1,11 +1,10 @@
 //! Reads the history of DNS.
 
 use super::store::Store;
-use crate::model::{DnsChange, DnsHistory, DnsSpan, WatchedName, changes};
+use crate::model::{DnsChange, DnsHistory, DnsSpan, WatchedName, changes, midnight};
 use crate::store::error::StoreError;
 use crate::store::ledger::dns_history::{domains_since, names, spans};
 use jiff::civil::Date;
-use jiff::{Timestamp, tz::Offset};
 use std::collections::HashSet;
 
 impl Store {
@@ -30,7 +29,7 @@ impl Store {
     /// # Errors
     /// Where the ledger cannot be read.
     pub fn domains_looked_up_on(&self, day: Date) -> Result<HashSet<String>, StoreError> {
-        let since = Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap_or(Timestamp::MIN);
+        let since = midnight(day);
         self.ledger.as_ref().map_or(Ok(HashSet::new()), |ledger| domains_since(ledger, since.as_millisecond()))
     }
 

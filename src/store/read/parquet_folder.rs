@@ -4,10 +4,11 @@
 //! Names that begin with `.` or `_` are not data, as in Hive and Spark; for a table with a Delta log, the log lists its
 //! files. Nothing is written below the folder.
 
-use super::domains::{ReportedDomain, StatusOfReport, StatusSums};
-use super::{delta, report_heads};
-use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
-use crate::store::disk::layout::{Layout, Month};
+use super::folder_files::{files, report_key};
+use super::report_heads;
+use super::status_sums::{ReportedDomain, StatusOfReport, StatusSums};
+use crate::model::{Domain, PolicyPublished, ReportHead, Text};
+use crate::store::disk::layout::Layout;
 use crate::store::error::StoreError;
 use crate::store::ledger::status::{FileTotals, Status};
 use crate::store::parquet::rows::ParquetPart;
@@ -15,15 +16,13 @@ use crate::store::parquet::table_columns::report_column;
 use crate::store::parquet::{checked_read, cut};
 use crate::store::tables::filter::Filter;
 use crate::store::tables::reports::{COLUMNS, ReportColumn};
-use crate::store::tables::values::{self, Texts, day, sender_auth, time};
+use crate::store::tables::values::{Texts, day, sender_auth, time};
 
 use jiff::Timestamp;
 use polars_arrow::array::{Array, ListArray, PrimitiveArray, StructArray, Utf8ViewArray};
-
 use polars_arrow::types::NativeType;
 use polars_error::{PolarsResult, polars_err};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 /// Whether it is such a folder.
 pub(crate) fn check(layout: &Layout) -> Result<(), StoreError> {
@@ -33,62 +32,6 @@ pub(crate) fn check(layout: &Layout) -> Result<(), StoreError> {
     }
     let expected = "a folder records/ with one a month in it".to_owned();
     Err(StoreError::Damaged { path: layout.root().to_owned(), expected, found: "none".to_owned() })
-}
-
-/// The Parquet files of a table that may hold rows of the filter, by month and name; of a Delta table the live ones.
-pub(crate) fn files(layout: &Layout, table: &str, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
-    let root = layout.root().join(table);
-    let asked = |month: Month| {
-        filter.from.is_none_or(|from| Month::of(from) <= month) && filter.to.is_none_or(|to| month <= Month::of(to))
-    };
-    if let Some(mut live) = delta::live(&root)? {
-        // Writers choose where files are: one outside the monthly folders may have rows of any month.
-        live.retain(|path| path.parent().and_then(Month::of_folder).is_none_or(asked));
-        return Ok(live);
-    }
-    let mut found = Vec::new();
-    below(&root, &asked, DEPTH, &mut found)?;
-    Ok(found)
-}
-
-/// Depth of folders searched: partitions by year, month, day and something else.
-const DEPTH: usize = 4;
-
-/// The Parquet files of a folder and below it, except months that are not requested. A file outside the monthly folders
-/// may have rows of any month.
-fn below(
-    folder: &Path,
-    asked: &dyn Fn(Month) -> bool,
-    depth: usize,
-    found: &mut Vec<PathBuf>,
-) -> Result<(), StoreError> {
-    for path in list(folder)? {
-        if path.extension().is_some_and(|end| end == "parquet") && !path.is_dir() {
-            found.push(path);
-        } else if depth > 0 && path.is_dir() && Month::of_folder(&path).is_none_or(asked) {
-            below(&path, asked, depth - 1, found)?;
-        }
-    }
-    Ok(())
-}
-
-/// The visible content of a folder, by name; empty if it does not exist.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let entries = match folder.read_dir() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(StoreError::io(folder, "listing the folder"))?,
-    };
-    let mut paths = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<std::io::Result<Vec<_>>>()
-        .map_err(StoreError::io(folder, "listing the folder"))?;
-    let hidden = |path: &Path| {
-        path.file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b".") || name.as_encoded_bytes().starts_with(b"_"))
-    };
-    paths.retain(|path| !hidden(path));
-    paths.sort();
-    Ok(paths)
 }
 
 /// Passes on the heads of the reports that match a filter, file by file.
@@ -195,12 +138,9 @@ impl ReportGroup {
 
     /// A row without a day matches, so that it is reported.
     fn is_asked(&self, row: usize, filter: &Filter) -> bool {
-        let day = self.day(row);
-        let late = |day: &i32| filter.from.is_none_or(|from| values::days_since_epoch(from) <= *day);
-        let early = |day: &i32| filter.to.is_none_or(|to| *day <= values::days_since_epoch(to));
-        let domain = || self.text("policy_domain", row).ok().flatten().unwrap_or_default();
-        day.as_ref().map_or(true, |day| late(day) && early(day))
-            && (filter.domains.is_empty() || filter.domains.iter().any(|wanted| *wanted == domain()))
+        let (from, to) = filter.days();
+        self.day(row).map_or(true, |day| (from..=to).contains(&day))
+            && filter.has_domain(&self.text("policy_domain", row).ok().flatten().unwrap_or_default())
     }
 
     fn finding_codes(&self, row: usize) -> PolarsResult<Vec<Text>> {
@@ -226,9 +166,8 @@ impl ReportGroup {
     fn head(&self, row: usize) -> PolarsResult<ReportHead> {
         let text = |name: &str| self.text(name, row);
         let long = |name: &str| self.long(name, row).map(Option::unwrap_or_default);
-        let key = text("report_key")?.as_deref().and_then(key);
         Ok(ReportHead {
-            key: key.ok_or_else(|| polars_err!(ComputeError: "expected 32 hexadecimal digits as report_key"))?,
+            key: report_key(text("report_key")?.as_deref())?,
             org_name: text("org_name")?.unwrap_or_default(),
             org_email: text("org_email")?,
             report_id: text("report_id")?.unwrap_or_default(),
@@ -259,28 +198,4 @@ impl ReportGroup {
 /// A number of a column; `None` if it is null.
 fn number<T: NativeType>(column: &PrimitiveArray<T>, row: usize) -> Option<T> {
     column.values().get(row).copied().filter(|_| !column.is_null(row))
-}
-
-pub(crate) fn key(text: &str) -> Option<ReportKey> {
-    let mut key = [0; 16];
-    if text.len() != 32 {
-        return None;
-    }
-    for (index, byte) in key.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(ReportKey(key))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::key;
-
-    #[test]
-    fn a_key_is_read_back_from_its_digits_and_from_nothing_else() {
-        let digits = "000102030405060708090a0b0c0d0eff";
-        assert_eq!(key(digits).map(|key| key.to_string()).as_deref(), Some(digits));
-        assert_eq!(key("00"), None);
-        assert_eq!(key("zz0102030405060708090a0b0c0d0eff"), None);
-    }
 }

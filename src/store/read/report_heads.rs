@@ -3,7 +3,7 @@
 //! Each row repeats the columns of its report, including the policy. Columns that only `reports` has, such as findings,
 //! stay unknown.
 
-use super::parquet_folder::{files, key};
+use super::folder_files::{files, report_key};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text, Words};
 use crate::store::disk::layout::Layout;
 use crate::store::error::StoreError;
@@ -51,10 +51,10 @@ fn add(heads: &mut ReportHeadRows, part: &ParquetPart, group: &RowGroupMetadata,
     let (counts, stored) = (Numbers::<i64>::of(column("count")?)?, Numbers::<i64>::of(column(INGESTED)?)?);
     let passes = column("dmarc_pass")?;
     let passes: &BooleanArray = passes.as_any().downcast_ref().ok_or_else(other)?;
-    let keys: Vec<Option<ReportKey>> = texts.key.dictionary.iter().map(|text| key(text)).collect();
+    let keys: Vec<Option<ReportKey>> = texts.key.dictionary.iter().map(|text| report_key(Some(text)).ok()).collect();
     for row in selected_rows(part, group, filter)?.into_iter().flatten() {
         let key = keys.get(texts.key.codes[row] as usize).copied().flatten();
-        let key = key.ok_or_else(|| polars_err!(ComputeError: "expected 32 hexadecimal digits as report_key"))?;
+        let key = key.map_or_else(|| report_key(None), Ok)?;
         let (head, _) = heads.entry(key).or_insert_with(|| {
             let end = time(end.get(row).unwrap_or_default());
             let head = ReportHead {

@@ -1,6 +1,6 @@
 //! A store opened for reading.
 
-use super::parquet_folder;
+use super::{folder_files, parquet_folder};
 use crate::model::{ColumnSet, Cursor, MailboxProgress, ReportHead, ReportNotes, Rows};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
@@ -149,7 +149,7 @@ impl Store {
     /// The parts that may have rows of the filter: those of its months.
     pub(crate) fn parts(&self, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
         if self.folder {
-            return parquet_folder::files(&self.layout, "records", filter);
+            return folder_files::files(&self.layout, "records", filter);
         }
         let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
         let read = || -> rusqlite::Result<Vec<PathBuf>> {

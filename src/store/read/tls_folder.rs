@@ -3,7 +3,7 @@
 //! A failure belongs to the first row of its report with its policy type and domain; a folder without these tables has
 //! none.
 
-use super::parquet_folder::{files, key};
+use super::folder_files::{files, report_key};
 use crate::model::{Domain, Hash, ReportKey, Text, TlsFailure, TlsPolicy};
 use crate::store::disk::layout::Layout;
 use crate::store::error::StoreError;
@@ -11,8 +11,8 @@ use crate::store::parquet::checked_read;
 use crate::store::parquet::nested::{lists, read_array};
 use crate::store::parquet::rows::{ParquetPart, words};
 use crate::store::parquet::table_columns::has;
+use crate::store::tables::columns::ColumnType;
 use crate::store::tables::filter::Filter;
-use crate::store::tables::table::ColumnType;
 use crate::store::tables::tls::TlsReportRow;
 use crate::store::tables::values::LineFinding;
 use polars_arrow::array::PrimitiveArray;
@@ -108,15 +108,10 @@ impl GroupColumns<'_> {
     }
 }
 
-fn no_key() -> polars_error::PolarsError {
-    polars_err!(ComputeError: "expected 32 hexadecimal digits as report_key")
-}
-
 /// Whether a row is of the days and domains of a filter.
 fn is_wanted(filter: &Filter, day: i32, domain: Option<&Text>) -> bool {
     let (from, to) = filter.days();
-    let named = |domain: &Text| filter.domains.iter().any(|wanted| wanted == domain);
-    (from..=to).contains(&day) && (filter.domains.is_empty() || domain.is_some_and(named))
+    (from..=to).contains(&day) && filter.has_domain(domain.map_or("", Text::as_str))
 }
 
 fn add_failures(
@@ -142,7 +137,7 @@ fn add_failures(
         if !is_wanted(filter, days[row].unwrap_or_default(), domains[row].as_ref()) {
             continue;
         }
-        let key = keys[row].as_deref().and_then(key).ok_or_else(no_key)?;
+        let key = report_key(keys[row].as_deref())?;
         let address = |text: &Option<Text>| text.as_deref().and_then(|text| text.parse().ok());
         failures.entry((key, types[row].clone(), domains[row].clone())).or_default().push(TlsFailure {
             result_type: results[row].clone(),
@@ -197,7 +192,7 @@ fn policies(
             continue;
         }
         let report = TlsReportRow {
-            key: keys[row].as_deref().and_then(key).ok_or_else(no_key)?,
+            key: report_key(keys[row].as_deref())?,
             content: contents[row].as_deref().and_then(hash).unwrap_or(Hash([0; 32])),
             day,
             org_name: text(&orgs[row]),
@@ -233,6 +228,7 @@ fn policies(
 /// A hash as a column writes it.
 fn hash(text: &str) -> Option<Hash> {
     let (first, second) = text.split_at_checked(32)?;
+    let key = |half| report_key(Some(half)).ok();
     let (ReportKey(first), ReportKey(second)) = (key(first)?, key(second)?);
     [first, second].concat().try_into().ok().map(Hash)
 }

@@ -1,6 +1,6 @@
 //! The columns of `dns`.
 
-use super::table::{ColumnType, Table, TableColumn};
+use super::columns::{ColumnType, Table, TableColumn};
 
 /// One row per DNS record and time during which lookups found it.
 pub(crate) static DNS: Table = Table {

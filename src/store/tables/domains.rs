@@ -1,6 +1,6 @@
 //! The columns of `domains`: what the summary of a week says about each domain.
 
-use super::table::{ColumnType, Table, TableColumn};
+use super::columns::{ColumnType, Table, TableColumn};
 use serde::{Deserialize, Serialize};
 
 /// One row per domain of a week.

@@ -20,6 +20,16 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether it is about reports of this day.
+    pub fn has_day(&self, day: Date) -> bool {
+        self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day <= to)
+    }
+
+    /// Whether it is about reports of this policy domain.
+    pub fn has_domain(&self, domain: &str) -> bool {
+        self.domains.is_empty() || self.domains.iter().any(|wanted| wanted == domain)
+    }
+
     pub(crate) fn days(&self) -> (i32, i32) {
         (self.from.map_or(i32::MIN, days_since_epoch), self.to.map_or(i32::MAX, days_since_epoch))
     }

@@ -5,6 +5,7 @@
 //! our layout.
 
 pub(crate) mod collect;
+pub(crate) mod columns;
 pub(crate) mod dns;
 pub(crate) mod domains;
 pub(crate) mod filter;
@@ -17,4 +18,5 @@ pub(crate) mod tls;
 pub(crate) mod values;
 pub(crate) mod verdicts;
 
-pub use table::{ColumnType, TABLES, Table, TableColumn};
+pub use columns::{ColumnType, Table, TableColumn};
+pub use table::TABLES;

@@ -1,6 +1,6 @@
 //! The columns of `reports`: name, type, meaning, where the value comes from, and the ledger's name for it.
 
-use super::table::{ColumnType, Table, TableColumn};
+use super::columns::{ColumnType, Table, TableColumn};
 use super::values::{LineFinding, days_since_epoch};
 use crate::model::{Accepted, Finding, MailFacts, Text};
 use jiff::Timestamp;

@@ -2,7 +2,7 @@
 //!
 //! Everything else uses this list: the Parquet writer, the readers, the exports, `docs/columns.md`.
 
-use super::table::{ColumnType, TableColumn};
+use super::columns::{ColumnType, TableColumn};
 use crate::model::{
     Disposition, DkimResult, Domain, Evaluated, ReasonType, Record, Report, ReturnPath, SenderAuth, SpfResult,
     SpfScope, Text, Verdict,

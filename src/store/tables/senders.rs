@@ -1,6 +1,6 @@
 //! The columns of `senders`: what the summary of a week says about each sender.
 
-use super::table::{ColumnType, Table, TableColumn};
+use super::columns::{ColumnType, Table, TableColumn};
 use serde::{Deserialize, Serialize};
 
 /// One row per sender of a week.

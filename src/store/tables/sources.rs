@@ -1,6 +1,6 @@
 //! The columns of `sources`.
 
-use super::table::{ColumnType, Table, TableColumn};
+use super::columns::{ColumnType, Table, TableColumn};
 
 /// One row per address that was looked up.
 pub(crate) static SOURCES: Table = Table {

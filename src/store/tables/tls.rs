@@ -1,7 +1,7 @@
 //! TLS reports: their tables in the ledger, and the columns of `tls_reports` and `tls_failures` outside of it.
 
+use super::columns::{ColumnType, Table, TableColumn};
 use super::reports::{FINDING, json_findings};
-use super::table::{ColumnType, Table, TableColumn};
 use super::values::days_since_epoch;
 use crate::model::{AcceptedTls, Domain, Hash, ReportKey, TlsFailure, TlsPolicy};
 use jiff::Timestamp;

@@ -1,5 +1,6 @@
 //! Days, times, numbers and lists as stored in tables.
 
+pub(crate) use crate::model::days_since_epoch;
 use crate::model::{SenderAuth, Text};
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
@@ -12,12 +13,6 @@ use std::path::Path;
 /// A count as stored in the ledger.
 pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
-}
-
-/// A day as Parquet counts it.
-pub(crate) fn days_since_epoch(day: jiff::civil::Date) -> i32 {
-    let epoch = jiff::civil::date(1970, 1, 1);
-    epoch.until(day).map_or(0, |span| span.get_days())
 }
 
 /// A path in a statement; not every path is UTF-8.

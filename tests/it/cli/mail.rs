@@ -2,7 +2,8 @@
 
 use crate::smtp::{Secured, SmtpServer, scripted};
 use crate::workdir::WorkDir;
-use dmarquet::send::{ComposedMail, Login, LoginKind, Outbox, OutgoingMail, Route, Server, SmtpSecurity};
+use dmarquet::fetch::mailbox::Security;
+use dmarquet::send::{ComposedMail, Login, LoginKind, Outbox, OutgoingMail, Route, Server};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -28,12 +29,12 @@ fn login(secret: &str, kind: LoginKind) -> Login {
     Login { user: "user".to_owned(), secret: secret.into(), kind }
 }
 
-fn route(work: &WorkDir, server: &SmtpServer, security: SmtpSecurity, password: Option<&str>) -> Route {
+fn route(work: &WorkDir, server: &SmtpServer, security: Security, password: Option<&str>) -> Route {
     Route::Server(Server {
         host: "localhost".to_owned(),
         port: server.port,
         security,
-        ca_file: (security != SmtpSecurity::None).then(|| SmtpServer::ca_file(&work.path(""))),
+        ca_file: (security != Security::None).then(|| SmtpServer::ca_file(&work.path(""))),
         login: password.map(|password| login(password, LoginKind::Password)),
         hello: None,
         patience: Duration::from_secs(10),
@@ -44,7 +45,7 @@ const SOON: Duration = Duration::from_millis(300);
 const SECRET: &str = "hunter2-word/+";
 
 /// The result of sending to a misbehaving server, which must come soon.
-fn sent_to(security: SmtpSecurity, text: &str, serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
+fn sent_to(security: Security, text: &str, serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
     let route = Route::Server(Server {
         host: "localhost".to_owned(),
         port: scripted(serve),
@@ -84,31 +85,30 @@ fn a_server_gets_neither_memory_nor_time_without_bound() {
             }
         }
     };
-    let error = sent_to(SmtpSecurity::None, "x", endless(Vec::leak(vec![b'x'; 1 << 16]), Duration::ZERO));
+    let error = sent_to(Security::None, "x", endless(Vec::leak(vec![b'x'; 1 << 16]), Duration::ZERO));
     assert!(error.ends_with("answered the connection with a line longer than 4096 bytes"), "{error}");
-    let error = sent_to(SmtpSecurity::None, "x", endless(b"220-more\r\n", Duration::ZERO));
+    let error = sent_to(Security::None, "x", endless(b"220-more\r\n", Duration::ZERO));
     assert!(error.ends_with("answered the connection with more than 100 lines"), "{error}");
-    for security in [SmtpSecurity::None, SmtpSecurity::StartTls] {
+    for security in [Security::None, Security::StartTls] {
         let error = sent_to(security, "x", endless(b"2", SOON / 5));
         assert!(error.ends_with("did not answer within 300 ms"), "{error}");
     }
-    let error = sent_to(SmtpSecurity::Tls, "x", endless(b"\x16\x03\x03\x40\x00", SOON));
+    let error = sent_to(Security::Tls, "x", endless(b"\x16\x03\x03\x40\x00", SOON));
     assert!(error.contains("did not answer the TLS handshake within 300 ms"), "{error}");
-    let error = sent_to(SmtpSecurity::None, "x", |socket| {
+    let error = sent_to(Security::None, "x", |socket| {
         std::thread::sleep(SOON * 2);
         drop(socket);
     });
     assert!(error.ends_with("did not answer within 300 ms"), "{error}");
-    let error = sent_to(SmtpSecurity::None, "x", drop);
+    let error = sent_to(Security::None, "x", drop);
     assert!(error.ends_with("closed the connection instead of answering the connection"), "{error}");
-    let error =
-        sent_to(SmtpSecurity::None, "x", |socket| answering(socket, |_| "HTTP/1.1 400 Bad Request\r\n".to_owned()));
+    let error = sent_to(Security::None, "x", |socket| answering(socket, |_| "HTTP/1.1 400 Bad Request\r\n".to_owned()));
     assert!(error.contains("did not answer in SMTP to the connection"), "{error}");
 }
 
 #[test]
 fn a_server_that_takes_no_bytes_of_the_mail_ends_the_wait() {
-    let error = sent_to(SmtpSecurity::None, &"line\n".repeat(100_000), |socket| {
+    let error = sent_to(Security::None, &"line\n".repeat(100_000), |socket| {
         let mut mail = false;
         answering(socket, |line| match line.split(' ').next() {
             _ if mail => {
@@ -131,7 +131,7 @@ fn a_server_that_takes_no_bytes_of_the_mail_ends_the_wait() {
 #[test]
 fn what_a_server_says_back_shows_no_secret() {
     for mechanisms in ["PLAIN", "LOGIN"] {
-        let error = sent_to(SmtpSecurity::None, "x", move |socket| {
+        let error = sent_to(Security::None, "x", move |socket| {
             let mut said = Vec::new();
             answering(socket, move |line| {
                 said.push(line.to_owned());
@@ -153,7 +153,7 @@ fn what_a_server_says_back_shows_no_secret() {
 
 #[test]
 fn what_is_said_before_tls_is_no_answer_after_it() {
-    let error = sent_to(SmtpSecurity::StartTls, "x", |socket| {
+    let error = sent_to(Security::StartTls, "x", |socket| {
         answering(socket, |line| match line.split(' ').next() {
             Some("EHLO") => "250-localhost\r\n250 STARTTLS\r\n".to_owned(),
             Some("STARTTLS") => "220 go ahead\r\n250 injected\r\n".to_owned(),
@@ -189,16 +189,16 @@ fn a_sendmail_that_does_not_end_is_stopped_with_all_it_started() {
 #[test]
 fn a_mail_arrives_whole_in_each_of_the_three_ways() {
     for (secured, security) in [
-        (Secured::FromTheStart, SmtpSecurity::Tls),
-        (Secured::ByStartTls, SmtpSecurity::StartTls),
-        (Secured::Not, SmtpSecurity::None),
+        (Secured::FromTheStart, Security::Tls),
+        (Secured::ByStartTls, Security::StartTls),
+        (Secured::Not, Security::None),
     ] {
         let work = WorkDir::new();
         let server = SmtpServer::start(secured, &work.path(""));
         let mail = mail("a@example.net");
         mail.send(&route(&work, &server, security, Some("secret"))).unwrap();
         let session = server.session();
-        assert_eq!(session.encrypted, security != SmtpSecurity::None);
+        assert_eq!(session.encrypted, security != Security::None);
         assert!(session.commands.contains(&"RCPT TO:<a@example.net>".to_owned()), "{:?}", session.commands);
         let stuffed = session.mail.replace("\r\n..", "\r\n.");
         assert_eq!(stuffed.trim_end(), String::from_utf8_lossy(mail.bytes()).trim_end());
@@ -210,7 +210,7 @@ fn a_server_without_starttls_gets_neither_password_nor_mail() {
     let work = WorkDir::new();
     let server = SmtpServer::start(Secured::Not, &work.path(""));
     SmtpServer::start(Secured::ByStartTls, &work.path("")); // makes the certificate
-    let error = mail("a@example.net").send(&route(&work, &server, SmtpSecurity::StartTls, Some("secret"))).unwrap_err();
+    let error = mail("a@example.net").send(&route(&work, &server, Security::StartTls, Some("secret"))).unwrap_err();
     assert!(error.to_string().contains("STARTTLS"), "{error}");
     let session = server.session();
     assert!(session.mail.is_empty() && !session.commands.iter().any(|line| line.starts_with("AUTH")), "{session:?}");
@@ -220,7 +220,7 @@ fn a_server_without_starttls_gets_neither_password_nor_mail() {
 fn a_certificate_that_no_authority_signed_is_refused() {
     let work = WorkDir::new();
     let server = SmtpServer::start(Secured::FromTheStart, &work.path(""));
-    let Route::Server(route) = route(&work, &server, SmtpSecurity::Tls, None) else { unreachable!() };
+    let Route::Server(route) = route(&work, &server, Security::Tls, None) else { unreachable!() };
     let error = mail("a@example.net").send(&Route::Server(Server { ca_file: None, ..route })).unwrap_err();
     assert!(error.to_string().contains("certificate"), "{error}");
 }
@@ -229,12 +229,12 @@ fn a_certificate_that_no_authority_signed_is_refused() {
 fn a_wrong_password_and_a_refused_recipient_are_errors_that_hold_no_secret() {
     let work = WorkDir::new();
     let server = SmtpServer::start(Secured::Not, &work.path(""));
-    let error = mail("a@example.net").send(&route(&work, &server, SmtpSecurity::None, Some("hunter2"))).unwrap_err();
+    let error = mail("a@example.net").send(&route(&work, &server, Security::None, Some("hunter2"))).unwrap_err();
     assert!(error.to_string().contains("535") && !error.to_string().contains("hunter2"), "{error}");
     assert!(server.session().mail.is_empty());
 
     let server = SmtpServer::start(Secured::Not, &work.path(""));
-    let error = mail("refused@example.net").send(&route(&work, &server, SmtpSecurity::None, None)).unwrap_err();
+    let error = mail("refused@example.net").send(&route(&work, &server, Security::None, None)).unwrap_err();
     assert!(error.to_string().contains("550"), "{error}");
     assert!(server.session().mail.is_empty());
 }
@@ -269,7 +269,7 @@ fn a_token_is_sent_behind_the_command_and_a_refusal_is_reported_without_it() {
             let server = Server {
                 host: "localhost".to_owned(),
                 port,
-                security: SmtpSecurity::None,
+                security: Security::None,
                 ca_file: None,
                 login: Some(login(&token, kind)),
                 hello: None,

@@ -9,13 +9,11 @@ mod values;
 
 use crate::store::StoredNetwork;
 use anyhow::{Context as _, anyhow};
-use flate2::read::MultiGzDecoder;
 use mmdb::Mmdb;
-use std::fs::File;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use values::{FILE_BYTES, GZIP};
+use values::{FILE_BYTES, open};
 
 /// Bytes used to detect the format.
 const BEGINNING: u64 = 4096;
@@ -76,20 +74,13 @@ impl Database {
             return Err(anyhow!("expected a file of 1 GiB at most, found {size} bytes"));
         }
         let mut begin = Vec::new();
-        File::open(path)?.take(BEGINNING).read_to_end(&mut begin)?;
-        let is_compressed = begin.starts_with(&GZIP);
-        if is_compressed {
-            begin.clear();
-            MultiGzDecoder::new(File::open(path)?).take(BEGINNING).read_to_end(&mut begin)?;
-        }
+        open(path)?.take(BEGINNING).read_to_end(&mut begin)?;
         let format = if table::is_table(&begin) {
             Format::Table
-        } else if is_compressed {
-            let mut bytes = Vec::new();
-            MultiGzDecoder::new(File::open(path)?).take(FILE_BYTES).read_to_end(&mut bytes)?;
-            Format::Mmdb(Mmdb::new(bytes)?)
         } else {
-            Format::Mmdb(Mmdb::new(std::fs::read(path)?)?)
+            let mut bytes = Vec::new();
+            open(path)?.take(FILE_BYTES).read_to_end(&mut bytes)?;
+            Format::Mmdb(Mmdb::new(bytes)?)
         };
         Ok(Self { path: path.to_owned(), format })
     }

@@ -4,12 +4,10 @@
 //!
 //! A table is read once for many addresses, line by line, so that memory use does not grow with it.
 
-use super::values::{FILE_BYTES, NAME, country};
+use super::values::{FILE_BYTES, NAME, country, open};
 use crate::store::StoredNetwork;
 use anyhow::{Context as _, anyhow};
-use flate2::read::MultiGzDecoder;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, Read as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
@@ -50,13 +48,6 @@ pub(super) fn networks(path: &Path, addresses: &[IpAddr]) -> anyhow::Result<Vec<
         Ok(())
     })?;
     Ok(found)
-}
-
-/// Opens a file, compressed or not.
-fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
-    let mut file = BufReader::new(File::open(path)?);
-    let is_compressed = file.fill_buf()?.starts_with(&super::GZIP);
-    Ok(if is_compressed { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) })
 }
 
 fn for_each_line(mut lines: impl BufRead, mut each: impl FnMut(u64, &str) -> anyhow::Result<()>) -> anyhow::Result<()> {

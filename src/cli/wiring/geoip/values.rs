@@ -1,11 +1,23 @@
-//! Bounds of a database, and the form of the values that are taken from it.
+//! The file of a database, its bounds, and the form of the values that are taken from it.
+
+use flate2::read::MultiGzDecoder;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 
 /// Maximum size of a file, uncompressed: twice the largest known one.
 pub(super) const FILE_BYTES: u64 = 1 << 30;
 /// Maximum length of a name in characters.
 pub(super) const NAME: usize = 100;
 /// The first bytes of a gzip file.
-pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Opens a file, compressed or not.
+pub(super) fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    let mut file = BufReader::new(File::open(path)?);
+    let is_compressed = file.fill_buf()?.starts_with(&GZIP);
+    Ok(if is_compressed { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) })
+}
 
 /// A country code in upper case; `None` if it is something else.
 pub(super) fn country(code: &str) -> Option<String> {

@@ -65,8 +65,7 @@ fn policies(ledger: &Ledger, report: i64, filter: &Filter) -> rusqlite::Result<V
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let domain = text(row, 2)?;
-        let is_wanted = |domain: &Text| filter.domains.iter().any(|wanted| wanted == domain);
-        if !filter.domains.is_empty() && !domain.as_ref().is_some_and(is_wanted) {
+        if !filter.has_domain(domain.as_ref().map_or("", Text::as_str)) {
             continue;
         }
         found.push(TlsPolicy {

@@ -1,0 +1,16 @@
+//! Reads what is named on the command line: a file, or standard input.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// The bytes of a file, or with `-` of standard input. Of more than `most` bytes, one more is read, to tell.
+pub(crate) fn read(file: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if file.as_os_str() == "-" {
+        io::stdin().take(most + 1).read_to_end(&mut bytes)?;
+    } else {
+        File::open(file)?.take(most + 1).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
