@@ -2,7 +2,6 @@
 
 pub(crate) mod ack;
 pub(crate) mod alert;
-pub(crate) mod census;
 pub(crate) mod check;
 pub(crate) mod consents;
 pub(crate) mod digests;
@@ -17,6 +16,4 @@ pub(crate) mod rhythm;
 pub(crate) mod simulate;
 pub(crate) mod site;
 pub(crate) mod status;
-mod status_lines;
-pub(crate) mod status_parts;
 pub(crate) mod summary;

@@ -1,8 +1,8 @@
 //! `status`: shows the state of the store, also for monitoring.
 
 use super::census;
-use super::status_lines::{MonthSums, ReporterNewest, ago, late, reporters_text, totals_text, when};
-use super::status_parts::{self, PartChoice};
+use super::lines::{MonthSums, ReporterNewest, ago, late, reporters_text, totals_text, when};
+use super::parts::{self, PartChoice};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
@@ -59,7 +59,7 @@ pub(crate) fn run(run: &CommandContext, args: &StatusArgs) -> anyhow::Result<Exi
     }
     if args.by_domain || args.customer.is_some() {
         let choice = PartChoice { customer: args.customer.as_deref(), format: args.format, max_age: args.max_age };
-        let part = if args.by_domain { status_parts::by_domain } else { status_parts::of_customer };
+        let part = if args.by_domain { parts::by_domain } else { parts::of_customer };
         return part(run, &settings, &store, &choice);
     }
     let dir = store.dir().to_owned();

@@ -1,6 +1,6 @@
 //! The status of a part of the store: of one customer, or per domain.
 
-use super::status_lines::{MonthSums, ReporterNewest, ago, late, minute, reporters_text, totals_text};
+use super::lines::{MonthSums, ReporterNewest, ago, late, minute, reporters_text, totals_text};
 use crate::cli::settings::Customer;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
