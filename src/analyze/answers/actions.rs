@@ -11,8 +11,8 @@ use super::tracking::{Tracking, track};
 use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::period::date;
 use crate::analyze::senders::{
-    Breakage, Folded, History, Horizon, Identity, KeyTrouble, KeyUse, ReporterSet, Role, SenderGroup, SigningKey,
-    SpfEntry, View, compare,
+    Breakage, FailureSums, Folded, History, Horizon, Identity, KeyTrouble, KeyUse, ReporterSet, Role, SenderGroup,
+    SigningKey, SpfEntry, SpfLoss, View, compare,
 };
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{ENOUGH_DAYS, ENOUGH_REPORTERS, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE};
@@ -45,7 +45,8 @@ pub struct Action {
     pub sources: Vec<IpAddr>,
     /// How many addresses there are.
     pub addresses: u64,
-    /// Messages that show it, in the period; in the eight weeks for aligning a service or publishing a policy.
+    /// Messages that show it, in the period; in the eight weeks for aligning a service or publishing a policy, and before
+    /// the period for what no longer failed in it.
     pub messages: u64,
     /// Of them, those that fail DMARC.
     pub failing: u64,
@@ -179,17 +180,20 @@ pub(super) fn actions(
     steps.append(&mut actions);
     let unspoofed = domains.iter().filter(|domain| !spoofed(domain));
     steps.extend(unspoofed.filter_map(|domain| publish(domain, findings.horizon)));
+    let listed = steps.iter().map(Action::identity).collect();
+    let question = &findings.view.added.question;
+    steps.extend(findings.repaired(&listed, &question.dns, period));
     let more = (steps.len().saturating_sub(MOST) as u64).saturating_add(findings.folded.spf.more());
     steps.truncate(MOST);
     for action in &mut steps {
-        action.service = service_help::for_action(action, &findings.view.added.question);
+        action.service = service_help::for_action(action, question);
     }
-    track(&mut steps, &findings.view.added.question, period);
-    explain(&mut steps, &findings.view.added.question.dns, period);
+    track(&mut steps, question, period);
+    explain(&mut steps, &question.dns, period);
     (steps, more)
 }
 
-fn order(action: &Action) -> impl Ord + use<> {
+pub(super) fn order(action: &Action) -> impl Ord + use<> {
     let what = format!("{:?}", action.change);
     (
         Reverse(action.failing),
@@ -246,34 +250,47 @@ fn publish(domain: &DomainSummary, horizon: Horizon) -> Option<Action> {
 impl ActionFacts<'_> {
     /// Signatures of own senders that do not verify, even if SPF passes.
     fn repair_keys(&self) -> Vec<Action> {
-        let mut actions = Vec::new();
-        for (domain, key, trouble) in self.folded.signing.troubles(self.horizon) {
-            let (change, sure) = self.broken_key(domain, key, trouble);
-            let since = trouble.since().or_else(|| {
-                // It never was good, and the sender is older than the selector: a rotation that went wrong.
-                trouble.days.first_bad(i32::MIN).filter(|day| *day > self.horizon.from)
-            });
-            actions.push(Action {
-                policy_domain: self.view.foreign(domain),
-                change,
-                cause: Cause::OwnSigningBroken,
-                sources: addresses(&trouble.largest),
-                addresses: trouble.addresses,
-                messages: trouble.broken.0,
-                failing: trouble.failing.0,
-                reporters: trouble.reporters.len() as u64,
-                since: since.map(date),
-                confidence: if sure { Confidence::High } else { Confidence::Medium },
-                tracking: Tracking::since(trouble.days.first_bad(i32::MIN).map(date), String::new()),
-                explained_by: None,
-                repair: None,
-                service: None,
-            });
-        }
-        actions
+        let troubles = self.folded.signing.troubles(self.horizon);
+        troubles
+            .map(|(domain, key, trouble)| {
+                let since = trouble.since().or_else(|| {
+                    // It never was good, and the sender is older than the selector: a rotation that went wrong.
+                    trouble.days.first_bad(i32::MIN).filter(|day| *day > self.horizon.from)
+                });
+                self.repair_key((domain, key), trouble, &trouble.broken.now, since)
+            })
+            .collect()
     }
 
-    fn broken_key(&self, domain: u32, key: SigningKey, trouble: &KeyTrouble) -> (Change, bool) {
+    /// The action on a key, by some of its failures.
+    pub(super) fn repair_key(
+        &self,
+        (domain, key): (u32, SigningKey),
+        trouble: &KeyTrouble,
+        broken: &FailureSums,
+        since: Option<i32>,
+    ) -> Action {
+        let (change, sure) = self.broken_key(domain, key, trouble, broken.breakage());
+        let tracking = Tracking::since(trouble.days.first_bad(i32::MIN).map(date), String::new());
+        Action {
+            policy_domain: self.view.foreign(domain),
+            change,
+            cause: Cause::OwnSigningBroken,
+            sources: addresses(&broken.largest),
+            addresses: broken.addresses,
+            messages: broken.messages.0,
+            failing: broken.failing.0,
+            reporters: broken.reporters.len() as u64,
+            since: since.map(date),
+            confidence: if sure { Confidence::High } else { Confidence::Medium },
+            tracking: tracking.of_break(&trouble.days),
+            explained_by: None,
+            repair: None,
+            service: None,
+        }
+    }
+
+    fn broken_key(&self, domain: u32, key: SigningKey, trouble: &KeyTrouble, breakage: Breakage) -> (Change, bool) {
         let last_good = trouble.days.last_mostly_good();
         let known = self.history.key(domain, key);
         // Anybody can write the domain and an invented selector into a signature.
@@ -288,7 +305,7 @@ impl ActionFacts<'_> {
         let repair = |fault| Change::RepairKey { dkim_domain: dkim_domain.clone(), selector: selector.clone(), fault };
         let check =
             |body| Change::CheckModification { dkim_domain: dkim_domain.clone(), selector: selector.clone(), body };
-        match trouble.breakage() {
+        match breakage {
             Breakage::NoKey => (repair(KeyProblem::Missing), is_ours),
             Breakage::Refused => (repair(KeyProblem::Weak), is_ours),
             Breakage::Body => (check(true), is_ours),
@@ -340,59 +357,87 @@ impl ActionFacts<'_> {
             self.folded.spf.errors(self.horizon).map(|(domain, path, _)| (domain, path)).collect();
         for (domain, path, entry, lost) in self.folded.spf.lost(self.view, self.horizon) {
             // The evaluation ends in an error before it reaches this source: authorizing it would not help.
-            let ends_in_error = lost.errors.0 > lost.lost.0 / 2;
-            if ends_in_error && broken.contains(&(domain, path)) {
+            if lost.lost.now.end_in_error() && broken.contains(&(domain, path)) {
                 continue;
             }
-            let spf_domain = self.view.foreign(path);
-            let service = match &entry {
-                SpfEntry::Service(name) => crate::analyze::known::Services::include_of(name),
-                SpfEntry::Network(_) => None,
-            };
-            let action = Action {
-                policy_domain: self.view.foreign(domain),
-                change: if ends_in_error {
-                    Change::RepairSpf { spf_domain }
-                } else {
-                    Change::AuthorizeSource { spf_domain, include: service }
-                },
-                cause: if lost.failing.0 > 0 { Cause::SpfGap } else { Cause::PassDkimOnly },
-                sources: addresses(&lost.largest),
-                addresses: lost.addresses,
-                messages: lost.lost.0,
-                failing: lost.failing.0,
-                reporters: lost.reporters.len() as u64,
-                since: lost.since().map(date),
-                confidence: Confidence::High,
-                tracking: Tracking::since(None, entry.name()),
-                explained_by: None,
-                repair: None,
-                service: None,
-            };
+            let action = self.authorize_again((domain, path, &entry), lost, &lost.lost.now, lost.since());
             actions.insert((domain, path, entry), action);
         }
         actions.into_values().collect()
     }
 
+    /// The action on sources that lost SPF, by some of their failures.
+    pub(super) fn authorize_again(
+        &self,
+        (domain, path, entry): (u32, u32, &SpfEntry),
+        loss: &SpfLoss,
+        lost: &FailureSums,
+        since: Option<i32>,
+    ) -> Action {
+        let spf_domain = self.view.foreign(path);
+        let include = match entry {
+            SpfEntry::Service(name) => crate::analyze::known::Services::include_of(name),
+            SpfEntry::Network(_) => None,
+        };
+        let change = if lost.end_in_error() {
+            Change::RepairSpf { spf_domain }
+        } else {
+            Change::AuthorizeSource { spf_domain, include }
+        };
+        Action {
+            policy_domain: self.view.foreign(domain),
+            change,
+            cause: if lost.failing.0 > 0 { Cause::SpfGap } else { Cause::PassDkimOnly },
+            sources: addresses(&lost.largest),
+            addresses: lost.addresses,
+            messages: lost.messages.0,
+            failing: lost.failing.0,
+            reporters: lost.reporters.len() as u64,
+            since: since.map(date),
+            confidence: Confidence::High,
+            tracking: Tracking::since(None, entry.name()).of_break(&loss.days),
+            explained_by: None,
+            repair: None,
+            service: None,
+        }
+    }
+
     /// SPF records with which most evaluations end in a permanent error.
     fn repair_spf(&self) -> Vec<Action> {
-        let action = |(domain, path, errors): (u32, u32, &super::super::senders::SpfLoss)| Action {
+        let since = |errors: &SpfLoss| errors.days.last_mostly_good().and_then(|day| errors.days.first_bad(day + 1));
+        let errors = self.folded.spf.errors(self.horizon);
+        errors
+            .map(|(domain, path, errors)| {
+                self.repair_record((domain, path), errors, &errors.lost.now, since(errors))
+            })
+            .collect()
+    }
+
+    /// The action on a record that cannot be evaluated, by some of the failures.
+    pub(super) fn repair_record(
+        &self,
+        (domain, path): (u32, u32),
+        loss: &SpfLoss,
+        errors: &FailureSums,
+        since: Option<i32>,
+    ) -> Action {
+        let tracking = Tracking::since(loss.days.first_bad(i32::MIN).map(date), String::new());
+        Action {
             policy_domain: self.view.foreign(domain),
             change: Change::RepairSpf { spf_domain: self.view.foreign(path) },
             cause: if errors.failing.0 > 0 { Cause::Unauthenticated } else { Cause::PassDkimOnly },
             sources: addresses(&errors.largest),
             addresses: errors.addresses,
-            messages: errors.lost.0,
+            messages: errors.messages.0,
             failing: errors.failing.0,
             reporters: errors.reporters.len() as u64,
-            since: errors.days.last_mostly_good().and_then(|day| errors.days.first_bad(day + 1)).map(date),
+            since: since.map(date),
             confidence: if errors.reporters.len() >= 3 { Confidence::High } else { Confidence::Medium },
-            tracking: Tracking::since(errors.days.first_bad(i32::MIN).map(date), String::new()),
+            tracking: tracking.of_break(&loss.days),
             explained_by: None,
             repair: None,
             service: None,
-        };
-        self.folded.spf.errors(self.horizon).map(action).collect()
+        }
     }
 
     /// What the user's own senders and their neighbors lack.
@@ -515,7 +560,7 @@ impl Strict {
             self.messages = (self.messages.0 + dkim, self.messages.1 + spf);
             self.reporters.merge(&group.counts.failing_reporters);
             self.addresses += group.addresses;
-            self.first = self.first.into_iter().chain(group.span.first()).min();
+            self.first = self.first.into_iter().chain(group.counts.strict_since).min();
             self.largest.extend(&group.largest);
             self.largest.sort_unstable();
             self.largest.truncate(3);

@@ -4,6 +4,7 @@ mod actions;
 mod assemble;
 pub(crate) mod attributed;
 mod changes;
+mod ended;
 pub(crate) mod explain;
 mod overview;
 mod questions;

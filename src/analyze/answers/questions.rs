@@ -1,7 +1,7 @@
 //! The four questions an administrator has, answered by a level: fine, worth a look, or urgent.
 
 use super::summary::Summary;
-use super::{Change, Confidence, ReadinessVerdict};
+use super::{Action, ActionState, Change, Confidence, ReadinessVerdict};
 use crate::analyze::thresholds::NO_CHANCE;
 use serde::Serialize;
 
@@ -38,6 +38,13 @@ pub struct Answers {
     pub news: QuestionAnswer,
 }
 
+impl Summary {
+    /// Answers the questions anew, once it is known which actions are already done.
+    pub fn answer_again(&mut self) {
+        self.answers = answers(self);
+    }
+}
+
 /// Answers them from the summary.
 pub(super) fn answers(summary: &Summary) -> Answers {
     let answer = |level| QuestionAnswer { level };
@@ -70,9 +77,16 @@ fn lost_now(summary: &Summary) -> Level {
 }
 
 fn own_senders(summary: &Summary) -> Level {
-    let of_senders = || summary.actions.iter().filter(|action| !matches!(action.change, Change::PublishPolicy { .. }));
-    let broke = of_senders()
-        .any(|action| action.since.is_some() && action.failing >= NO_CHANCE && action.confidence == Confidence::High);
+    let open = |action: &&Action| action.tracking.state != ActionState::Fixed;
+    let of_senders = || {
+        let actions = summary.actions.iter().filter(open);
+        actions.filter(|action| !matches!(action.change, Change::PublishPolicy { .. }))
+    };
+    // What was published and does not fail since is waited for.
+    let waits = |action: &Action| action.repair.as_ref().is_some_and(|repair| repair.failing == 0 && !repair.still_broken);
+    let broke = of_senders().filter(|action| !waits(action)).any(|action| {
+        action.since.is_some() && action.failing >= NO_CHANCE && action.confidence == Confidence::High
+    });
     let action = if of_senders().next().is_some() { Level::Notice } else { Level::Ok };
     lost_now(summary).max(if broke { Level::Alert } else { action })
 }
@@ -92,7 +106,7 @@ fn news(summary: &Summary) -> Level {
         || !changes.silent_reporters.is_empty()
         || !changes.silent_domains.is_empty()
         || moved.into_iter().any(|comparison| comparison.rate_moved || comparison.volume_moved);
-    let broke = summary.actions.iter().any(|action| action.since.is_some());
+    let broke = summary.actions.iter().any(|action| action.since.is_some() || action.repair.is_some());
     let wave = summary.domains.iter().any(|domain| domain.spoofing.wave);
     if changed || broke || wave { Level::Notice } else { Level::Ok }
 }

@@ -5,10 +5,12 @@
 //! action's sources, in a second read that [`RepairCount`] requests.
 
 use super::spf_history::{Authorized, authorized, is_spf};
-use super::summary::Summary;
+use super::summary::SummaryPeriod;
 use super::{Action, ActionState, Change};
 use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::period::{date, number};
+use crate::analyze::sums::Messages;
+use crate::analyze::thresholds::BROKEN_ONE_IN;
 use crate::analyze::{Foreign, Period, form};
 use crate::model::{ColumnSet, DnsChange, DnsHistory, Flags, RecordType, Rows, SourceAddress};
 use jiff::civil::Date;
@@ -46,6 +48,9 @@ pub struct Repair {
     pub reporters: u64,
     /// Those of them that still see failures, by name.
     pub still_failing: Vec<Foreign>,
+    /// What was repaired still does not pass, whether or not the mail passes DMARC in another way.
+    #[serde(skip)]
+    pub still_broken: bool,
 }
 
 /// Adds to each action the change that explains it, and the one that repairs it.
@@ -56,14 +61,18 @@ pub(super) fn explain(actions: &mut [Action], history: &DnsHistory, period: Opti
         action.explained_by = cause.map(named);
         let Some(published) = repaired.map(DnsChange::day).filter(|day| *day <= period.to()) else { continue };
         action.tracking.state = ActionState::Published;
+        let since = published.saturating_add(1.day());
+        let fails_after = action.tracking.broke.is_some_and(|(_, last)| last >= number(since));
         action.repair = Some(Repair {
             published,
-            since: published.saturating_add(1.day()),
+            since,
             failing_before: 0,
             messages: 0,
             failing: 0,
             reporters: 0,
             still_failing: Vec::new(),
+            // What is in trouble in a period that began after the repair was not repaired by it.
+            still_broken: fails_after || !action.tracking.ended && since <= period.from(),
         });
     }
 }
@@ -78,17 +87,19 @@ fn named(change: &DnsChange) -> ExplainedBy {
 }
 
 /// What an action's mail depends on.
-enum Subject {
+enum Subject<'a> {
     /// The key at this name.
     Key(String),
     /// The SPF record of this domain.
     Spf(String),
+    /// These tags of the DMARC record.
+    Dmarc(&'a [&'static str]),
 }
 
 /// An action and the changes that concern it, oldest first, up to the end of the period.
 struct Join<'a, 'h> {
     action: &'a Action,
-    subject: Subject,
+    subject: Subject<'a>,
     history: &'h DnsHistory,
     changes: Vec<&'h DnsChange>,
 }
@@ -104,18 +115,22 @@ impl<'a, 'h> Join<'a, 'h> {
             Change::AuthorizeSource { spf_domain, .. } | Change::RepairSpf { spf_domain } => {
                 Subject::Spf(spf_domain.as_written().to_ascii_lowercase())
             }
+            Change::RelaxAlignment { tags } => Subject::Dmarc(tags),
             _ => return None,
         };
         let policy_domain = action.policy_domain.as_written();
+        let dmarc = format!("_dmarc.{policy_domain}");
         let last = period.to().saturating_add(DAYS_AFTER.days());
         let concerns = |change: &&DnsChange| {
             let of_subject = match &subject {
                 Subject::Key(name) => change.name == *name && change.record_type != RecordType::Mx,
                 Subject::Spf(domain) => {
-                    (change.domain == *domain || change.domain == policy_domain)
-                        && change.record_type == RecordType::Txt
-                        && change.before.iter().chain(&change.after).any(|text| is_spf(text))
+                    let of_record = change.record_type == RecordType::Txt
+                        && change.before.iter().chain(&change.after).any(|text| is_spf(text));
+                    let of_alias = change.record_type == RecordType::Cname && change.name == *domain;
+                    (change.domain == *domain || change.domain == policy_domain) && (of_record || of_alias)
                 }
+                Subject::Dmarc(_) => change.name == dmarc && change.record_type == RecordType::Txt,
             };
             of_subject && change.day() <= last
         };
@@ -132,9 +147,11 @@ impl<'a, 'h> Join<'a, 'h> {
     }
 
     /// The change that removed what the mail passed with, nearest to the day since which it fails, or to the first day
-    /// on which it did (if the mail passes again, the former is unknown).
+    /// on which it did, ever or the last time (if the mail passes again, the former is unknown).
     fn cause(&self) -> Option<&'h DnsChange> {
-        let begun = [self.action.since, self.action.tracking.first_seen].into_iter().flatten().map(number);
+        let tracking = &self.action.tracking;
+        let begun = [self.action.since, tracking.first_seen].into_iter().flatten().map(number);
+        let begun = begun.chain(tracking.broke.map(|(first, _)| first));
         let distance = |change: &DnsChange| {
             let day = number(change.day());
             let near = begun.clone().filter(|since| (since - DAYS_BEFORE..=since + DAYS_AFTER).contains(&day));
@@ -166,6 +183,9 @@ impl<'a, 'h> Join<'a, 'h> {
         match &self.subject {
             Subject::Key(_) => !change.before.is_empty(),
             Subject::Spf(domain) => self.compared(domain, change).any(|(before, after)| after < before),
+            Subject::Dmarc(tags) => {
+                tags.iter().any(|tag| is_strict(&change.after, tag) && !is_strict(&change.before, tag))
+            }
         }
     }
 
@@ -176,6 +196,10 @@ impl<'a, 'h> Join<'a, 'h> {
             Subject::Spf(domain) => {
                 let mut compared = self.compared(domain, change).peekable();
                 compared.peek().is_some() && compared.all(|(before, after)| after == Authorized::Yes && before < after)
+            }
+            Subject::Dmarc(tags) => {
+                let strict = |texts: &[String]| tags.iter().any(|tag| is_strict(texts, tag));
+                strict(&change.before) && !strict(&change.after)
             }
         }
     }
@@ -194,30 +218,93 @@ impl<'a, 'h> Join<'a, 'h> {
     }
 }
 
+/// Whether a DMARC record asks for strict alignment by a tag.
+fn is_strict(records: &[String], tag: &str) -> bool {
+    let is_tag = |part: &str| part.split_once('=').is_some_and(|(name, value)| name.trim() == tag && value.trim() == "s");
+    records.iter().any(|text| text.split(';').any(is_tag))
+}
+
 /// A key record with an empty `p=` (RFC 6376 section 3.6.1).
 fn is_revoked(text: &str) -> bool {
     text.split(';')
         .any(|tag| tag.split_once('=').is_some_and(|(name, value)| name.trim() == "p" && value.trim().is_empty()))
 }
 
-/// Counts the effect of the repairs in a summary, in rows that are read a second time.
+/// Counts the effect of the repairs of some actions, in rows that are read a second time.
 #[derive(Debug)]
 pub struct RepairCount {
     /// The actions with a repair, by source.
     by_source: HashMap<SourceAddress, Vec<usize>>,
     domains: Vec<(usize, String, i32)>,
+    from: i32,
     to: i32,
-    counts: Mutex<BTreeMap<usize, Counted>>,
+    counts: Mutex<BTreeMap<usize, RepairRows>>,
 }
 
 /// What the rows say about one action.
 #[derive(Debug, Default)]
-struct Counted {
+struct RepairRows {
     failing_before: u64,
+    /// Since the repair.
+    days: BTreeMap<i32, RepairDay>,
+    /// Reporters since the repair: a number for each, and the failing messages it saw.
+    reporters: BTreeMap<String, (usize, u64)>,
+}
+
+/// One day since a repair.
+#[derive(Debug, Default)]
+struct RepairDay {
     messages: u64,
     failing: u64,
-    days: BTreeSet<i32>,
-    reporters: BTreeMap<String, u64>,
+    reporters: BTreeSet<usize>,
+}
+
+impl RepairRows {
+    fn add(&mut self, day: i32, reporter: &str, messages: u64, failing: u64) {
+        let next = self.reporters.len();
+        let (number, failures) = self.reporters.entry(reporter.to_owned()).or_insert((next, 0));
+        *failures = failures.saturating_add(failing);
+        let of_day = self.days.entry(day).or_default();
+        of_day.messages = of_day.messages.saturating_add(messages);
+        of_day.failing = of_day.failing.saturating_add(failing);
+        of_day.reporters.insert(*number);
+    }
+
+    /// The day on which several reporters had seen mail pass on several days, one after the other. A stray failure does not
+    /// begin it anew.
+    fn proven_on(&self) -> Option<i32> {
+        let (mut days, mut reporters): (usize, BTreeSet<usize>) = (0, BTreeSet::new());
+        for (day, of_day) in &self.days {
+            if of_day.is_bad() {
+                (days, reporters) = (0, BTreeSet::new());
+                continue;
+            }
+            days += 1;
+            reporters.extend(&of_day.reporters);
+            if days >= PROVING_DAYS && reporters.len() >= PROVING_REPORTERS {
+                return Some(*day);
+            }
+        }
+        None
+    }
+
+    /// How far the repair is proven at the end of a period that begins on a day; `None` if it was already proven before.
+    fn state(&self, from: i32, action: &Action, still_broken: bool) -> Option<ActionState> {
+        let proven = self.proven_on().filter(|_| !still_broken);
+        let mut now = self.days.range(from..);
+        if action.tracking.ended && proven.is_some_and(|day| day < from) && !now.clone().any(|(_, day)| day.is_bad()) {
+            return None;
+        }
+        let clean = now.all(|(_, day)| day.failing == 0);
+        Some(if proven.is_some() && clean { ActionState::Fixed } else { ActionState::Published })
+    }
+}
+
+impl RepairDay {
+    /// Whether more failed than strays.
+    fn is_bad(&self) -> bool {
+        self.failing > 0 && Messages(self.failing).is_one_in(BROKEN_ONE_IN, Messages(self.messages))
+    }
 }
 
 impl RepairCount {
@@ -229,19 +316,19 @@ impl RepairCount {
         .with(ColumnSet::POLICY_DOMAIN)
         .with(ColumnSet::ORG_NAME);
 
-    /// For the repairs of a summary; `None` if it has none.
-    pub fn new(summary: &Summary) -> Option<Self> {
-        let to = number(summary.period.to?);
+    /// For the actions of a period; `None` if none of them has a repair.
+    pub fn new(actions: &[Action], period: &SummaryPeriod) -> Option<Self> {
+        let (from, to) = (number(period.from?), number(period.to?));
         let mut by_source: HashMap<SourceAddress, Vec<usize>> = HashMap::new();
         let mut domains = Vec::new();
-        for (at, action) in summary.actions.iter().enumerate() {
+        for (at, action) in actions.iter().enumerate() {
             let Some(repair) = &action.repair else { continue };
             domains.push((at, action.policy_domain.as_written().to_owned(), number(repair.since)));
             for source in &action.sources {
                 by_source.entry(Some(*source).into()).or_default().push(domains.len() - 1);
             }
         }
-        (!domains.is_empty()).then(|| Self { by_source, domains, to, counts: Mutex::default() })
+        (!domains.is_empty()).then(|| Self { by_source, domains, from, to, counts: Mutex::default() })
     }
 
     /// The days that it needs, both inclusive, and the policy domains.
@@ -266,12 +353,7 @@ impl RepairCount {
                 let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
                 let counted = counts.entry(*at).or_default();
                 if rows.day[row] >= *since {
-                    counted.messages = counted.messages.saturating_add(messages);
-                    counted.failing = counted.failing.saturating_add(failing);
-                    counted.days.insert(rows.day[row]);
-                    let org_name = rows.org_name.get(row).unwrap_or_default().to_owned();
-                    let failures = counted.reporters.entry(org_name).or_default();
-                    *failures = failures.saturating_add(failing);
+                    counted.add(rows.day[row], rows.org_name.get(row).unwrap_or_default(), messages, failing);
                 } else if i64::from(rows.day[row]) >= i64::from(*since) - COMPARED {
                     counted.failing_before = counted.failing_before.saturating_add(failing);
                 }
@@ -279,23 +361,31 @@ impl RepairCount {
         }
     }
 
-    /// Writes the counts into the summary. A repair has worked if several reporters saw no failure for several days.
-    pub fn finish(self, summary: &mut Summary) {
+    /// Writes the counts into the same actions. A repair has worked if several reporters saw no failure for several days; one
+    /// that was proven before the period is left out.
+    pub fn finish(self, actions: &mut Vec<Action>) {
+        let mut over = BTreeSet::new();
         for (at, counted) in self.counts.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            let Some(action) = summary.actions.get_mut(at) else { continue };
-            let Some(repair) = &mut action.repair else { continue };
-            repair.failing_before = counted.failing_before;
-            repair.messages = counted.messages;
-            repair.failing = counted.failing;
-            repair.reporters = counted.reporters.len() as u64;
-            let failing = counted.reporters.iter().filter(|(_, failures)| **failures > 0);
-            repair.still_failing = failing.map(|(name, _)| name.as_str().into()).collect();
-            let days = counted.days.len();
-            if repair.failing == 0 && counted.reporters.len() >= PROVING_REPORTERS && days >= PROVING_DAYS {
-                action.tracking.state = ActionState::Fixed;
+            let Some(action) = actions.get_mut(at) else { continue };
+            let Some(still_broken) = action.repair.as_ref().map(|repair| repair.still_broken) else { continue };
+            match counted.state(self.from, action, still_broken) {
+                Some(state) => action.tracking.state = state,
+                None => {
+                    over.insert(at);
+                }
             }
+            let Some(repair) = &mut action.repair else { continue };
+            let sum = |of: fn(&RepairDay) -> u64| counted.days.values().map(of).fold(0, u64::saturating_add);
+            repair.failing_before = counted.failing_before;
+            repair.messages = sum(|day| day.messages);
+            repair.failing = sum(|day| day.failing);
+            repair.reporters = counted.reporters.len() as u64;
+            let failing = counted.reporters.iter().filter(|(_, (_, failures))| *failures > 0);
+            repair.still_failing = failing.map(|(name, _)| name.as_str().into()).collect();
         }
+        let mut at = 0..;
+        actions.retain(|_| at.next().is_none_or(|at| !over.contains(&at)));
         // What is still to be done goes before what is done.
-        summary.actions.sort_by_key(|action| action.tracking.state == ActionState::Fixed);
+        actions.sort_by_key(|action| action.tracking.state == ActionState::Fixed);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Action, Change};
 use crate::analyze::question::Acknowledged;
+use crate::analyze::sums::DayCounts;
 use crate::analyze::{Foreign, Period, Question, form};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -30,7 +31,16 @@ pub struct Tracking {
     /// What identifies it beside domain and change.
     #[serde(skip)]
     place: String,
+    /// The first day of the last break, and the last day on which most of its mail failed.
+    #[serde(skip)]
+    pub(super) broke: Option<(i32, i32)>,
+    /// It is listed only for its repair: nothing, or too little, fails in the period.
+    #[serde(skip)]
+    pub(super) ended: bool,
 }
+
+/// What identifies an action: the policy domain, what it is about, and where.
+pub(super) type ActionIdentity = (String, [String; 2], String);
 
 /// Whether an action is new.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -80,6 +90,12 @@ impl Tracking {
     pub(super) fn since(first_seen: Option<Date>, place: String) -> Self {
         Self { first_seen, place, ..Self::default() }
     }
+
+    /// Whose mail was good and bad on these days.
+    pub(super) fn of_break(mut self, days: &DayCounts) -> Self {
+        self.broke = days.last_break();
+        self
+    }
 }
 
 impl Action {
@@ -104,6 +120,12 @@ impl Action {
             Change::RepairSpf { spf_domain } => [spf_domain.as_written(), ""],
             Change::RelaxAlignment { .. } | Change::Sign => ["", ""],
         }
+    }
+
+    /// What identifies it, whichever change it asks for.
+    pub(super) fn identity(&self) -> ActionIdentity {
+        let place = self.tracking.place.clone();
+        (self.policy_domain.as_written().to_owned(), self.subject().map(str::to_owned), place)
     }
 
     fn id(&self, copy: usize) -> String {

@@ -1,6 +1,7 @@
 //! Detects when something stopped working, by the days of the reports: a key, or SPF for an address.
 
 use super::facts::{BySource, EventFact, float};
+use crate::analyze::sums::shards::network;
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,19 +56,35 @@ fn last_good(days: &BTreeMap<i32, GoodAndBad>) -> Option<i32> {
     days.iter().rev().find(|(_, (good, bad))| good > bad).map(|(day, _)| *day)
 }
 
-/// The addresses that count: those for which it ever worked, and those first seen after the last good day. Mail from an
-/// address that never worked is changed in transit, for example by a list.
-fn own(sources: &BySource<EventFact>) -> Vec<(SourceAddress, &[EventFact])> {
+/// The addresses that count: those for which it ever worked, and those first seen after the last good day that are related to
+/// them or whose mail passes in another way. Mail from an address that never worked is changed in transit, for example by a
+/// list, or forged: anybody can write a key that is no longer in use into a signature.
+fn own<'a>(
+    sources: &'a BySource<EventFact>,
+    passes: &dyn Fn(SourceAddress) -> bool,
+) -> Vec<(SourceAddress, &'a [EventFact])> {
     let works = |facts: &[EventFact]| facts.iter().any(|fact| fact.good > 0);
-    let last = last_good(&by_day(sources.values().filter(|facts| works(facts)).flatten()));
+    let working = || sources.iter().filter(|(_, facts)| works(facts));
+    let last = last_good(&by_day(working().flat_map(|(_, facts)| facts)));
+    let networks: BTreeSet<SourceAddress> = working().map(|(source, _)| network(*source)).collect();
+    let good = || working().flat_map(|(_, facts)| facts).filter(|fact| fact.good > 0);
+    let vouchers: BTreeSet<u32> = good().filter_map(|fact| fact.voucher).collect();
+    let related = |source: SourceAddress, facts: &[EventFact]| {
+        networks.contains(&network(source))
+            || facts.iter().any(|fact| fact.voucher.is_some_and(|voucher| vouchers.contains(&voucher)))
+            || passes(source)
+    };
     let first = |facts: &[EventFact]| facts.iter().map(|fact| fact.day).min();
-    let counts = |facts: &[EventFact]| works(facts) || last.is_some() && first(facts) > last;
-    sources.iter().filter(|(_, facts)| counts(facts)).map(|(source, facts)| (*source, facts.as_slice())).collect()
+    let counts = |source: SourceAddress, facts: &[EventFact]| {
+        works(facts) || last.is_some() && first(facts) > last && related(source, facts)
+    };
+    let counted = sources.iter().filter(|(source, facts)| counts(**source, facts));
+    counted.map(|(source, facts)| (*source, facts.as_slice())).collect()
 }
 
-/// Whether it broke, seen by at least two reporters.
-pub(crate) fn broken(sources: &BySource<EventFact>) -> Option<Break> {
-    let own = own(sources);
+/// Whether it broke, seen by at least two reporters. `passes` tells whether mail from an address ever passes, in whatever way.
+pub(crate) fn broken(sources: &BySource<EventFact>, passes: &dyn Fn(SourceAddress) -> bool) -> Option<Break> {
+    let own = own(sources, passes);
     let all = || own.iter().flat_map(|(_, facts)| facts.iter());
     let days = by_day(all());
     let since = since_last_good(&days, all()).or_else(|| since_of_reporters(all()))?;

@@ -134,7 +134,8 @@ impl ChangeRules<'_> {
     fn key_breaks(&self) -> Vec<Incident> {
         let mut found = Vec::new();
         for ((domain, signer, selector), sources) in &self.facts.keys {
-            let Some(broken) = breaks::broken(sources) else { continue };
+            let passes = |source: SourceAddress| self.facts.passes(*domain, source);
+            let Some(broken) = breaks::broken(sources, &passes) else { continue };
             let details = IncidentDetails::Key {
                 dkim_domain: self.foreign(*signer),
                 selector: self.foreign(*selector),
@@ -152,7 +153,7 @@ impl ChangeRules<'_> {
         for ((domain, path), sources) in &self.facts.paths {
             for (source, facts) in sources.iter() {
                 let alone = BySource::One(Some((*source, facts.clone())));
-                let Some(broken) = breaks::broken(&alone) else { continue };
+                let Some(broken) = breaks::broken(&alone, &|_| false) else { continue };
                 let policy_domain = self.foreign(*domain);
                 let together = |one: &&mut Incident| {
                     one.policy_domain.as_ref() == Some(&policy_domain)

@@ -22,6 +22,8 @@ pub(crate) struct EventFact {
     pub(crate) bad: u64,
     /// The bad ones that fail DMARC.
     pub(crate) lost: u64,
+    /// Another organization that authenticates the same mail: the first that signs it, else that of its return path.
+    pub(crate) voucher: Option<u32>,
 }
 
 /// What one reporter saw of the mail of one address on one day.
@@ -76,6 +78,14 @@ impl<F> BySource<F> {
         match self {
             Self::One(one) => &mut one.get_or_insert_with(|| (source, Vec::with_capacity(1))).1,
             Self::Many(many) => many.entry(source).or_insert_with(|| Vec::with_capacity(1)),
+        }
+    }
+
+    /// The mail of an address.
+    fn get(&self, source: SourceAddress) -> Option<&Vec<F>> {
+        match self {
+            Self::One(one) => one.as_ref().filter(|(known, _)| *known == source).map(|(_, facts)| facts),
+            Self::Many(many) => many.get(&source),
         }
     }
 
@@ -179,6 +189,12 @@ impl EventFacts {
 
     pub(crate) fn name(&self, id: u32) -> &Text {
         self.names.get(id)
+    }
+
+    /// Whether any mail of a domain from an address passes DMARC.
+    pub(crate) fn passes(&self, domain: u32, source: SourceAddress) -> bool {
+        let facts = self.mail.get(&domain).and_then(|mail| mail.get(source));
+        facts.is_some_and(|facts| facts.iter().any(|fact| fact.passed > 0))
     }
 
     /// The ID of a reporter's mail domain.
@@ -294,12 +310,16 @@ impl EventFacts {
     fn add(&mut self, seen: &EventRow, signatures: &[(u32, u32, Option<bool>)], path: Option<(u32, Option<bool>)>) {
         let &EventRow { domain, source, day, reporter, count, pass, blocked } = seen;
         let own = self.organization(domain);
+        let signers = signatures.iter().filter(|(_, _, works)| *works == Some(true)).map(|(signer, ..)| *signer);
+        let authenticated = signers.chain(path.filter(|(_, works)| *works == Some(true)).map(|(path, _)| path));
+        let voucher = authenticated.map(|name| self.organization(name)).find(|name| *name != own);
         let fact = |works: bool| EventFact {
             day,
             reporter,
             good: if works { count } else { 0 },
             bad: if works { 0 } else { count },
             lost: if works || pass { 0 } else { count },
+            voucher,
         };
         let mut marks = SenderMarks {
             network: crate::analyze::sums::shards::network(source),
@@ -381,7 +401,7 @@ struct EventRow {
 fn push(facts: &mut BySource<EventFact>, source: SourceAddress, fact: EventFact) {
     let facts = facts.of(source);
     match facts.last_mut() {
-        Some(last) if (last.day, last.reporter) == (fact.day, fact.reporter) => {
+        Some(last) if (last.day, last.reporter, last.voucher) == (fact.day, fact.reporter, fact.voucher) => {
             last.good = last.good.saturating_add(fact.good);
             last.bad = last.bad.saturating_add(fact.bad);
             last.lost = last.lost.saturating_add(fact.lost);

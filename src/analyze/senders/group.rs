@@ -118,6 +118,8 @@ pub(crate) struct VerdictCounts {
     pub(crate) spf_pass: Messages,
     /// Failing ones of the period that strict alignment does not accept although DKIM passes, and although SPF does.
     pub(crate) strict: (Messages, Messages),
+    /// The first day of the eight weeks with such a one.
+    pub(crate) strict_since: Option<i32>,
     /// Failing unauthenticated ones of the period with the domain's own return path, and one of those.
     pub(crate) unlisted: Messages,
     pub(crate) unlisted_path: Option<u32>,
@@ -285,6 +287,9 @@ impl SenderGroup {
             counts.failing_reporters.insert(fact.reporter);
             counts.causes.add(cause, judged.0, judged);
         }
+        if in_weeks && pattern.own_pass() {
+            counts.strict_since = counts.strict_since.into_iter().chain([fact.day]).min();
+        }
         if !pattern.verified.is_empty() {
             counts.strict.0 += now;
         } else if pattern.path == PathResult::OwnPass {
@@ -433,6 +438,7 @@ impl VerdictCounts {
         self.last_failing = self.last_failing.max(other.last_failing);
         self.unsigned += other.unsigned;
         self.spf_pass += other.spf_pass;
+        self.strict_since = self.strict_since.into_iter().chain(other.strict_since).min();
         self.strict = (self.strict.0 + other.strict.0, self.strict.1 + other.strict.1);
         self.unlisted += other.unlisted;
         self.unlisted_path = self.unlisted_path.or(other.unlisted_path);

@@ -3,6 +3,7 @@
 pub(crate) mod auth_pattern;
 mod causes;
 pub(crate) mod classify;
+mod failure_sums;
 mod fold;
 pub(crate) mod group;
 pub(crate) mod history;
@@ -19,6 +20,7 @@ pub(crate) mod weights;
 
 pub(crate) use auth_pattern::{Breakage, SigningKey};
 pub(crate) use classify::Identity;
+pub(crate) use failure_sums::FailureSums;
 pub(crate) use fold::{Folded, PolicyScope, compare, fold};
 pub(crate) use group::{PeriodMessages, SenderGroup, SenderProfile, WINDOWS};
 pub(crate) use history::{History, Horizon, KeyUse};

@@ -3,60 +3,47 @@
 use super::Role;
 use super::auth_pattern::{Breakage, SigningKey};
 use super::classify::JudgedRow;
+use super::failure_sums::{FailureSums, PeriodFailures};
 use super::history::Horizon;
-use super::reporter_set::ReporterSet;
 use super::view::{SourceFact, View};
 use crate::analyze::sums::interner::IdMap;
 use crate::analyze::sums::{DayCounts, Messages};
-use crate::analyze::thresholds::{BROKEN_ONE_IN, ENOUGH_REPORTERS, NO_CHANCE};
+use crate::analyze::thresholds::{BROKEN_ONE_IN, NO_CHANCE};
 use crate::model::SourceAddress;
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 /// Signatures of one key at some own senders.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KeyTrouble {
     /// Good: it verifies. Bad: it does not.
     pub(crate) days: DayCounts,
-    /// Of the period: messages whose signature does not verify.
-    pub(crate) broken: Messages,
+    /// Messages whose signature does not verify, by [`Breakage`].
+    pub(crate) broken: PeriodFailures,
     /// Of the period: messages whose signature verifies.
     good: Messages,
-    /// Those broken ones that fail DMARC.
-    pub(crate) failing: Messages,
-    /// Those broken ones by what is wrong.
-    kinds: [Messages; 4],
     /// At one of the sources something of the domain passes: it is the domain's, not a stranger's that writes its name into
     /// signatures.
     pub(crate) proven: bool,
-    /// Who saw the broken ones.
-    pub(crate) reporters: ReporterSet,
-    pub(crate) addresses: u64,
-    pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
 }
 
 impl KeyTrouble {
-    fn add(&mut self, item: &SourceFact<'_>, breakage: Option<Breakage>) {
-        let now = if item.pattern.current { item.judged } else { Messages(0) };
+    fn add(&mut self, view: &View<'_>, item: &SourceFact<'_>, breakage: Option<Breakage>, horizon: Horizon) {
         let Some(breakage) = breakage else {
             self.days.add(item.fact.day, item.judged, Messages(0));
-            self.good += now;
+            self.good += if item.pattern.current { item.judged } else { Messages(0) };
             return;
         };
         self.days.add(item.fact.day, Messages(0), item.judged);
-        if now.0 > 0 {
-            self.broken += now;
-            self.failing += if item.pattern.passes { Messages(0) } else { now };
-            self.kinds[breakage as usize] += now;
-            self.reporters.insert(item.fact.reporter);
-        }
+        self.broken.add(view, item, breakage as usize, horizon);
     }
 
     /// Whether the sender is at fault, not the path of some mail.
     fn is_trouble(&self, horizon: Horizon) -> bool {
         let after = self.days.last_mostly_good().map_or(i32::MIN, |day| day + 1).max(horizon.from);
         let (_, since) = self.days.between(after, horizon.to);
-        let often = self.broken.is_one_in(BROKEN_ONE_IN, self.broken + self.good);
-        (since.0 >= NO_CHANCE || often) && self.broken.0 >= NO_CHANCE && self.reporters.len() >= ENOUGH_REPORTERS
+        let broken = &self.broken.now;
+        let often = broken.messages.is_one_in(BROKEN_ONE_IN, broken.messages + self.good);
+        (since.0 >= NO_CHANCE || often) && broken.is_enough()
     }
 
     /// The first day after the last mostly good one; `None` if it never was good.
@@ -64,7 +51,16 @@ impl KeyTrouble {
         self.days.first_bad(self.days.last_mostly_good()? + 1)
     }
 
-    /// What is wrong according to most results.
+    fn merge(&mut self, other: &Self) {
+        self.days.merge(&other.days);
+        self.broken.merge(&other.broken);
+        self.good += other.good;
+        self.proven |= other.proven;
+    }
+}
+
+impl FailureSums {
+    /// What is wrong with signatures according to most results.
     pub(crate) fn breakage(&self) -> Breakage {
         let kinds = [Breakage::NoKey, Breakage::Refused, Breakage::Mismatch, Breakage::Body];
         let most = kinds.into_iter().rev().max_by_key(|kind| self.kinds[*kind as usize]).unwrap_or(Breakage::Mismatch);
@@ -76,20 +72,6 @@ impl KeyTrouble {
             most
         }
     }
-
-    fn merge(&mut self, other: &Self) {
-        self.days.merge(&other.days);
-        self.broken += other.broken;
-        self.good += other.good;
-        self.failing += other.failing;
-        self.proven |= other.proven;
-        self.kinds.iter_mut().zip(other.kinds).for_each(|(sum, more)| *sum += more);
-        self.reporters.merge(&other.reporters);
-        self.addresses += other.addresses;
-        self.largest.extend(&other.largest);
-        self.largest.sort_unstable();
-        self.largest.truncate(3);
-    }
 }
 
 /// What is known about a key at own senders.
@@ -99,6 +81,11 @@ struct KeyHealth {
     addresses: KeyTrouble,
     /// At all of them.
     all: KeyTrouble,
+}
+
+/// Whether a sender with this role signs as the domain. A service that does so with a wrong key is a vendor.
+const fn is_signer(role: Role) -> bool {
+    matches!(role, Role::Own | Role::Vendor)
 }
 
 /// All keys of all domains at own senders.
@@ -115,13 +102,13 @@ impl Signing {
     ) {
         let mut keys: BTreeMap<SigningKey, KeyTrouble> = BTreeMap::new();
         let (mut domain, mut source, mut proven) = (0, SourceAddress::UNKNOWN, false);
-        for (item, _) in items.filter(|(item, judged)| judged.role == Role::Own && item.judged.0 > 0) {
+        for (item, _) in items.filter(|(item, judged)| is_signer(judged.role) && item.judged.0 > 0) {
             (domain, source) = (item.domain(), item.source);
             proven |= item.pattern.own_pass();
             let mut add = |key: SigningKey, breakage: Option<Breakage>| {
                 // Nothing can be said about keys beyond the bounds.
                 if !view.is_other(key.0) {
-                    keys.entry(key).or_default().add(item, breakage);
+                    keys.entry(key).or_default().add(view, item, breakage, horizon);
                 }
             };
             item.pattern.verified.iter().for_each(|key| add(*key, None));
@@ -129,10 +116,7 @@ impl Signing {
         }
         for (key, mut found) in keys {
             found.proven = proven;
-            if found.broken.0 > 0 {
-                found.addresses = 1;
-                found.largest = vec![(Reverse(found.broken.0), source)];
-            }
+            found.broken.settle(source);
             let health = self.0.entry((domain, key)).or_default();
             if found.is_trouble(horizon) {
                 health.addresses.merge(&found);
@@ -154,9 +138,16 @@ impl Signing {
     pub(crate) fn troubles(&self, horizon: Horizon) -> impl Iterator<Item = (u32, SigningKey, &KeyTrouble)> {
         self.0.iter().filter_map(move |((domain, key), health)| {
             let trouble = [&health.all, &health.addresses].into_iter().find(|found| found.is_whole(horizon));
-            let trouble = trouble.or(Some(&health.addresses).filter(|found| found.broken.0 > 0));
+            let trouble = trouble.or(Some(&health.addresses).filter(|found| found.broken.now.messages.0 > 0));
             let trouble = trouble.or(Some(&health.all).filter(|found| found.is_trouble(horizon)))?;
             Some((*domain, *key, trouble))
+        })
+    }
+
+    /// Every key that was in trouble for a while and may be so no longer, with its domain.
+    pub(crate) fn ended(&self) -> impl Iterator<Item = (u32, SigningKey, &KeyTrouble, &FailureSums)> {
+        self.0.iter().filter_map(|((domain, key), health)| {
+            Some((*domain, *key, &health.all, health.all.broken.enough()?))
         })
     }
 }
@@ -164,6 +155,6 @@ impl Signing {
 impl KeyTrouble {
     /// Whether the key no longer verifies anywhere.
     fn is_whole(&self, horizon: Horizon) -> bool {
-        self.is_trouble(horizon) && self.good.0 < self.broken.0 / 10
+        self.is_trouble(horizon) && self.good.0 < self.broken.now.messages.0 / 10
     }
 }

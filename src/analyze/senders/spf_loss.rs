@@ -2,8 +2,8 @@
 
 use super::auth_pattern::PathResult;
 use super::classify::JudgedRow;
+use super::failure_sums::{FailureSums, PeriodFailures};
 use super::history::Horizon;
-use super::reporter_set::ReporterSet;
 use super::top::Top;
 use super::view::{SourceFact, View};
 use crate::analyze::sums::interner::{IdMap, NONE};
@@ -12,21 +12,17 @@ use crate::analyze::thresholds::{ENOUGH_REPORTERS, KNOWN_BY_SPF, NO_CHANCE, WORT
 use crate::model::{SourceAddress, Text};
 use std::cmp::{Ordering, Reverse};
 
+/// The kinds of [`FailureSums`]: SPF does not pass, or the record could not be evaluated.
+const NO_PASS: usize = 0;
+const ERROR: usize = 1;
+
 /// Mail with one return path from sources that passed SPF before.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SpfLoss {
     /// Good: SPF passes. Bad: it does not.
     pub(crate) days: DayCounts,
-    /// Of the period: messages for which SPF fails.
-    pub(crate) lost: Messages,
-    /// Those of them that fail DMARC.
-    pub(crate) failing: Messages,
-    /// Those of them for which the record could not be evaluated.
-    pub(crate) errors: Messages,
-    /// Who saw those for which it fails.
-    pub(crate) reporters: ReporterSet,
-    pub(crate) addresses: u64,
-    pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
+    /// Messages for which SPF fails.
+    pub(crate) lost: PeriodFailures,
 }
 
 impl SpfLoss {
@@ -34,7 +30,15 @@ impl SpfLoss {
     fn is_lost(&self, horizon: Horizon) -> bool {
         let Some(last) = self.days.last_good() else { return false };
         let (_, since) = self.days.between((last + 1).max(horizon.from), horizon.to);
-        self.days.all().0.0 >= KNOWN_BY_SPF && since.0 >= NO_CHANCE && self.reporters.len() >= ENOUGH_REPORTERS
+        self.days.all().0.0 >= KNOWN_BY_SPF
+            && since.0 >= NO_CHANCE
+            && self.lost.now.reporters.len() >= ENOUGH_REPORTERS
+    }
+
+    /// What it failed with, if it passed often, failed for a while, and may be over.
+    fn ended(&self, horizon: Horizon) -> Option<&FailureSums> {
+        let known = self.days.all().0.0 >= KNOWN_BY_SPF && !self.is_lost(horizon);
+        self.lost.enough().filter(|_| known)
     }
 
     /// The first day after the last good one.
@@ -42,35 +46,25 @@ impl SpfLoss {
         self.days.first_bad(self.days.last_good()? + 1)
     }
 
-    fn add(&mut self, item: &SourceFact<'_>, bad: bool) {
+    fn add(&mut self, view: &View<'_>, item: &SourceFact<'_>, bad: bool, horizon: Horizon) {
         let (fine, wrong) = if bad { (Messages(0), item.judged) } else { (item.judged, Messages(0)) };
         self.days.add(item.fact.day, fine, wrong);
-        if bad && item.pattern.current {
-            self.lost += item.judged;
-            self.failing += if item.pattern.passes { Messages(0) } else { item.judged };
-            self.errors += if item.pattern.path == PathResult::OwnError { item.judged } else { Messages(0) };
-            self.reporters.insert(item.fact.reporter);
-        }
-    }
-
-    /// All rows of a source are in.
-    fn settle(&mut self, source: SourceAddress) {
-        if self.lost.0 > 0 {
-            self.addresses = 1;
-            self.largest = vec![(Reverse(self.lost.0), source)];
+        if bad {
+            let kind = if item.pattern.path == PathResult::OwnError { ERROR } else { NO_PASS };
+            self.lost.add(view, item, kind, horizon);
         }
     }
 
     fn merge(&mut self, other: &Self) {
         self.days.merge(&other.days);
-        self.lost += other.lost;
-        self.failing += other.failing;
-        self.errors += other.errors;
-        self.reporters.merge(&other.reporters);
-        self.addresses += other.addresses;
-        self.largest.extend(&other.largest);
-        self.largest.sort_unstable();
-        self.largest.truncate(3);
+        self.lost.merge(&other.lost);
+    }
+}
+
+impl FailureSums {
+    /// Whether most of these evaluations ended in an error.
+    pub(crate) fn end_in_error(&self) -> bool {
+        self.kinds[ERROR].0 > self.messages.0 / 2
     }
 }
 
@@ -98,12 +92,16 @@ impl SpfEntry {
 pub(crate) struct PathLoss {
     alone: SpfLoss,
     all: SpfLoss,
+    /// Of the sources whose trouble may be over.
+    ended: Option<Box<SpfLoss>>,
 }
 
 impl PathLoss {
     fn add(&mut self, of_source: &SpfLoss, horizon: Horizon) {
         if of_source.is_lost(horizon) {
             self.alone.merge(of_source);
+        } else if of_source.ended(horizon).is_some() {
+            self.ended.get_or_insert_default().merge(of_source);
         }
         self.all.merge(of_source);
     }
@@ -111,6 +109,14 @@ impl PathLoss {
     fn merge(&mut self, other: &Self) {
         self.alone.merge(&other.alone);
         self.all.merge(&other.all);
+        if let Some(more) = &other.ended {
+            self.ended.get_or_insert_default().merge(more);
+        }
+    }
+
+    /// What failed for a while, if nothing is lost now.
+    fn ended(&self, horizon: Horizon) -> Option<&SpfLoss> {
+        self.ended.as_deref().filter(|_| self.lost(horizon).is_none())
     }
 
     fn lost(&self, horizon: Horizon) -> Option<&SpfLoss> {
@@ -137,6 +143,8 @@ pub(crate) struct SpfLosses {
     services: IdMap<(u32, u32, Text), PathLoss>,
     /// Of networks: those that lost most.
     networks: Top<NetworkLoss, KEPT>,
+    /// Networks whose trouble may be over: those that lost most.
+    ended: Top<NetworkLoss, KEPT>,
     /// Records that cannot be evaluated, by policy domain and return path. Bad: a permanent error.
     errors: IdMap<(u32, u32), SpfLoss>,
 }
@@ -167,18 +175,18 @@ impl SpfLosses {
             (domain, source) = (item.domain(), item.source);
             let found = paths.entry(path).or_default();
             let is_error = item.pattern.path == PathResult::OwnError;
-            found.errors.add(item, is_error);
-            found.lost.add(item, is_error || item.pattern.path == PathResult::OwnFail);
+            found.errors.add(view, item, is_error, horizon);
+            found.lost.add(view, item, is_error || item.pattern.path == PathResult::OwnFail, horizon);
         }
         let mut service = None;
         for (path, AtSource { mut lost, mut errors }) in paths {
-            errors.settle(source);
+            errors.lost.settle(source);
             self.errors.entry((domain, path)).or_default().merge(&errors);
             // If it never passed, nothing was lost: a forwarder's address, or an unrelated one.
             if lost.days.last_good().is_none() {
                 continue;
             }
-            lost.settle(source);
+            lost.lost.settle(source);
             let service = service.get_or_insert_with(|| {
                 let services = &view.added.question.services;
                 source.address().and_then(|address| services.of_address(address, view.host(address)))
@@ -199,10 +207,12 @@ impl SpfLosses {
         paths: NetworkPaths,
         horizon: Horizon,
     ) {
+        let of_network = |path, lost: &SpfLoss| NetworkLoss { domain, path, network, lost: lost.clone() };
         for (path, found) in paths {
             if let Some(lost) = found.lost(horizon) {
-                let loss = NetworkLoss { domain, path, network, lost: lost.clone() };
-                self.networks.add(loss, |a, b| compare(view, a, b));
+                self.networks.add(of_network(path, lost), |a, b| compare(view, a, b));
+            } else if let Some(ended) = found.ended(horizon) {
+                self.ended.add(of_network(path, ended), |a, b| compare(view, a, b));
             }
         }
     }
@@ -213,6 +223,7 @@ impl SpfLosses {
             self.services.entry(key).or_default().merge(&more);
         }
         self.networks.merge(other.networks, |a, b| compare(view, a, b));
+        self.ended.merge(other.ended, |a, b| compare(view, a, b));
         for (key, errors) in other.errors {
             self.errors.entry(key).or_default().merge(&errors);
         }
@@ -220,22 +231,41 @@ impl SpfLosses {
 
     /// Records with which most evaluations of the period end in a permanent error: policy domain, return path.
     pub(crate) fn errors(&self, horizon: Horizon) -> impl Iterator<Item = (u32, u32, &SpfLoss)> {
-        let broken = move |found: &SpfLoss| {
-            let (fine, wrong) = found.days.between(horizon.from, horizon.to);
-            wrong.0 >= WORTH_A_LINE && wrong >= fine && found.reporters.len() >= ENOUGH_REPORTERS
-        };
         self.errors
             .iter()
-            .filter(move |(_, found)| broken(found))
+            .filter(move |(_, found)| is_broken(found, horizon))
             .map(|((domain, path), found)| (*domain, *path, found))
+    }
+
+    /// Records with which evaluations ended in a permanent error for a while, and may do so no longer.
+    pub(crate) fn ended_errors(&self, horizon: Horizon) -> impl Iterator<Item = (u32, u32, &SpfLoss, &FailureSums)> {
+        self.errors.iter().filter_map(move |((domain, path), found)| {
+            let ended = found.ended(horizon).filter(|_| !is_broken(found, horizon))?;
+            Some((*domain, *path, found, ended))
+        })
     }
 
     /// What was lost: policy domain, return path, entry; of networks, those that lost most.
     pub(crate) fn lost(&self, view: &View<'_>, horizon: Horizon) -> Vec<(u32, u32, SpfEntry, &SpfLoss)> {
+        self.entries(|found| found.lost(horizon), self.networks.sorted(|a, b| compare(view, a, b)))
+    }
+
+    /// What was lost for a while, and may pass again.
+    pub(crate) fn ended(&self, view: &View<'_>, horizon: Horizon) -> Vec<EndedLoss<'_>> {
+        let entries = self.entries(|found| found.ended(horizon), self.ended.sorted(|a, b| compare(view, a, b)));
+        let ended = entries.into_iter();
+        ended.filter_map(|(domain, path, entry, lost)| Some((domain, path, entry, lost, lost.lost.enough()?))).collect()
+    }
+
+    fn entries<'s>(
+        &'s self,
+        of_service: impl Fn(&'s PathLoss) -> Option<&'s SpfLoss>,
+        networks: Vec<&'s NetworkLoss>,
+    ) -> Vec<(u32, u32, SpfEntry, &'s SpfLoss)> {
         let services = self.services.iter().filter_map(|((domain, path, name), found)| {
-            Some((*domain, *path, SpfEntry::Service(name.clone()), found.lost(horizon)?))
+            Some((*domain, *path, SpfEntry::Service(name.clone()), of_service(found)?))
         });
-        let networks = self.networks.sorted(|a, b| compare(view, a, b)).into_iter();
+        let networks = networks.into_iter();
         let networks = networks.map(|one| (one.domain, one.path, SpfEntry::Network(one.network), &one.lost));
         services.chain(networks).collect()
     }
@@ -246,9 +276,21 @@ impl SpfLosses {
     }
 }
 
+/// Policy domain, return path, entry, all that is known of it, and the failures that ended.
+pub(crate) type EndedLoss<'s> = (u32, u32, SpfEntry, &'s SpfLoss, &'s FailureSums);
+
+/// Whether most evaluations of the period end in a permanent error.
+fn is_broken(found: &SpfLoss, horizon: Horizon) -> bool {
+    let (fine, wrong) = found.days.between(horizon.from, horizon.to);
+    wrong.0 >= WORTH_A_LINE && wrong >= fine && found.lost.now.reporters.len() >= ENOUGH_REPORTERS
+}
+
 /// The largest losses come first.
 fn compare(view: &View<'_>, a: &NetworkLoss, b: &NetworkLoss) -> Ordering {
-    let key = |one: &NetworkLoss| (Reverse(one.lost.failing), Reverse(one.lost.lost));
+    let key = |one: &NetworkLoss| {
+        let sums = one.lost.lost.enough().unwrap_or(&one.lost.lost.now);
+        (Reverse(sums.failing), Reverse(sums.messages))
+    };
     let place = |one: &NetworkLoss| (view.word(one.domain), one.network, view.word(one.path));
     key(a).cmp(&key(b)).then_with(|| place(a).cmp(&place(b)))
 }

@@ -75,6 +75,14 @@ impl DayCounts {
         self.0.iter().rev().find(|(_, good, bad)| good > bad).map(|(day, ..)| *day)
     }
 
+    /// The last time that it broke: the first bad day after the last mostly good one before, and the last mostly bad day.
+    pub(crate) fn last_break(&self) -> Option<(i32, i32)> {
+        let last = self.0.iter().rposition(|(_, good, bad)| bad > good)?;
+        let before = self.0[..last].iter().rposition(|(_, good, bad)| good > bad).map_or(0, |at| at + 1);
+        let first = self.0[before..=last].iter().find(|(.., bad)| bad.0 > 0)?;
+        Some((first.0, self.0[last].0))
+    }
+
     /// The last day with a good one.
     pub(crate) fn last_good(&self) -> Option<i32> {
         self.0.iter().rev().find(|(_, good, _)| good.0 > 0).map(|(day, ..)| *day)
@@ -118,6 +126,7 @@ mod tests {
         assert_eq!((counts.bad_days(), counts.bad_weeks()), (3, 2));
         assert_eq!((counts.last_mostly_good(), counts.last_good()), (Some(3), Some(4)));
         assert_eq!((counts.first_bad(4), counts.first_bad(11)), (Some(4), None));
+        assert_eq!(counts.last_break(), Some((4, 10)));
         assert_eq!(counts.between(4, 9), (Messages(1), Messages(2)));
         assert_eq!(counts.between(9, 4), (Messages(0), Messages(0)));
     }

@@ -222,7 +222,7 @@ impl Source<'_> {
         let mut summary = adder.finish();
         let reads = selection.question.reads().unwrap_or(week);
         let (mut from, mut to) = (reads.from(), reads.to());
-        if let Some(count) = RepairCount::new(&summary) {
+        if let Some(count) = RepairCount::new(&summary.actions, &summary.period) {
             let (first, last, _) = count.reads();
             (from, to) = (from.min(first), to.max(last));
         }

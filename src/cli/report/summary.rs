@@ -310,7 +310,10 @@ fn explain(
         }
         _ => selection.gather(run, source, Explainer::new(&selection.question, watched))?,
     };
-    let explanation = explainer.finish();
+    let mut explanation = explainer.finish();
+    if let From::Store(store) = source {
+        repairs::count_actions(store, &mut explanation.actions, &explanation.period)?;
+    }
     match form {
         SummaryForm::Json => output::data(present::explain_json(&explanation).as_bytes())?,
         _ => pager::show(&present::explain(&explanation, style))?,

@@ -8,25 +8,28 @@ use crate::dns::dmarc::{is_dmarc, walk_targets};
 use crate::dns::hosts::mx::Delivery;
 use crate::dns::lookup::answer::{Answer, Data, DnsQuestion, Lookup, QueryType, Txt};
 use crate::dns::lookup::name;
-use crate::dns::spf::{Node, NodeState, is_spf};
+use crate::dns::spf::{Node, NodeState, draw, is_spf};
 use crate::dns::transport::{hexadecimal, policy_host};
 use crate::model::{DnsObservation, DnsValue, RecordType, WatchedName};
 use std::collections::BTreeSet;
 
 /// Names looked up per domain at most; a domain with more selectors than this has other problems.
 const NAME_LIMIT: usize = 400;
+/// Return paths per domain at most.
+const RETURN_PATHS: usize = 5;
 /// Records kept per name at most.
 const VALUE_LIMIT: usize = 40;
 /// Bytes kept per record at most. A DKIM key of 4096 bits has 736.
 const TEXT_LIMIT: usize = 4096;
 
-/// Looks up the records of a domain whose history is kept: DMARC, the SPF record with everything it includes, DKIM
-/// selectors and their aliases, MX, TLS-RPT, MTA-STS, and the consent of other domains to receive its reports.
+/// Looks up the records of a domain whose history is kept: DMARC, the SPF records of the domain and of return paths that
+/// passed for it, with everything they include, DKIM selectors and their aliases, MX, TLS-RPT, MTA-STS, and the consent of
+/// other domains to receive its reports.
 ///
 /// Selectors that were watched before are looked up even if the reports no longer show them. Failed lookups are left
 /// out: nothing is known about them.
 pub fn observe(posture: &Posture, watched: &[WatchedName], lookup: &dyn Lookup) -> Vec<DnsObservation> {
-    let names = names(posture, watched);
+    let names = names(posture, watched, lookup);
     let questions: Vec<DnsQuestion> = names.iter().map(|(name, kind)| DnsQuestion::new(name, *kind)).collect();
     lookup.announce(&questions);
     let looked_up = names.into_iter().zip(questions).filter_map(|((name, kind), question)| {
@@ -61,7 +64,7 @@ const fn type_of(kind: QueryType) -> Option<RecordType> {
 }
 
 /// The names to look up, each once.
-fn names(posture: &Posture, watched: &[WatchedName]) -> BTreeSet<(String, QueryType)> {
+fn names(posture: &Posture, watched: &[WatchedName], lookup: &dyn Lookup) -> BTreeSet<(String, QueryType)> {
     let domain = posture.domain.as_str();
     let mut names = BTreeSet::new();
     let mut add = |name: String, kind| {
@@ -97,7 +100,25 @@ fn names(posture: &Posture, watched: &[WatchedName]) -> BTreeSet<(String, QueryT
     if let Some(tree) = &posture.spf.tree {
         included(tree, &mut |name| add(name.to_owned(), QueryType::Txt));
     }
+    // One that is checked itself has a history of its own.
+    let is_checked = |path: &&str| watched.iter().any(|watch| watch.domain == *path);
+    for path in return_paths(posture).into_iter().filter(|path| !is_checked(path)) {
+        add(path.to_owned(), QueryType::Cname);
+        included(&draw(lookup, path), &mut |name| add(name.to_owned(), QueryType::Txt));
+    }
     names
+}
+
+/// The return paths, other than the domain itself, that passed SPF for it, those of most mail first.
+fn return_paths(posture: &Posture) -> Vec<&str> {
+    let mut paths: Vec<&str> = Vec::new();
+    for path in posture.sources.iter().filter_map(|source| source.seen.spf_domain.as_deref()) {
+        if path != posture.domain && !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths.truncate(RETURN_PATHS);
+    paths
 }
 
 /// The domains of an SPF tree whose records were read or found missing.

@@ -125,6 +125,7 @@ fn repaired(action: &Action) -> String {
         Change::RepairKey { selector, .. } | Change::CheckModification { selector, .. } => {
             format!("{} of {sources} for {domain}", key_name(selector.as_ref()))
         }
+        Change::RelaxAlignment { .. } => format!("relaxed alignment for {domain}, which mail of {sources} needs"),
         _ => format!("the SPF record for {sources} as {domain}"),
     }
 }
@@ -352,19 +353,24 @@ fn facts(action: &Action, domain: Option<&DomainSummary>) -> Vec<(&'static str, 
         facts.push(("Your mail", format!("{} in eight weeks", words::messages(action.messages))));
     } else {
         let weeks = if matches!(action.change, Change::AlignSender { .. }) { " in eight weeks" } else { "" };
-        let affected = match action.failing {
-            0 => format!("{}{weeks}; none fails yet", words::messages(action.messages)),
-            failing if failing == action.messages => format!("{}{weeks}; all fail", words::messages(failing)),
-            failing => format!("{}{weeks}; {} fail", words::messages(action.messages), count(failing)),
+        // What a repair ended is past, whether or not it is proven.
+        let (affects, fails_yet, fail) = match action.repair {
+            Some(_) => ("Affected", "failed", "failed"),
+            None => ("Affects", "fails yet", "fail"),
         };
-        facts.push(("Affects", affected));
+        let affected = match action.failing {
+            0 => format!("{}{weeks}; none {fails_yet}", words::messages(action.messages)),
+            failing if failing == action.messages => format!("{}{weeks}; all {fail}", words::messages(failing)),
+            failing => format!("{}{weeks}; {} {fail}", words::messages(action.messages), count(failing)),
+        };
+        facts.push((affects, affected));
         facts.push(("Source", addresses(&action.sources, action.addresses)));
     }
     if let Some(service) = &action.service {
         facts.push(("Service", format!("{}, {}", Clean::new(&service.name), words::proof(service.rung))));
     }
     if let Some(day) = action.since {
-        facts.push(("Since", words::weekday(day)));
+        facts.push((if action.repair.is_some() { "Began" } else { "Since" }, words::weekday(day)));
     }
     if let Some(change) = &action.explained_by {
         let (name, day) = (Clean::new(&change.name), words::weekday(change.day));

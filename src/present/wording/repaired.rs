@@ -24,7 +24,7 @@ impl RepairOutcome {
         let repair = action.repair.as_ref()?;
         Some(match action.tracking.state {
             ActionState::Fixed => Self::Fixed,
-            _ if repair.failing == 0 => Self::Waiting,
+            _ if repair.failing == 0 && !repair.still_broken => Self::Waiting,
             _ => Self::Failing,
         })
     }
@@ -34,12 +34,25 @@ impl RepairOutcome {
 pub(crate) fn came_of(repair: &Repair, state: ActionState) -> String {
     let published = format!("published on {}", words::weekday(repair.published));
     match state {
-        ActionState::Fixed => format!(
-            "{published}, and it worked: {} failed in the seven days before, none of {} since, seen by {}",
-            words::messages(repair.failing_before),
-            words::messages(repair.messages),
-            counted(repair.reporters, "reporter", "reporters")
-        ),
+        ActionState::Fixed => {
+            let all = words::messages(repair.messages);
+            // Failures of the first days are followed by a proof of later ones.
+            let since = match (repair.failing_before, repair.failing) {
+                (0, 0) => format!("none of {all} has failed since"),
+                (0, failing) => format!("{} of {all} failed since, and none any more", count(failing)),
+                (before, 0) => format!("{} failed in the seven days before, none of {all} since", words::messages(before)),
+                (before, failing) => format!(
+                    "{} failed in the seven days before, {} of {all} since and none any more",
+                    words::messages(before),
+                    count(failing)
+                ),
+            };
+            let reporters = counted(repair.reporters, "reporter", "reporters");
+            format!("{published}, and it worked: {since}, seen by {reporters}")
+        }
+        _ if repair.failing == 0 && repair.still_broken => {
+            format!("{published}, and still does not pass; the mail passes DMARC in another way")
+        }
         _ if repair.messages == 0 => format!("{published}; no report about mail since then yet"),
         _ if repair.failing == 0 => format!(
             "{published}; none of {} has failed since, which too few reporters or days show to be sure",
@@ -72,6 +85,7 @@ mod tests {
             failing: 0,
             reporters: 0,
             still_failing: Vec::new(),
+            still_broken: false,
         };
         let said = |repair: &Repair, state| came_of(repair, state);
         assert!(said(&repair, ActionState::Published).ends_with("no report about mail since then yet"));
@@ -81,6 +95,14 @@ mod tests {
             said(&repair, ActionState::Fixed),
             "published on Tue, Nov 24, and it worked: 1,761 messages failed in the seven days before, none of 1,804 \
              messages since, seen by 6 reporters"
+        );
+        repair.still_broken = true;
+        assert!(said(&repair, ActionState::Published).ends_with("still does not pass; the mail passes DMARC in another way"));
+        repair.still_broken = false;
+        (repair.failing_before, repair.failing) = (0, 3);
+        assert_eq!(
+            said(&repair, ActionState::Fixed),
+            "published on Tue, Nov 24, and it worked: 3 of 1,804 messages failed since, and none any more, seen by 6 reporters"
         );
         (repair.failing, repair.still_failing) = (12, vec!["Yahoo".into(), "GMX".into()]);
         assert!(

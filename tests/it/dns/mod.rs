@@ -5,6 +5,7 @@ mod faults;
 mod history;
 mod ladder;
 mod names;
+mod short_breaks;
 mod sixty_days;
 mod spf;
 mod transport;

@@ -133,6 +133,25 @@ fn a_broken_key_is_reported_once_listed_acknowledged_and_ended() {
     assert!(town.work.run(["alert", "list", "--all"]).quiet().contains("resolved"));
 }
 
+/// Ten days after the key s2 was replaced by s3, mail with s2 fails from an address.
+fn retired_selector(source: &str, spf: &str) -> Vec<String> {
+    let town = Town { work: WorkDir::new() };
+    let server = ("192.0.2.10", 30, "s1", "pass", "pass");
+    town.days(0..30, &[server, ("192.0.2.20", 60, "s2", "pass", "softfail")]);
+    town.days(30..40, &[server, ("192.0.2.20", 60, "s3", "pass", "softfail")]);
+    assert_eq!(town.kinds(40), [""; 0]);
+    town.days(40..42, &[server, ("192.0.2.20", 60, "s3", "pass", "softfail"), (source, 60, "s2", "fail", spf)]);
+    town.kinds(42)
+}
+
+#[test]
+fn mail_forged_with_a_retired_selector_is_no_broken_key() {
+    assert_eq!(retired_selector("203.0.113.66", "softfail"), [""; 0]);
+    // From the network of the server that used it, or from one whose mail passes, it is.
+    assert_eq!(retired_selector("192.0.2.21", "softfail"), ["new key_broken"]);
+    assert_eq!(retired_selector("198.51.100.7", "pass"), ["new key_broken"]);
+}
+
 #[test]
 fn a_first_run_takes_as_known_what_began_long_ago() {
     let town = Town::quiet();
