@@ -407,9 +407,7 @@ impl ActionFacts<'_> {
         let since = |errors: &SpfLoss| errors.days.last_mostly_good().and_then(|day| errors.days.first_bad(day + 1));
         let errors = self.folded.spf.errors(self.horizon);
         errors
-            .map(|(domain, path, errors)| {
-                self.repair_record((domain, path), errors, &errors.lost.now, since(errors))
-            })
+            .map(|(domain, path, errors)| self.repair_record((domain, path), errors, &errors.lost.now, since(errors)))
             .collect()
     }
 

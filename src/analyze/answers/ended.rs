@@ -24,9 +24,8 @@ impl ActionFacts<'_> {
         }
         let (folded, horizon) = (self.folded, self.horizon);
         let keys = folded.signing.ended();
-        let mut ended: Vec<Action> = keys
-            .map(|(domain, key, trouble, broken)| self.repair_key((domain, key), trouble, broken, None))
-            .collect();
+        let mut ended: Vec<Action> =
+            keys.map(|(domain, key, trouble, broken)| self.repair_key((domain, key), trouble, broken, None)).collect();
         let records: BTreeSet<(u32, u32)> = folded
             .spf
             .errors(horizon)

@@ -83,10 +83,11 @@ fn own_senders(summary: &Summary) -> Level {
         actions.filter(|action| !matches!(action.change, Change::PublishPolicy { .. }))
     };
     // What was published and does not fail since is waited for.
-    let waits = |action: &Action| action.repair.as_ref().is_some_and(|repair| repair.failing == 0 && !repair.still_broken);
-    let broke = of_senders().filter(|action| !waits(action)).any(|action| {
-        action.since.is_some() && action.failing >= NO_CHANCE && action.confidence == Confidence::High
-    });
+    let waits =
+        |action: &Action| action.repair.as_ref().is_some_and(|repair| repair.failing == 0 && !repair.still_broken);
+    let broke = of_senders()
+        .filter(|action| !waits(action))
+        .any(|action| action.since.is_some() && action.failing >= NO_CHANCE && action.confidence == Confidence::High);
     let action = if of_senders().next().is_some() { Level::Notice } else { Level::Ok };
     lost_now(summary).max(if broke { Level::Alert } else { action })
 }

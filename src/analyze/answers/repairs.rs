@@ -220,7 +220,8 @@ impl<'a, 'h> Join<'a, 'h> {
 
 /// Whether a DMARC record asks for strict alignment by a tag.
 fn is_strict(records: &[String], tag: &str) -> bool {
-    let is_tag = |part: &str| part.split_once('=').is_some_and(|(name, value)| name.trim() == tag && value.trim() == "s");
+    let is_tag =
+        |part: &str| part.split_once('=').is_some_and(|(name, value)| name.trim() == tag && value.trim() == "s");
     records.iter().any(|text| text.split(';').any(is_tag))
 }
 

@@ -228,9 +228,8 @@ impl<'a> NetworkContext<'a> {
     /// What shows that the place a row comes from is the domain's own.
     fn proof(&self, item: &SourceFact<'_>) -> PlaceProof {
         let voucher = item.pattern.foreign();
-        let signs_elsewhere = |name| {
-            self.history.voucher(item.domain(), name).is_some_and(|voucher| voucher.aligned.0 >= NO_CHANCE)
-        };
+        let signs_elsewhere =
+            |name| self.history.voucher(item.domain(), name).is_some_and(|voucher| voucher.aligned.0 >= NO_CHANCE);
         match voucher {
             _ if self.passes => PlaceProof::Own,
             Some(name) if signs_elsewhere(name) => PlaceProof::Own,

@@ -146,9 +146,9 @@ impl Signing {
 
     /// Every key that was in trouble for a while and may be so no longer, with its domain.
     pub(crate) fn ended(&self) -> impl Iterator<Item = (u32, SigningKey, &KeyTrouble, &FailureSums)> {
-        self.0.iter().filter_map(|((domain, key), health)| {
-            Some((*domain, *key, &health.all, health.all.broken.enough()?))
-        })
+        self.0
+            .iter()
+            .filter_map(|((domain, key), health)| Some((*domain, *key, &health.all, health.all.broken.enough()?)))
     }
 }
 

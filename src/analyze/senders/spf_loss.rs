@@ -30,9 +30,7 @@ impl SpfLoss {
     fn is_lost(&self, horizon: Horizon) -> bool {
         let Some(last) = self.days.last_good() else { return false };
         let (_, since) = self.days.between((last + 1).max(horizon.from), horizon.to);
-        self.days.all().0.0 >= KNOWN_BY_SPF
-            && since.0 >= NO_CHANCE
-            && self.lost.now.reporters.len() >= ENOUGH_REPORTERS
+        self.days.all().0.0 >= KNOWN_BY_SPF && since.0 >= NO_CHANCE && self.lost.now.reporters.len() >= ENOUGH_REPORTERS
     }
 
     /// What it failed with, if it passed often, failed for a while, and may be over.

@@ -40,7 +40,9 @@ pub(crate) fn came_of(repair: &Repair, state: ActionState) -> String {
             let since = match (repair.failing_before, repair.failing) {
                 (0, 0) => format!("none of {all} has failed since"),
                 (0, failing) => format!("{} of {all} failed since, and none any more", count(failing)),
-                (before, 0) => format!("{} failed in the seven days before, none of {all} since", words::messages(before)),
+                (before, 0) => {
+                    format!("{} failed in the seven days before, none of {all} since", words::messages(before))
+                }
                 (before, failing) => format!(
                     "{} failed in the seven days before, {} of {all} since and none any more",
                     words::messages(before),
@@ -97,7 +99,10 @@ mod tests {
              messages since, seen by 6 reporters"
         );
         repair.still_broken = true;
-        assert!(said(&repair, ActionState::Published).ends_with("still does not pass; the mail passes DMARC in another way"));
+        assert!(
+            said(&repair, ActionState::Published)
+                .ends_with("still does not pass; the mail passes DMARC in another way")
+        );
         repair.still_broken = false;
         (repair.failing_before, repair.failing) = (0, 3);
         assert_eq!(

@@ -62,7 +62,13 @@ fn zone(day: i32) -> String {
 }
 
 /// A row: address, whether DMARC passes by DKIM and by SPF, and the results in the report.
-fn row(from: &str, ip: &str, (by_dkim, by_spf): (bool, bool), dkim: Option<(&str, &str, &str)>, spf: (&str, &str)) -> String {
+fn row(
+    from: &str,
+    ip: &str,
+    (by_dkim, by_spf): (bool, bool),
+    dkim: Option<(&str, &str, &str)>,
+    spf: (&str, &str),
+) -> String {
     let word = |passes: bool| if passes { "pass" } else { "fail" };
     let signature = dkim.map_or(String::new(), |(domain, selector, result)| {
         format!("<dkim><domain>{domain}</domain><selector>{selector}</selector><result>{result}</result></dkim>")
@@ -85,10 +91,28 @@ fn reports(day: i32) -> [(&'static str, String, String); 3] {
     let evaluated = !NO_RECORD.contains(&day);
     let key = |works: bool| if works { "pass" } else { "permerror" };
     let of_com = [
-        row("example.com", "192.0.2.10", (main, true), Some(("example.com", "main", key(main))), ("example.com", "pass")),
-        row("example.com", "198.51.100.60", (inv1, false), Some(("example.com", "inv1", key(inv1))), ("example.com", "fail")),
+        row(
+            "example.com",
+            "192.0.2.10",
+            (main, true),
+            Some(("example.com", "main", key(main))),
+            ("example.com", "pass"),
+        ),
+        row(
+            "example.com",
+            "198.51.100.60",
+            (inv1, false),
+            Some(("example.com", "inv1", key(inv1))),
+            ("example.com", "fail"),
+        ),
         row("example.com", "203.0.113.70", (false, erp), None, ("example.com", if erp { "pass" } else { "fail" })),
-        row("example.com", "198.51.100.200", (false, alias), None, ("bounce.example.com", if alias { "pass" } else { "none" })),
+        row(
+            "example.com",
+            "198.51.100.200",
+            (false, alias),
+            None,
+            ("bounce.example.com", if alias { "pass" } else { "none" }),
+        ),
     ];
     let of_shop = row(
         "shop.example.net",
@@ -97,8 +121,13 @@ fn reports(day: i32) -> [(&'static str, String, String); 3] {
         Some(("example.net", "net", "pass")),
         ("bounce.esp.example", "pass"),
     );
-    let of_org =
-        row("example.org", "192.0.2.30", (false, evaluated), None, ("example.org", if evaluated { "pass" } else { "permerror" }));
+    let of_org = row(
+        "example.org",
+        "192.0.2.30",
+        (false, evaluated),
+        None,
+        ("example.org", if evaluated { "pass" } else { "permerror" }),
+    );
     let mode = if strict { "s" } else { "r" };
     [
         ("example.com", String::new(), of_com.concat()),
@@ -113,7 +142,9 @@ fn store() -> WorkDir {
     work.write("home/.config/dmarquet/config.toml", format!("domains = {domains}\n"));
     for number in 0..DAYS {
         let begin = Offset::UTC.to_timestamp(day(number).at(0, 0, 0, 0)).unwrap().as_second();
-        for (reporter, (domain, tags, rows)) in REPORTERS.iter().flat_map(|reporter| reports(number).map(|of| (reporter, of))) {
+        for (reporter, (domain, tags, rows)) in
+            REPORTERS.iter().flat_map(|reporter| reports(number).map(|of| (reporter, of)))
+        {
             let report = format!(
                 "<feedback><report_metadata><org_name>{reporter}</org_name><email>d@{reporter}</email><report_id>{number}-{domain}\
                  </report_id><date_range><begin>{begin}</begin><end>{}</end></date_range></report_metadata><policy_published>\
@@ -138,7 +169,8 @@ fn repaired(work: &WorkDir, week: &str) -> Vec<(String, String, String, Value)> 
     let of = |action: &Value| {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let explained = &action["explained_by"];
-        let change = format!("{} {} {}", text(&explained["name"]), text(&explained["type"]), text(&explained["change"]));
+        let change =
+            format!("{} {} {}", text(&explained["name"]), text(&explained["type"]), text(&explained["change"]));
         (text(&action["sources"][0]), change, text(&action["state"]), action["repair"].clone())
     };
     let actions = summary["actions"].as_array().unwrap().iter();
@@ -201,9 +233,13 @@ fn a_break_of_a_few_days_ends_as_fixed_and_never_vanishes() {
     }
     let text = work.run(["summary", "--week", "2026-W43", "--format", "text", "--width", "200"]).quiet();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains("Wait for reports about the SPF record for 203.0.113.70 as example.com, now published"), "{text}");
-    assert!(text.contains("Affected 60 messages; all failed") && !text.contains("all fail "), "{text}");
+    assert!(
+        text.contains("Wait for reports about the SPF record for 203.0.113.70 as example.com, now published"),
+        "{text}"
+    );
+    assert!(text.contains("Affected: 60 messages; all failed.") && !text.contains("all fail."), "{text}");
     // What is asked about one address is counted too.
-    let explained = work.run(["summary", "--week", "2026-W43", "--explain", "198.51.100.60", "--format", "json"]).json();
+    let explained =
+        work.run(["summary", "--week", "2026-W43", "--explain", "198.51.100.60", "--format", "json"]).json();
     assert_eq!(explained["actions"][0]["state"], "fixed", "{explained:#}");
 }

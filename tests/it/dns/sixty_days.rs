@@ -205,5 +205,5 @@ fn each_change_of_sixty_days_is_found_joined_and_closed() {
     let worked = "It was published on Wed, Oct 28, and it worked: 180 messages failed in the seven days before, none of 120 \
                   messages since, seen by 3 reporters.";
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains(worked) && text.contains("Affected 60 messages; all failed"), "{text}");
+    assert!(text.contains(worked) && text.contains("Affected: 60 messages; all failed."), "{text}");
 }
