@@ -1,10 +1,9 @@
 //! Puts each item in its place, in a store or without one.
 
-use super::convert::{Destination, Placed, ReportSink};
 use super::trial::StoredAlone;
 use super::underway::Underway;
 use super::work::{Done, ItemContents, ItemPart, Piece, Worked};
-use super::{IngestError, Observer, Tally};
+use super::{Destination, IngestError, ItemOutcome, Observer, Placed, ReportSink, Tally};
 use crate::fetch::{FetchError, Item};
 use crate::model::{Accepted, Fate, Finding, Hash, ReportKey};
 use crate::normalize::is_no_longer_ahead;
@@ -12,21 +11,6 @@ use crate::store::{Added, Reject, Rejected, SeenItem, Writer};
 use crate::unpack::OtherContent;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
-
-/// How an item's content was counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ItemOutcome {
-    /// New reports.
-    pub stored: u32,
-    /// Reports and rejected items that are already known.
-    pub duplicates: u32,
-    /// Reports with the same key as another, different one.
-    pub conflicts: u32,
-    /// Items that are not reports.
-    pub set_aside: u32,
-    /// New and unreadable.
-    pub rejected: u32,
-}
 
 /// Counts an item's content while it is saved.
 #[derive(Default)]

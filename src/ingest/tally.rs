@@ -7,6 +7,21 @@ use serde::{Deserialize, Serialize};
 /// Entries of a list beyond this are counted, not kept: a flood must not fill the memory.
 const KEPT: usize = 10_000;
 
+/// How an item's content was counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ItemOutcome {
+    /// New reports.
+    pub stored: u32,
+    /// Reports and rejected items that are already known.
+    pub duplicates: u32,
+    /// Reports with the same key as another, different one.
+    pub conflicts: u32,
+    /// Items that are not reports.
+    pub set_aside: u32,
+    /// New and unreadable.
+    pub rejected: u32,
+}
+
 /// The sums of what was stored: those of DMARC reports, and the number of TLS reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {

@@ -1,12 +1,16 @@
 //! Every item ends in exactly one place, in the source's order, whatever the threads do.
 
+use super::underway::Underway;
 use super::*;
-use crate::fetch::Item;
-use crate::model::{ColumnSet, Hash, Proof, RawMail, Report, ReportKind, SenderAuth};
-use crate::store::{Access, Filter, PartFiles, Store};
+use crate::fetch::{FetchError, Fetched, Item};
+use crate::limits::Limits;
+use crate::model::{ColumnSet, Fate, Hash, Message, Proof, RawMail, Report, ReportKind, SenderAuth};
+use crate::store::{Access, Filter, PartFiles, Store, StoreError, Writer};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_795_600_000).unwrap()

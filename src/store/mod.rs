@@ -58,7 +58,7 @@ pub use upkeep::rebuild::{KeptReport, PackedReport, Rebuild, Rebuilt};
 pub use upkeep::verify::{Problem, Pruned};
 pub use write::batch::{Added, BatchLimits, Reject, Rejected};
 pub use write::rehearse::rehearse;
-pub use write::replace::{OriginalReader, ReplacedSums};
+pub use write::rivals::{OriginalReader, ReplacedSums};
 pub(crate) use write::seen::short_hash;
 pub use write::seen::{Memory, SeenItem};
 pub use write::writer::Writer;

@@ -2,8 +2,8 @@
 //! killed.
 
 use super::disk::layout::{FileKind, Layout, Month};
-use super::ledger::database::{ADDED, VERSION};
 use super::read::store::Store;
+use super::tables::ledger::{ADDED, VERSION};
 use super::write::commit::CommitStage;
 use super::*;
 use crate::model::{
@@ -664,7 +664,7 @@ fn a_store_of_version_2_is_read_and_upgraded_and_nothing_is_lost() {
     assert_eq!((rows.len(), manifest_keys(dir.path())), (16, 8));
     let mut writer = Writer::open(dir.path(), now()).unwrap();
     let said = writer.take_notices();
-    let upgraded = format!("from version 2 to {}", super::ledger::database::VERSION);
+    let upgraded = format!("from version 2 to {VERSION}");
     assert!(said.len() == 1 && said[0].contains(&upgraded), "{said:?}");
     assert_eq!(writer.add(accepted(3, 2)).unwrap(), Added::Stored);
     writer.commit().unwrap();

@@ -3,7 +3,7 @@
 use super::causes::Causes;
 use super::reporter_set::ReporterSet;
 use super::role::{Role, Roles};
-use super::view::View;
+use super::view::{ServerOrigin, View};
 use super::weights::Weights;
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
@@ -95,15 +95,6 @@ pub(crate) fn summarize(
         last_seen: day(sums.span.last()),
         domains: lists.entry(sums.domains).or_insert_with_key(list).clone(),
     }
-}
-
-/// Whose server an address is, and how that is proven.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ServerOrigin {
-    /// The service, or the domain or network that is proven.
-    pub name: Foreign,
-    /// The kind of proof, see [`SourceOrigin::rung`](crate::model::SourceOrigin::rung).
-    pub rung: u8,
 }
 
 /// One address over the chosen domains.

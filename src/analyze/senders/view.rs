@@ -1,7 +1,6 @@
 //! The sums with every pattern interpreted, and the words of the IDs.
 
 use super::auth_pattern::{AuthPattern, understand};
-use super::source::ServerOrigin;
 use super::told_apart::tell_apart;
 use super::weights::Weights;
 use crate::analyze::sums::Messages;
@@ -12,7 +11,17 @@ use crate::analyze::sums::interner::Interner;
 use crate::analyze::sums::shards::{ShardFacts, network};
 use crate::analyze::{Foreign, HostName, Network, Sums};
 use crate::model::{NetworkClass, SourceAddress, Text};
+use serde::Serialize;
 use std::net::IpAddr;
+
+/// Whose server an address is, and how that is proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServerOrigin {
+    /// The service, or the domain or network that is proven.
+    pub name: Foreign,
+    /// The kind of proof, see [`SourceOrigin::rung`](crate::model::SourceOrigin::rung).
+    pub rung: u8,
+}
 
 /// The sums with every pattern interpreted.
 pub(crate) struct View<'a> {

@@ -13,7 +13,7 @@ use crate::fetch::item::{Fetched, Item, MailboxError};
 use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::retry::Retry;
-use crate::fetch::mailbox::run::{Order, ProtocolRun};
+use crate::fetch::mailbox::run::{GRACE, Order, ProtocolRun};
 use crate::fetch::mailbox::sink::MailQueue;
 use crate::fetch::mailbox::tls;
 use crate::fetch::mailbox::{After, Finished, Mailbox, PollOptions};
@@ -112,11 +112,7 @@ impl ImapRun {
         loop {
             let read = self.try_to_read(index, sink).await;
             // Before a pause or the next folder: the caller need not wait for buffered mails.
-            let stop = self.options.stop.clone();
-            let flushed = tokio::select! {
-                flushed = sink.flush() => flushed,
-                () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
-            };
+            let flushed = self.options.stop.abort(GRACE, sink.flush()).await;
             match read.and(flushed) {
                 Err(fault) if fault.passes() => {
                     self.link = None;
@@ -198,10 +194,7 @@ impl ImapRun {
         let (orders, stop) = (&self.orders, &self.options.stop);
         let pause = || acts && !orders.is_empty() || stop.is_set();
         let limit = self.options.item_bytes;
-        let got = tokio::select! {
-            got = folder.queue.next(link, limit, pause) => got?,
-            () = stop.overdue(Duration::from_secs(1)) => return Err(ServerError::Stopped),
-        };
+        let got = stop.abort(Duration::from_secs(1), folder.queue.next(link, limit, pause)).await?;
         let Some(got) = got else { return Ok(false) };
         self.retry.progress();
         let validity = folder.validity.unwrap_or_default();
@@ -237,10 +230,7 @@ impl ImapRun {
         // Marked first: if the connection is lost while waiting for room, the mail must not be returned again.
         folder.given.insert(uid);
         self.quota = self.quota.saturating_sub(1);
-        tokio::select! {
-            given = sink.give(fetched) => given.map(|()| true),
-            () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
-        }
+        stop.abort(GRACE, sink.give(fetched)).await.map(|()| true)
     }
 
     /// Takes the caller's acknowledgments.
@@ -335,11 +325,7 @@ impl ProtocolRun for ImapRun {
     async fn end(mut self) -> Finished {
         self.take_orders();
         let stop = self.options.stop.clone();
-        let acknowledged = tokio::select! {
-            acknowledged = self.acknowledge_rest() => acknowledged,
-            () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
-        };
-        if let Err(fault) = acknowledged
+        if let Err(fault) = stop.abort(GRACE, self.acknowledge_rest()).await
             && fault != ServerError::Stopped
         {
             self.fail(fault);

@@ -5,6 +5,10 @@ use super::stop::StopFlag;
 use crate::fetch::item::MailboxError;
 use crate::model::{Cursor, Fate, MailboxProgress, Message};
 use jiff::Timestamp;
+use std::time::Duration;
+
+/// How long a step may go on after the run was asked to end.
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// The options of a run.
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
 //! A stop request from any thread: a signal handler sets it, and everything that waits sees it.
 
+use super::error::ServerError;
 use std::{
     sync::{
         Arc,
@@ -45,9 +46,19 @@ impl StopFlag {
         }
     }
 
-    /// Waits until some time after it is set: whatever cannot end by itself is aborted then.
-    pub(crate) async fn overdue(&self, grace: Duration) {
-        self.wait().await;
-        tokio::time::sleep(grace).await;
+    /// The outcome of a step that is aborted, because it cannot end by itself, some time after the flag is set.
+    pub(crate) async fn abort<T>(
+        &self,
+        grace: Duration,
+        step: impl Future<Output = Result<T, ServerError>>,
+    ) -> Result<T, ServerError> {
+        let overdue = async {
+            self.wait().await;
+            tokio::time::sleep(grace).await;
+        };
+        tokio::select! {
+            outcome = step => outcome,
+            () = overdue => Err(ServerError::Stopped),
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::fetch::item::{Fetched, Item, MailboxError};
 use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::retry::Retry;
-use crate::fetch::mailbox::run::{Finished, Order, ProtocolRun};
+use crate::fetch::mailbox::run::{Finished, GRACE, Order, ProtocolRun};
 use crate::fetch::mailbox::sink::MailQueue;
 use crate::fetch::mailbox::tls;
 use crate::fetch::mailbox::{After, Mailbox, PollOptions};
@@ -224,11 +224,9 @@ impl Pop3Run {
     ) -> Result<bool, ServerError> {
         let label = Label::of(listed);
         let Some(maildrop) = &mut self.maildrop else { return Err(ServerError::Stopped) };
-        let (stop, first) = (self.options.stop.clone(), !maildrop.has_asked());
-        let retrieved = tokio::select! {
-            retrieved = maildrop.retrieve(listed.number, self.options.item_bytes) => retrieved,
-            () = stop.overdue(Duration::from_secs(1)) => return Err(ServerError::Stopped),
-        };
+        let first = !maildrop.has_asked();
+        let retrieve = maildrop.retrieve(listed.number, self.options.item_bytes);
+        let retrieved = self.options.stop.abort(Duration::from_secs(1), retrieve).await;
         let message = |content| Message::Pop3 {
             mailbox: self.mailbox.name.clone(),
             content,
@@ -290,10 +288,7 @@ impl Pop3Run {
         if let Some(sink) = sink {
             self.retry.progress();
             self.quota = self.quota.saturating_sub(1);
-            tokio::select! {
-                given = sink.give(fetched) => given?,
-                () = stop.overdue(Duration::from_secs(2)) => return Err(ServerError::Stopped),
-            }
+            self.options.stop.abort(GRACE, sink.give(fetched)).await?;
         }
         lost.map_or(Ok(true), Err)
     }
@@ -305,12 +300,7 @@ impl Pop3Run {
         }
         while let Some(content) = self.safe.pop() {
             let Some(maildrop) = &mut self.maildrop else { return Ok(()) };
-            let stop = self.options.stop.clone();
-            let refusal = tokio::select! {
-                refusal = maildrop.delete(&content) => refusal?,
-                () = stop.overdue(Duration::from_secs(2)) => return Err(ServerError::Stopped),
-            };
-            if let Some(answer) = refusal {
+            if let Some(answer) = self.options.stop.abort(GRACE, maildrop.delete(&content)).await? {
                 let what = "deleting a mail whose reports are stored".to_owned();
                 self.fail(ServerError::Refused { what, answer: format!("-ERR {answer}") });
             }
@@ -365,11 +355,7 @@ impl ProtocolRun for Pop3Run {
         loop {
             let read = self.try_to_read(&mut sink).await;
             // Before a pause or the end: the caller need not wait for buffered mails.
-            let stop = self.options.stop.clone();
-            let flushed = tokio::select! {
-                flushed = sink.flush() => flushed,
-                () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
-            };
+            let flushed = self.options.stop.abort(GRACE, sink.flush()).await;
             match read.and(flushed) {
                 Ok(()) | Err(ServerError::Stopped) => return,
                 Err(fault) if fault.passes() => match self.pause(fault).await {
@@ -428,11 +414,7 @@ impl ProtocolRun for Pop3Run {
         }
         loop {
             let stop = self.options.stop.clone();
-            let ended = tokio::select! {
-                ended = self.try_to_end() => ended,
-                () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
-            };
-            let paused = match ended {
+            let paused = match stop.abort(GRACE, self.try_to_end()).await {
                 Ok(true) => break,
                 Ok(false) => Ok(()),
                 Err(fault) if fault.passes() => self.pause(fault).await,

@@ -1,14 +1,13 @@
-//! The ledger: one `SQLite` file that says what is safe. Opening, its tables, and its version.
+//! The ledger: one `SQLite` file that says what is safe, and who may write it.
 //!
 //! It uses a write-ahead log, so that readers and the writer never wait for each other. Every commit is synced, because
 //! mails are moved or deleted based on it. The sums that `status` shows are kept as rows and never counted, so starting
 //! costs the same however much is stored.
 
-use super::upgrade;
-use crate::store::disk::access::{self, sync_folder};
-use crate::store::disk::layout::Layout;
+use crate::store::disk::access;
 use crate::store::disk::lock::{Lock, Owner, WriterState};
 use crate::store::error::StoreError;
+use crate::store::tables::ledger::{ADDED, TABLES, VERSION};
 use crate::store::tables::values::hex_digit;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -16,178 +15,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The version of the data folder: that of [`TABLES`], plus one for each step of [`ADDED`].
-pub(crate) const VERSION: i64 = FIRST_WITH_STEPS + steps(ADDED);
-
-/// How many steps there are; a ledger counts its version in 64 bits.
-#[expect(clippy::cast_possible_wrap, reason = "a constant list of a few")]
-const fn steps(added: &[&str]) -> i64 {
-    added.len() as i64
-}
-
-/// The version of [`TABLES`] alone.
-pub(crate) const FIRST_WITH_STEPS: i64 = 3;
-
-/// What later versions added, one entry per version, in order: a new ledger runs all of them, an older one those it
-/// lacks. A released entry is never edited.
-pub(crate) const ADDED: &[&str] = &[
-    super::events::TABLES,
-    super::outbox::TABLES,
-    super::mailed::TABLE,
-    super::uidls::TABLE,
-    super::dns_history::TABLES,
-    super::verdicts::TABLE,
-    crate::store::tables::tls::TABLES,
-];
-
 /// How long a rebuild waits for readers to end; a summary of years of reports takes seconds.
 const READERS: Duration = Duration::from_secs(30);
 
 /// A writer on another host that was inactive for this long is considered dead; its host may have lost power. If it
 /// still runs, its next transaction is refused.
 const SILENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
-
-const TABLES: &str = "
-CREATE TABLE batches (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    committed INTEGER NOT NULL,     -- ms since 1970, UTC; so are all times here
-    reports INTEGER NOT NULL,
-    records INTEGER NOT NULL
-);
-CREATE TABLE writer (               -- who may write: every transaction checks that it is of this generation
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    generation INTEGER NOT NULL,
-    owner TEXT,                     -- JSON; null while nobody writes
-    seen INTEGER NOT NULL           -- when the owner last wrote
-);
-INSERT INTO writer VALUES (1, 0, NULL, 0);
-CREATE TABLE intents (              -- what is still to be done to a file, see intents.rs
-    path TEXT PRIMARY KEY,          -- below the root
-    step TEXT NOT NULL,             -- write, publish, retire, remove
-    generation INTEGER NOT NULL     -- of the writer
-) WITHOUT ROWID;
-CREATE TABLE files (                -- parts and packs
-    path TEXT PRIMARY KEY,          -- below the root
-    kind TEXT NOT NULL,
-    month TEXT NOT NULL,
-    batch INTEGER NOT NULL,
-    records INTEGER NOT NULL,
-    reports INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    hash BLOB                       -- BLAKE3; null of files that a ledger of version 1 listed
-) WITHOUT ROWID;
-CREATE TABLE reports (
-    id INTEGER PRIMARY KEY,
-    key BLOB NOT NULL UNIQUE,
-    content BLOB NOT NULL,
-    day INTEGER NOT NULL,           -- days since 1970-01-01
-    begin INTEGER NOT NULL,
-    end INTEGER NOT NULL,
-    org_name TEXT NOT NULL,
-    org_email TEXT,
-    extra_contact_info TEXT,
-    report_id TEXT NOT NULL,
-    errors TEXT,                    -- JSON array
-    generator TEXT,
-    version TEXT,
-    policy_domain TEXT NOT NULL,
-    p TEXT, sp TEXT, np TEXT, adkim TEXT, aspf TEXT, pct INTEGER, fo TEXT, testing TEXT, discovery_method TEXT,
-    records INTEGER NOT NULL,
-    messages INTEGER NOT NULL,
-    dmarc_pass INTEGER NOT NULL,
-    origin TEXT NOT NULL,
-    attachment TEXT,
-    message_id TEXT,
-    mail_date TEXT,
-    from_domain TEXT,
-    authentication_results TEXT,
-    sender_auth TEXT NOT NULL,
-    arrival INTEGER NOT NULL,
-    ingested INTEGER NOT NULL,
-    findings TEXT,                  -- JSON array of {code, detail}
-    batch INTEGER NOT NULL
-);
-CREATE INDEX reports_by_day ON reports (day);
-CREATE TABLE totals (               -- kept sums of reports
-    month TEXT PRIMARY KEY,
-    reports INTEGER NOT NULL,
-    records INTEGER NOT NULL,
-    messages INTEGER NOT NULL,
-    dmarc_pass INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE reporters (
-    org_name TEXT PRIMARY KEY,
-    reports INTEGER NOT NULL,
-    newest_end INTEGER NOT NULL,
-    newest_arrival INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE seen (                 -- items by the hash of their bytes, and how their contents counted
-    hash BLOB PRIMARY KEY,
-    reports INTEGER NOT NULL,
-    tls_rpt INTEGER NOT NULL,
-    failure INTEGER NOT NULL,
-    bounce INTEGER NOT NULL,
-    other INTEGER NOT NULL,
-    rejected INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE rejected (
-    hash BLOB PRIMARY KEY,          -- of the bytes; of origin and reason where they were never fetched
-    origin TEXT NOT NULL,
-    attachment TEXT,
-    reason TEXT NOT NULL,
-    arrival INTEGER NOT NULL,
-    ingested INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    file TEXT                       -- below the root; null where the bytes are not kept
-) WITHOUT ROWID;
-CREATE INDEX rejected_by_time ON rejected (ingested);
-CREATE INDEX rejected_unread ON rejected (origin) WHERE file IS NULL;
-CREATE TABLE conflicts (
-    key BLOB NOT NULL,
-    content BLOB NOT NULL,
-    origin TEXT NOT NULL,
-    attachment TEXT,
-    org_name TEXT NOT NULL,
-    report_id TEXT NOT NULL,
-    policy_domain TEXT NOT NULL,
-    arrival INTEGER NOT NULL,
-    ingested INTEGER NOT NULL,
-    file TEXT NOT NULL,             -- empty where the quota let the bytes go
-    PRIMARY KEY (key, content)
-) WITHOUT ROWID;
-CREATE INDEX conflicts_kept ON conflicts (ingested) WHERE file <> '';
-CREATE TABLE folders (              -- how far each folder of a mailbox was read
-    mailbox TEXT NOT NULL,
-    folder TEXT NOT NULL,
-    uid_validity INTEGER NOT NULL,
-    last_uid INTEGER NOT NULL,
-    read_at INTEGER NOT NULL,
-    PRIMARY KEY (mailbox, folder)
-) WITHOUT ROWID;
-CREATE TABLE pending (              -- messages that are safe, of which the server was not told yet
-    mailbox TEXT NOT NULL,
-    folder TEXT NOT NULL,
-    uid_validity INTEGER NOT NULL,
-    uid INTEGER NOT NULL,
-    fate TEXT NOT NULL,
-    PRIMARY KEY (mailbox, folder, uid_validity, uid)
-) WITHOUT ROWID;
-CREATE TABLE done (                 -- ranges of UIDs beyond last_uid that are dealt with too, both ends inside
-    mailbox TEXT NOT NULL,
-    folder TEXT NOT NULL,
-    first INTEGER NOT NULL,
-    last INTEGER NOT NULL,
-    PRIMARY KEY (mailbox, folder, first)
-) WITHOUT ROWID;
-CREATE TABLE lookups (              -- what DNS said of an address or a name, for as long as it holds
-    name TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    answer TEXT,                    -- JSON
-    looked_up INTEGER NOT NULL,
-    expires INTEGER NOT NULL,
-    PRIMARY KEY (name, kind)
-) WITHOUT ROWID;
-";
 
 /// An open ledger.
 #[derive(Debug)]
@@ -202,9 +35,9 @@ pub(crate) struct Ledger {
 }
 
 /// Device and inode.
-type FileId = (u64, u64);
+pub(super) type FileId = (u64, u64);
 
-fn file_id(path: &Path) -> Option<FileId> {
+pub(super) fn file_id(path: &Path) -> Option<FileId> {
     let found = std::fs::metadata(path).ok()?;
     Some((found.dev(), found.ino()))
 }
@@ -216,56 +49,6 @@ impl Drop for Ledger {
 }
 
 impl Ledger {
-    /// Opens for reading. `None` if the store does not exist yet or is empty.
-    pub(crate) fn reader(layout: &Layout) -> Result<Option<Self>, StoreError> {
-        match Self::reader_of_now(layout) {
-            Err(StoreError::Rebuilt { .. }) => Self::reader_of_now(layout),
-            other => other,
-        }
-    }
-
-    fn reader_of_now(layout: &Layout) -> Result<Option<Self>, StoreError> {
-        if !present(layout)? {
-            return Ok(None);
-        }
-        let path = layout.ledger();
-        let file = file_id(&path);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags(&path, flags).map_err(StoreError::ledger(&path, "opening the ledger"))?;
-        let mut ledger = Self { connection, path, generation: None, file };
-        if let Err(error) = ledger.check_version() {
-            ledger = ledger.reopen_immutable().ok_or(error)?;
-            ledger.check_version()?;
-        }
-        // Killed during creation: nothing is stored yet.
-        if ledger.version()? == 0 {
-            return ledger.none_expected(layout).map(|()| None);
-        }
-        upgrade::supply_tables(&ledger)?;
-        Ok(Some(ledger))
-    }
-
-    /// Opens for writing as the only writer, creating it if necessary. Returns what was done to upgrade an older store.
-    pub(crate) fn writer(layout: &Layout, lock: &Lock) -> Result<(Self, Vec<String>), StoreError> {
-        let found = present(layout)?;
-        let mut ledger = Self::create(&layout.ledger())?;
-        let mut notices = Vec::new();
-        match ledger.version()? {
-            0 => {
-                ledger.none_expected(layout)?;
-                ledger.make_tables()?;
-            }
-            VERSION => {}
-            older => notices = upgrade::upgrade(layout, &ledger, older)?,
-        }
-        if !found {
-            sync_folder(layout.root())?;
-        }
-        ledger.claim(lock)?;
-        Ok((ledger, notices))
-    }
-
     /// Stops being the writer. Once another process is, further writes are refused.
     pub(crate) fn let_go(&self) {
         if let Some(generation) = self.generation {
@@ -380,16 +163,8 @@ impl Ledger {
         self.connection.execute_batch(&made).map_err(self.failed(doing))
     }
 
-    /// An empty ledger is valid only without data.
-    fn none_expected(&self, layout: &Layout) -> Result<(), StoreError> {
-        if holds_data(layout)? {
-            return Err(StoreError::NoLedger { path: self.path.clone(), found: "an empty one" });
-        }
-        Ok(())
-    }
-
     /// Without write permission SQLite cannot create the log's index; if there is no log, the file is read as it is.
-    fn reopen_immutable(&self) -> Option<Self> {
+    pub(super) fn reopen_immutable(&self) -> Option<Self> {
         let log = PathBuf::from(format!("{}-wal", self.path.display()));
         if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
             return None;
@@ -413,7 +188,7 @@ impl Ledger {
             .map_err(self.failed("reading the ledger"))
     }
 
-    fn check_version(&self) -> Result<(), StoreError> {
+    pub(super) fn check_version(&self) -> Result<(), StoreError> {
         match self.version()? {
             found if found > VERSION => Err(StoreError::Version { path: self.path.clone(), expected: VERSION, found }),
             _ => Ok(()),
@@ -456,50 +231,4 @@ impl Ledger {
         let found = self.connection.query_row(sql, [], |_| Ok(())).optional();
         found.map(|found| found.is_some()).map_err(self.failed("reading the ledger"))
     }
-}
-
-/// Whether there is a ledger; an error if there are data without one.
-fn present(layout: &Layout) -> Result<bool, StoreError> {
-    let path = layout.ledger();
-    let found = match std::fs::metadata(&path) {
-        Ok(found) if found.len() > 0 => return Ok(true),
-        // A ledger whose first commit is only in the log is still empty.
-        Ok(_) if std::fs::metadata(format!("{}-wal", path.display())).is_ok_and(|log| log.len() > 0) => {
-            return Ok(true);
-        }
-        Ok(_) => "an empty file",
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "none",
-        Err(error) => return Err(StoreError::io(&path, "opening the ledger")(error)),
-    };
-    if holds_data(layout)? { Err(StoreError::NoLedger { path, found }) } else { Ok(false) }
-}
-
-/// Whether there is any data file.
-fn holds_data(layout: &Layout) -> Result<bool, StoreError> {
-    use crate::store::disk::layout::FileKind;
-    let folders =
-        FileKind::ALL.map(|kind| layout.folder(kind)).into_iter().chain([layout.rejected(), layout.conflicts()]);
-    for folder in folders {
-        if !folder_is_empty(&folder)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Whether there is no file in a folder or below it.
-fn folder_is_empty(folder: &Path) -> Result<bool, StoreError> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(StoreError::io(folder, "reading the folder")(error)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(StoreError::io(folder, "reading the folder"))?;
-        let kind = entry.file_type().map_err(StoreError::io(folder, "reading the folder"))?;
-        if !kind.is_dir() || !folder_is_empty(&entry.path())? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -10,28 +10,6 @@ use crate::store::tables::values::time;
 use rusqlite::{Transaction, params};
 use std::collections::HashSet;
 
-/// The tables, added as one version of the ledger.
-pub(crate) const TABLES: &str = "
-CREATE TABLE dns_names (            -- names looked up on behalf of a domain
-    domain TEXT NOT NULL,
-    name TEXT NOT NULL,
-    type TEXT NOT NULL,             -- TXT, MX, CNAME, TLSA, MTA-STS
-    since INTEGER NOT NULL,         -- the first successful lookup, ms since 1970
-    last INTEGER NOT NULL,          -- the last successful lookup
-    PRIMARY KEY (domain, name, type)
-) WITHOUT ROWID;
-CREATE TABLE dns_records (          -- what lookups found, and when
-    name TEXT NOT NULL,
-    type TEXT NOT NULL,
-    meaning TEXT NOT NULL,          -- the record without what makes no difference
-    value TEXT NOT NULL,            -- as published
-    first_seen INTEGER NOT NULL,
-    last_seen INTEGER NOT NULL,
-    ended INTEGER,                  -- the first lookup that did not find it; null while it is there
-    PRIMARY KEY (name, type, meaning, first_seen)
-) WITHOUT ROWID;
-";
-
 pub(crate) fn keep(transaction: &Transaction<'_>, at: i64, found: &DnsObservation) -> rusqlite::Result<()> {
     let DnsObservation { domain, name, record_type, values } = found;
     let kind = record_type.as_str();

@@ -7,25 +7,6 @@ use crate::store::tables::values::time;
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, params};
 
-/// Days are those since 1970-01-01, times milliseconds.
-pub(crate) const TABLES: &str = "
-CREATE TABLE events (               -- actions that were acknowledged, and alerts
-    id TEXT PRIMARY KEY,
-    kind TEXT NOT NULL,             -- of an action its change, as repair_key; of an alert as key_broken
-    state TEXT NOT NULL,            -- action; of an alert: known, new, resolved
-    policy_domain TEXT,
-    subject TEXT NOT NULL,          -- what it is about, beside the domain
-    since INTEGER,                  -- the first day that shows it
-    seen INTEGER,                   -- the last
-    told INTEGER,                   -- when it was told
-    ended INTEGER,                  -- when its end was told
-    body TEXT,                      -- of an alert, JSON: all that is told
-    note TEXT,                      -- what was said when it was acknowledged
-    acknowledged INTEGER,
-    evidence INTEGER                -- messages that showed it then
-) WITHOUT ROWID;
-";
-
 /// The state of an action's row.
 pub(crate) const ACTION: &str = "action";
 

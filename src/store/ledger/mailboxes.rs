@@ -2,7 +2,7 @@
 
 use super::database::Ledger;
 use super::uidls;
-use crate::model::{Cursor, Fate, Message};
+use crate::model::{Cursor, Fate, MailboxProgress, Message};
 use crate::store::error::StoreError;
 
 use jiff::Timestamp;
@@ -16,6 +16,11 @@ pub(crate) const fn fate_word(fate: Fate) -> Option<&'static str> {
         Fate::Unreadable => Some("unreadable"),
         Fate::NotReport => None,
     }
+}
+
+/// How far a mailbox was read.
+pub(crate) fn progress(ledger: &Ledger, mailbox: &str) -> Result<MailboxProgress, StoreError> {
+    Ok(MailboxProgress { cursors: cursors(ledger, mailbox)?, uidls: uidls::known(ledger, mailbox)? })
 }
 
 /// The cursors of a mailbox's folders, in the order of their names.

@@ -5,18 +5,6 @@ use crate::store::error::StoreError;
 
 use std::collections::BTreeSet;
 
-/// The table.
-pub(crate) const TABLE: &str = "
-CREATE TABLE mailed (               -- summaries that a mail server took
-    customer TEXT NOT NULL,         -- its name in the settings
-    period TEXT NOT NULL,           -- as 2026-W47
-    address TEXT NOT NULL,
-    mailed INTEGER NOT NULL,
-    PRIMARY KEY (customer, period, address)
-) WITHOUT ROWID;
-CREATE INDEX reports_by_domain ON reports (policy_domain, \"end\");
-";
-
 pub(crate) fn mailed(ledger: &Ledger, period: &str) -> Result<BTreeSet<(String, String)>, StoreError> {
     // A store that no writer of this version has opened yet lacks the table, and nothing was mailed from it.
     if !ledger.any("SELECT 1 FROM sqlite_master WHERE name = 'mailed'")? {

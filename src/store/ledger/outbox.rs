@@ -9,43 +9,6 @@ use jiff::Timestamp;
 use rusqlite::Transaction;
 use std::collections::BTreeMap;
 
-/// Days are those since 1970-01-01, times milliseconds.
-pub(crate) const TABLES: &str = "
-CREATE TABLE alert_heard (          -- days on which a run of `alert` saw new reports
-    kind TEXT NOT NULL,             -- reporter or domain
-    name TEXT NOT NULL,
-    run INTEGER NOT NULL,
-    PRIMARY KEY (kind, name, run)
-) WITHOUT ROWID;
-CREATE TABLE alert_senders (        -- what senders of a domain are known by
-    policy_domain TEXT NOT NULL,
-    mark TEXT NOT NULL,
-    last INTEGER NOT NULL,          -- the last day it was seen
-    PRIMARY KEY (policy_domain, mark)
-) WITHOUT ROWID;
-CREATE TABLE alert_state (          -- reports, rejected: up to where they were looked at
-    name TEXT PRIMARY KEY,
-    value INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE outbox (               -- what a way out was not told yet
-    way TEXT NOT NULL,
-    event TEXT NOT NULL,
-    state TEXT NOT NULL,            -- new or resolved
-    body TEXT NOT NULL,             -- JSON
-    queued INTEGER NOT NULL,
-    attempts INTEGER NOT NULL,
-    next INTEGER NOT NULL,          -- not tried again before
-    PRIMARY KEY (way, event, state)
-) WITHOUT ROWID;
-CREATE TABLE mailbox_runs (         -- how the last reading of a mailbox went
-    mailbox TEXT PRIMARY KEY,
-    read_at INTEGER NOT NULL,       -- the last success; 0: none yet
-    failing_since INTEGER,
-    failures INTEGER NOT NULL,      -- in a row
-    error TEXT
-) WITHOUT ROWID;
-";
-
 /// Days for which it is remembered who reported.
 pub(crate) const HEARD_DAYS: i32 = 120;
 /// Days after which an unseen sender is forgotten.

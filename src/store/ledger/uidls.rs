@@ -3,26 +3,9 @@
 //! An ID is forgotten once its mailbox no longer lists it, because the server may reuse it.
 
 use super::database::Ledger;
-use super::mailboxes;
-use crate::model::{Fate, KnownUidl, MailboxProgress};
+use crate::model::{Fate, KnownUidl};
 use crate::store::error::StoreError;
 use rusqlite::{Transaction, params};
-
-/// The table, which older ledgers lack.
-pub(crate) const TABLE: &str = "
-CREATE TABLE uidls (                -- messages of POP3 mailboxes that are dealt with, by their unique ids
-    mailbox TEXT NOT NULL,
-    uidl TEXT NOT NULL,
-    octets INTEGER,                 -- as the server listed it; null where it did not
-    pending INTEGER NOT NULL,       -- 1 where its reports are safe, and the server was not told yet
-    PRIMARY KEY (mailbox, uidl)
-) WITHOUT ROWID;
-";
-
-/// How far a mailbox was read.
-pub(crate) fn progress(ledger: &Ledger, mailbox: &str) -> Result<MailboxProgress, StoreError> {
-    Ok(MailboxProgress { cursors: mailboxes::cursors(ledger, mailbox)?, uidls: known(ledger, mailbox)? })
-}
 
 /// The processed messages of a mailbox, in the order of their IDs.
 pub(crate) fn known(ledger: &Ledger, mailbox: &str) -> Result<Vec<KnownUidl>, StoreError> {

@@ -1,13 +1,15 @@
-//! Upgrades a data folder of an older version: its ledger, and leftovers of a killed run.
+//! Opens a ledger, and upgrades a data folder of an older version: its ledger, and leftovers of a killed run.
 
-use super::database::{ADDED, FIRST_WITH_STEPS, Ledger, VERSION};
+use super::database::{Ledger, file_id};
 use crate::store::disk::access::{self, sync_folder};
 use crate::store::disk::files::{self, FileSeal, remove_file, rename_new};
 use crate::store::disk::layout::{FileKind, Layout, Month};
+use crate::store::disk::lock::Lock;
 use crate::store::error::StoreError;
 use crate::store::pack::zip::PackReader;
+use crate::store::tables::ledger::{ADDED, FIRST_WITH_STEPS, VERSION};
 use crate::store::tables::values;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -23,8 +25,113 @@ INSERT INTO writer VALUES (1, 0, NULL, 0);
 CREATE TABLE intents (path TEXT PRIMARY KEY, step TEXT NOT NULL, generation INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
+impl Ledger {
+    /// Opens for reading. `None` if the store does not exist yet or is empty.
+    pub(crate) fn reader(layout: &Layout) -> Result<Option<Self>, StoreError> {
+        match Self::reader_of_now(layout) {
+            Err(StoreError::Rebuilt { .. }) => Self::reader_of_now(layout),
+            other => other,
+        }
+    }
+
+    fn reader_of_now(layout: &Layout) -> Result<Option<Self>, StoreError> {
+        if !present(layout)? {
+            return Ok(None);
+        }
+        let path = layout.ledger();
+        let file = file_id(&path);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(&path, flags).map_err(StoreError::ledger(&path, "opening the ledger"))?;
+        let mut ledger = Self { connection, path, generation: None, file };
+        if let Err(error) = ledger.check_version() {
+            ledger = ledger.reopen_immutable().ok_or(error)?;
+            ledger.check_version()?;
+        }
+        // Killed during creation: nothing is stored yet.
+        if ledger.version()? == 0 {
+            return ledger.none_expected(layout).map(|()| None);
+        }
+        supply_tables(&ledger)?;
+        Ok(Some(ledger))
+    }
+
+    /// Opens for writing as the only writer, creating it if necessary. Returns what was done to upgrade an older store.
+    pub(crate) fn writer(layout: &Layout, lock: &Lock) -> Result<(Self, Vec<String>), StoreError> {
+        let found = present(layout)?;
+        let mut ledger = Self::create(&layout.ledger())?;
+        let mut notices = Vec::new();
+        match ledger.version()? {
+            0 => {
+                ledger.none_expected(layout)?;
+                ledger.make_tables()?;
+            }
+            VERSION => {}
+            older => notices = upgrade(layout, &ledger, older)?,
+        }
+        if !found {
+            sync_folder(layout.root())?;
+        }
+        ledger.claim(lock)?;
+        Ok((ledger, notices))
+    }
+
+    /// An empty ledger is valid only without data.
+    fn none_expected(&self, layout: &Layout) -> Result<(), StoreError> {
+        if holds_data(layout)? {
+            return Err(StoreError::NoLedger { path: self.path.clone(), found: "an empty one" });
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is a ledger; an error if there are data without one.
+fn present(layout: &Layout) -> Result<bool, StoreError> {
+    let path = layout.ledger();
+    let found = match std::fs::metadata(&path) {
+        Ok(found) if found.len() > 0 => return Ok(true),
+        // A ledger whose first commit is only in the log is still empty.
+        Ok(_) if std::fs::metadata(format!("{}-wal", path.display())).is_ok_and(|log| log.len() > 0) => {
+            return Ok(true);
+        }
+        Ok(_) => "an empty file",
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "none",
+        Err(error) => return Err(StoreError::io(&path, "opening the ledger")(error)),
+    };
+    if holds_data(layout)? { Err(StoreError::NoLedger { path, found }) } else { Ok(false) }
+}
+
+/// Whether there is any data file.
+fn holds_data(layout: &Layout) -> Result<bool, StoreError> {
+    let folders =
+        FileKind::ALL.map(|kind| layout.folder(kind)).into_iter().chain([layout.rejected(), layout.conflicts()]);
+    for folder in folders {
+        if !folder_is_empty(&folder)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether there is no file in a folder or below it.
+fn folder_is_empty(folder: &Path) -> Result<bool, StoreError> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(StoreError::io(folder, "reading the folder")(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(StoreError::io(folder, "reading the folder"))?;
+        let kind = entry.file_type().map_err(StoreError::io(folder, "reading the folder"))?;
+        if !kind.is_dir() || !folder_is_empty(&entry.path())? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Upgrades, and returns what was done. May be killed at any instant: the version changes last.
-pub(crate) fn upgrade(layout: &Layout, ledger: &Ledger, from: i64) -> Result<Vec<String>, StoreError> {
+fn upgrade(layout: &Layout, ledger: &Ledger, from: i64) -> Result<Vec<String>, StoreError> {
     let mut rescued = Vec::new();
     let mut tables = String::new();
     if from < FIRST_WITH_STEPS {
@@ -46,7 +153,7 @@ pub(crate) fn upgrade(layout: &Layout, ledger: &Ledger, from: i64) -> Result<Vec
 
 /// Gives a read-only ledger of an older version the tables it lacks: empty ones, in memory and for this connection
 /// only. Readers need not know which version added what.
-pub(crate) fn supply_tables(ledger: &Ledger) -> Result<(), StoreError> {
+fn supply_tables(ledger: &Ledger) -> Result<(), StoreError> {
     if ledger.version()? == VERSION {
         return Ok(());
     }

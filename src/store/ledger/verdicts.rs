@@ -4,24 +4,15 @@
 //! with the last batch that had such a report and with a hash of the rest: if either changed since, they are computed
 //! again. If the week's reports were pruned, the stored verdicts are all that is left, and stay.
 
-use super::database::{Ledger, VERSION};
+use super::database::Ledger;
 use crate::store::error::StoreError;
+use crate::store::tables::ledger::VERSION;
 use crate::store::tables::values::{day, days_since_epoch};
 use crate::store::tables::verdicts::{DayOfReports, KeptVerdicts, WeekVerdicts};
 use jiff::civil::Date;
 use rusqlite::params;
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// The table.
-pub(crate) const TABLE: &str = "
-CREATE TABLE verdicts (             -- of complete ISO weeks, see verdicts.rs
-    monday INTEGER PRIMARY KEY,     -- days since 1970-01-01
-    settings BLOB NOT NULL,         -- hash of what they rest on beside reports
-    batch INTEGER NOT NULL,         -- the last that brought a report they rest on
-    answer TEXT NOT NULL            -- JSON: senders, domains
-);
-";
 
 /// The days that reports are about.
 pub(crate) fn days(ledger: &Ledger) -> Result<BTreeMap<Date, DayOfReports>, StoreError> {

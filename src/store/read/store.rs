@@ -6,7 +6,7 @@ use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::status::{self, Status};
-use crate::store::ledger::{mailboxes, reports, survey, uidls};
+use crate::store::ledger::{mailboxes, reports, survey};
 use crate::store::parquet::rows;
 use crate::store::tables::filter::Filter;
 use jiff::civil::Date;
@@ -126,7 +126,7 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
-        self.ledger.as_ref().map_or(Ok(MailboxProgress::default()), |ledger| uidls::progress(ledger, mailbox))
+        self.ledger.as_ref().map_or(Ok(MailboxProgress::default()), |ledger| mailboxes::progress(ledger, mailbox))
     }
 
     /// The cursors of a mailbox's folders.

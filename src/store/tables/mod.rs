@@ -9,6 +9,7 @@ pub(crate) mod columns;
 pub(crate) mod dns;
 pub(crate) mod domains;
 pub(crate) mod filter;
+pub(crate) mod ledger;
 pub(crate) mod reports;
 pub mod schema;
 pub(crate) mod senders;

@@ -1,9 +1,8 @@
 //! What waits for the next commit, and what becomes of each thing that is added to it.
 
-use super::replace::ReplacedSums;
+use super::rivals::ReplacedSums;
 use super::seen::SeenItem;
-use super::tls::TlsBatch;
-use crate::model::{Accepted, Fate, Hash, Message, Original, ReportKey, ReportKind, SharedBytes};
+use crate::model::{Accepted, AcceptedTls, Fate, Hash, Message, Original, ReportKey, ReportKind, SharedBytes};
 use crate::store::pack::zip;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -125,6 +124,33 @@ impl Batch {
             && self.seen.is_empty()
             && self.messages.is_empty()
             && self.tls.is_empty()
+    }
+}
+
+/// TLS reports that wait for the next commit.
+#[derive(Debug, Default)]
+pub(crate) struct TlsBatch {
+    pub(crate) accepted: Vec<AcceptedTls>,
+    /// Where in `accepted` the report with a key is.
+    pub(super) places: HashMap<ReportKey, usize>,
+    pub(crate) conflicts: Vec<TlsConflict>,
+    pub(super) conflicting: HashSet<(ReportKey, Hash)>,
+    /// Keys under which another report was stored; it is removed when this one is committed.
+    pub(crate) replaced: HashSet<ReportKey>,
+    /// In a rebuild: reports that were replaced, and the file with their bytes.
+    pub(crate) replaced_before: Vec<TlsConflict>,
+}
+
+/// A TLS report with the key of another, and the file with its original; empty if there is none.
+#[derive(Debug)]
+pub(crate) struct TlsConflict {
+    pub(crate) accepted: AcceptedTls,
+    pub(crate) file: String,
+}
+
+impl TlsBatch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.accepted.is_empty() && self.conflicts.is_empty() && self.replaced_before.is_empty()
     }
 }
 

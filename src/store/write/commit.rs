@@ -9,13 +9,14 @@
 //! The rows of step 3 are inserted while the files of step 2 are written: only the end of the transaction makes them
 //! valid.
 
-use super::batch::{Batch, Conflict, Reject};
+use super::batch::{Batch, Conflict, Reject, TlsConflict};
+use super::ledger_files::{LedgerFile, record_files};
 use super::replace;
-use super::tls::TlsConflict;
+use super::rivals::Rivals;
 use super::writer::Writer;
-use crate::model::{Accepted, AcceptedTls, Hash, Provenance, ReportKey};
+use crate::model::{Accepted, AcceptedTls, Fate, Hash, Message, Provenance, ReportKey};
 use crate::store::disk::access::{create_folder, sync_folder};
-use crate::store::disk::files::{FileSeal, write_file};
+use crate::store::disk::files::write_file;
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::survey::LAST_BATCH;
@@ -47,17 +48,6 @@ pub(crate) enum CommitStage {
     Published,
 }
 
-/// A part or pack as listed in the ledger.
-#[derive(Debug, Clone)]
-pub(crate) struct LedgerFile {
-    pub(crate) path: String,
-    pub(crate) kind: FileKind,
-    pub(crate) month: Month,
-    pub(crate) records: i64,
-    pub(crate) reports: i64,
-    pub(crate) seal: FileSeal,
-}
-
 /// A file that a commit writes.
 enum Task<'a> {
     Part {
@@ -86,15 +76,24 @@ impl Task<'_> {
     }
 }
 
-/// Makes the writer's batch durable.
-pub(crate) fn commit(writer: &mut Writer) -> Result<(), StoreError> {
-    // The batch is taken out while the writer's hook and ledger are used; it is put back for the caller to take.
-    let batch = std::mem::take(&mut writer.batch);
-    let result = try_commit(writer, &batch);
-    if result.is_ok() {
-        writer.batch = batch;
+impl Writer {
+    /// Makes the batch durable, and returns the messages whose reports are now stored.
+    ///
+    /// # Errors
+    /// A disk error. Then nothing of the batch is stored, and the next writer finds the store as it was before.
+    pub fn commit(&mut self) -> Result<Vec<(Message, Fate)>, StoreError> {
+        if self.batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.known.release()?;
+        self.rivals = Rivals::default();
+        self.make_room()?;
+        // The batch is taken out while the writer's hook and ledger are used.
+        let batch = std::mem::take(&mut self.batch);
+        try_commit(self, &batch)?;
+        self.fresh = self.fresh && batch.accepted.is_empty();
+        Ok(batch.messages)
     }
-    result
 }
 
 fn try_commit(writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
@@ -303,24 +302,6 @@ fn end(transaction: Transaction<'_>, writer: &Writer, batch: &Batch, tasks: &[Ta
 fn record_batch(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: i64) -> rusqlite::Result<()> {
     let counts = params![number, now, int(batch.accepted.len()), int(batch.records)];
     transaction.execute("INSERT INTO batches VALUES (?1, ?2, ?3, ?4)", counts).map(drop)
-}
-
-/// Lists parts or packs.
-pub(crate) fn record_files(transaction: &Transaction<'_>, made: &[LedgerFile], number: i64) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-    for LedgerFile { path, kind, month, records, reports, seal } in made {
-        statement.execute(params![
-            path,
-            kind.folder(),
-            month.to_string(),
-            number,
-            records,
-            reports,
-            int(seal.bytes),
-            seal.hash
-        ])?;
-    }
-    Ok(())
 }
 
 fn record_reports(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: Timestamp) -> rusqlite::Result<()> {

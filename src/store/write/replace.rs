@@ -7,8 +7,9 @@
 //! rebuild knows which one counts.
 
 use super::batch::{Added, Batch, Conflict, conflict_file};
-use super::commit::{LedgerFile, record_files};
+use super::ledger_files::{LedgerFile, replace_files};
 use super::merge;
+use super::rivals::{OriginalReader, Places, ReplacedSums, Rival};
 use super::writer::Writer;
 use crate::judge::{Rivalry, rivalry};
 use crate::model::{Accepted, Hash, MailFacts, Original, Provenance, Report, ReportKey, ReportKind};
@@ -19,56 +20,14 @@ use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, survey};
 use crate::store::pack::zip::{ManifestLine, PackReader};
-use crate::store::tables::reports;
 use crate::store::tables::values::{self, int, sender_auth, time};
-use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Reads the reports in an original again, given its name and arrival, and passes each on with the hash of its content.
-pub type OriginalReader = Arc<dyn Fn(&Original, Option<&str>, Timestamp, &mut dyn FnMut(Report, Hash)) + Send + Sync>;
-
 /// Stored reports cached per batch, for others with the same key.
 const REMEMBERED: usize = 16;
-
-/// Where the originals of a month's reports are: for each key the packs, and the batch of a replacement.
-type Places = HashMap<ReportKey, Vec<(usize, i64)>>;
-
-/// Cached stored reports, as of the last commit.
-#[derive(Debug, Default)]
-pub(crate) struct Rivals {
-    known: HashMap<ReportKey, Option<Arc<Rival>>>,
-    months: HashMap<Month, Arc<(Vec<PathBuf>, Places)>>,
-}
-
-/// A stored report with the same key as a new one.
-#[derive(Debug)]
-pub(crate) struct Rival {
-    accepted: Accepted,
-    /// The user decided that it counts.
-    promoted: bool,
-    sums: Option<ReplacedSums>,
-}
-
-/// What a replaced report had added to the sums of this run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReplacedSums {
-    /// Its rows.
-    pub records: u64,
-    /// Their messages.
-    pub messages: i64,
-    /// Those of them that pass.
-    pub dmarc_pass: i64,
-}
-
-impl ReplacedSums {
-    fn of(accepted: &Accepted) -> Self {
-        let (messages, dmarc_pass) = reports::sums(accepted);
-        Self { records: accepted.report.records.len() as u64, messages, dmarc_pass }
-    }
-}
 
 /// What the ledger says about a stored report.
 struct StoredRow {
@@ -423,20 +382,4 @@ pub(crate) fn sum_month(transaction: &Transaction<'_>, month: Month) -> rusqlite
     let [reports, records, messages, passing] = sums;
     let sql = "INSERT OR REPLACE INTO totals VALUES (?1, ?2, ?3, ?4, ?5)";
     transaction.execute(sql, params![month.to_string(), reports, records, messages, passing]).map(drop)
-}
-
-/// Replaces files with others, in this transaction. The new ones are complete and durable under their hidden names;
-/// [`intents::settle`] updates the folders. Both must have the same rows, unless the transaction changes the rest too.
-pub(crate) fn replace_files(
-    transaction: &rusqlite::Transaction<'_>,
-    old: &[&str],
-    new: &[LedgerFile],
-    number: i64,
-) -> rusqlite::Result<()> {
-    for path in old {
-        transaction.prepare_cached("DELETE FROM files WHERE path = ?1")?.execute([path])?;
-    }
-    record_files(transaction, new, number)?;
-    intents::retire(transaction, old)?;
-    intents::publish(transaction, new.iter().map(|made| made.path.as_str()))
 }

@@ -3,8 +3,8 @@
 //! Their rows lie in the ledger, so that a report whose place another takes leaves it with the transaction of the
 //! batch. Its original stays in its pack; a copy is kept as a conflict.
 
-use super::batch::{Added, conflict_file};
-use super::replace::ReplacedSums;
+use super::batch::{Added, TlsConflict, conflict_file};
+use super::rivals::ReplacedSums;
 use super::writer::Writer;
 use crate::judge::{Rivalry, tls_rivalry};
 use crate::model::{AcceptedTls, Hash, MailFacts, Original, Provenance, ReportKey, ReportKind, SenderAuth};
@@ -12,35 +12,7 @@ use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
 use crate::store::ledger::tls::{self, StoredTls};
 use crate::store::tables::values;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-
-/// TLS reports that wait for the next commit.
-#[derive(Debug, Default)]
-pub(crate) struct TlsBatch {
-    pub(crate) accepted: Vec<AcceptedTls>,
-    /// Where in `accepted` the report with a key is.
-    places: HashMap<ReportKey, usize>,
-    pub(crate) conflicts: Vec<TlsConflict>,
-    conflicting: HashSet<(ReportKey, Hash)>,
-    /// Keys under which another report was stored; it is removed when this one is committed.
-    pub(crate) replaced: HashSet<ReportKey>,
-    /// In a rebuild: reports that were replaced, and the file with their bytes.
-    pub(crate) replaced_before: Vec<TlsConflict>,
-}
-
-/// A TLS report with the key of another, and the file with its original; empty if there is none.
-#[derive(Debug)]
-pub(crate) struct TlsConflict {
-    pub(crate) accepted: AcceptedTls,
-    pub(crate) file: String,
-}
-
-impl TlsBatch {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.accepted.is_empty() && self.conflicts.is_empty() && self.replaced_before.is_empty()
-    }
-}
 
 impl Writer {
     /// Adds a TLS report to the batch, unless it is known. Of two with the same key the authentic one counts, else the

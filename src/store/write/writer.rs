@@ -4,9 +4,9 @@
 //! happens in between.
 
 use super::batch::{Added, Batch, BatchLimits, Conflict, Reject, Rejected};
-use super::replace::{OriginalReader, Rivals};
+use super::rivals::{OriginalReader, Rivals};
 use super::seen::{SeenItem, Snapshot, seen, short_hash};
-use super::{commit, unfinished};
+use super::unfinished;
 use crate::judge::Rivalry;
 use crate::model::{Accepted, Cursor, Fate, Hash, MailboxProgress, Message, ReportKey, SenderAuth};
 use crate::store::disk::access::{self, Access};
@@ -28,13 +28,13 @@ pub struct Writer {
     pub(crate) layout: Layout,
     /// Declared before the ledger, so that it is closed first: the last connection to close writes the log back, which
     /// a reader cannot.
-    known: Snapshot,
+    pub(super) known: Snapshot,
     pub(crate) ledger: Ledger,
     pub(crate) batch: Batch,
     pub(crate) now: Timestamp,
     /// Called before each step of a commit; an error simulates a kill at that instant.
     #[cfg(test)]
-    pub(crate) fault: std::cell::RefCell<Option<Box<dyn FnMut(commit::CommitStage) -> bool + Send>>>,
+    pub(crate) fault: std::cell::RefCell<Option<Box<dyn FnMut(super::commit::CommitStage) -> bool + Send>>>,
     /// The instant at which a test kills a compaction.
     #[cfg(test)]
     pub(crate) compact_fault: Option<crate::store::upkeep::compact::MergeStage>,
@@ -331,22 +331,6 @@ impl Writer {
         self.batch.records >= self.limits.records
     }
 
-    /// Makes the batch durable, and returns the messages whose reports are now stored.
-    ///
-    /// # Errors
-    /// A disk error. Then nothing of the batch is stored, and the next writer finds the store as it was before.
-    pub fn commit(&mut self) -> Result<Vec<(Message, Fate)>, StoreError> {
-        if self.batch.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.known.release()?;
-        self.rivals = Rivals::default();
-        self.make_room()?;
-        commit::commit(self)?;
-        self.fresh = self.fresh && self.batch.accepted.is_empty();
-        Ok(std::mem::take(&mut self.batch).messages)
-    }
-
     /// The server has acknowledged these messages: they are no longer pending.
     ///
     /// # Errors
@@ -403,7 +387,7 @@ impl Writer {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
-        uidls::progress(&self.ledger, mailbox)
+        mailboxes::progress(&self.ledger, mailbox)
     }
 
     /// The cursors of a mailbox's folders.
