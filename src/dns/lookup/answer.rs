@@ -35,11 +35,6 @@ impl<T> Answer<T> {
         }
     }
 
-    /// Whether DNS said that there is no such record (a void lookup, RFC 7208 section 4.6.4).
-    pub const fn is_void(&self) -> bool {
-        matches!(self, Self::NoData | Self::NxDomain)
-    }
-
     /// Converts the records; `None` makes it [`Answer::NoData`].
     pub fn and_then<U>(self, change: impl FnOnce(T) -> Option<U>) -> Answer<U> {
         match self {
