@@ -292,11 +292,11 @@ impl RepairRows {
     /// How far the repair is proven at the end of a period that begins on a day; `None` if it was already proven before.
     fn state(&self, from: i32, action: &Action, still_broken: bool) -> Option<ActionState> {
         let proven = self.proven_on().filter(|_| !still_broken);
-        let mut now = self.days.range(from..);
-        if action.tracking.ended && proven.is_some_and(|day| day < from) && !now.clone().any(|(_, day)| day.is_bad()) {
+        let broken_again = self.days.range(from..).any(|(_, day)| day.is_bad());
+        if action.tracking.ended && proven.is_some_and(|day| day < from) && !broken_again {
             return None;
         }
-        let clean = now.all(|(_, day)| day.failing == 0);
+        let clean = self.days.values().all(|day| day.failing == 0);
         Some(if proven.is_some() && clean { ActionState::Fixed } else { ActionState::Published })
     }
 }

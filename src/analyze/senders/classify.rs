@@ -3,16 +3,14 @@
 
 use super::Role;
 use super::auth_pattern::{AuthPattern, Breakage, Declared, PathResult, SigningKey};
-use super::history::{History, PlaceProof, Share, is_listed, vouches_alone};
+use super::history::{History, Share, is_listed, vouches_alone};
 use super::reporter_set::ReporterSet;
 use super::view::{SourceFact, View, by_source};
 use crate::analyze::Confirmed;
 use crate::analyze::sums::interner::IdMap;
 use crate::analyze::sums::shards::network;
 use crate::analyze::sums::{DayCounts, Messages};
-use crate::analyze::thresholds::{
-    BOUNCE_NAME, ENOUGH_REPORTERS, KNOWN_BY_SPF, NO_CHANCE, SHARED, STAYING_WEEKS, WORTH_A_LINE,
-};
+use crate::analyze::thresholds::{BOUNCE_NAME, ENOUGH_REPORTERS, KNOWN_BY_SPF, SHARED, STAYING_WEEKS, WORTH_A_LINE};
 use crate::judge::is_within;
 use crate::model::{Cause, SourceAddress, is_in_network};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,9 +48,7 @@ pub(crate) struct NetworkContext<'a> {
     history: &'a History,
     /// The network's share of the messages of each key.
     shares: IdMap<SigningKey, Share>,
-    /// An own sender is in it.
-    passes: bool,
-    /// The same, and no other mail comes from it.
+    /// An own sender is in it, and no other mail comes from it.
     own: bool,
 }
 
@@ -86,12 +82,12 @@ impl<'a> NetworkContext<'a> {
                 }
             }
         }
-        let mut context = Self { view, history, shares, passes: false, own: false };
+        let mut context = Self { view, history, shares, own: false };
         let home = |item: &SourceFact<'_>| {
             item.judged.0 > 0 && item.pattern.verified.iter().any(|key| context.is_home(item, *key))
         };
-        let passes = of != SourceAddress::UNKNOWN && (any_listed || items.iter().any(home));
-        (context.passes, context.own) = (passes, passes && !is_shared(view, items));
+        let own = of != SourceAddress::UNKNOWN && (any_listed || items.iter().any(home));
+        context.own = own && !is_shared(view, items);
         context
     }
 
@@ -215,26 +211,13 @@ impl<'a> NetworkContext<'a> {
         match never {
             Some((key, known)) => {
                 let (of_network, of_owner) = self.shares(item, key);
-                known.never_verified(of_network, of_owner, self.proof(item))
+                known.never_verified(of_network, of_owner)
             }
             // A key that verifies elsewhere, from an address that is not one of its homes.
             None if !pattern.broken.is_empty() => Role::Forwarder,
             // The reporter passed it without saying why, or the domain's own record could temporarily not be looked up.
             None if pattern.passes => Role::Own,
             None => Role::Unclear,
-        }
-    }
-
-    /// What shows that the place a row comes from is the domain's own.
-    fn proof(&self, item: &SourceFact<'_>) -> PlaceProof {
-        let voucher = item.pattern.foreign();
-        let signs_elsewhere =
-            |name| self.history.voucher(item.domain(), name).is_some_and(|voucher| voucher.aligned.0 >= NO_CHANCE);
-        match voucher {
-            _ if self.passes => PlaceProof::Own,
-            Some(name) if signs_elsewhere(name) => PlaceProof::Own,
-            Some(_) => PlaceProof::Service,
-            None => PlaceProof::Nothing,
         }
     }
 

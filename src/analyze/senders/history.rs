@@ -12,7 +12,7 @@ use crate::analyze::sums::shards::ShardFacts;
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{
     ENOUGH_REPORTERS, HOME_ONE_IN, JUDGED_DAYS, NO_CHANCE, NO_STRAY, PASSED_ON_ONE_IN, REPAIRED_DAYS,
-    SECOND_HOME_ONE_IN, STAYING_WEEKS, STEADY_DAYS, STEADY_WEEKS, VISIBLE_ONE_IN, WORTH_A_LINE,
+    SECOND_HOME_ONE_IN, STEADY_DAYS, STEADY_WEEKS, VISIBLE_ONE_IN, WORTH_A_LINE,
 };
 use crate::model::SourceAddress;
 use rayon::prelude::*;
@@ -87,17 +87,6 @@ pub(crate) struct Share {
     pub(crate) listed: bool,
 }
 
-/// What shows that the place that some mail comes from is the domain's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PlaceProof {
-    /// Mail of the domain passes there: nobody else can do that.
-    Own,
-    /// Another domain authenticates the mail: a service, which may be the user's.
-    Service,
-    /// Nothing.
-    Nothing,
-}
-
 impl KeyUse {
     /// Whether it verified anywhere.
     pub(crate) fn ever_verified(&self) -> bool {
@@ -118,25 +107,19 @@ impl KeyUse {
     }
 
     /// The role of a sender that signs with a key that never verified anywhere: if it comes from a few places, somebody
-    /// signs as the domain with a wrong key; if from everywhere, the signature is made up. Anybody can write the domain and
-    /// an invented selector into a signature: without proof that the place is the domain's, it makes nobody own.
-    pub(crate) fn never_verified(&self, of_network: Share, of_owner: Share, proof: PlaceProof) -> Role {
+    /// signs as the domain with a wrong key; if from everywhere, the signature is made up.
+    pub(crate) fn never_verified(&self, of_network: Share, of_owner: Share) -> Role {
         let found = &self.unverified;
         let is_place = |share: Share| share.unverified.0 > 0 && share.unverified.is_one_in(HOME_ONE_IN, found.messages);
-        if !is_place(of_network) && !is_place(of_owner) {
-            return Role::Suspect;
-        }
         let several = found.reporters.len() >= ENOUGH_REPORTERS;
-        let steady = found.messages.0 >= WORTH_A_LINE && found.days.bad_days() >= STEADY_DAYS && several;
-        let weeks = found.days.bad_weeks();
-        match proof {
-            PlaceProof::Own if steady => Role::Own,
-            PlaceProof::Own if found.messages.0 >= NO_CHANCE => Role::Unclear,
-            PlaceProof::Service if steady && weeks >= STEADY_WEEKS => Role::Vendor,
-            // As without a signature: much mail, or mail for weeks.
-            _ if several && found.messages.0 >= NO_STRAY => Role::Unclear,
-            _ if steady && weeks >= STAYING_WEEKS => Role::Unclear,
-            _ => Role::Suspect,
+        if !is_place(of_network) && !is_place(of_owner) {
+            Role::Suspect
+        } else if found.messages.0 >= WORTH_A_LINE && found.days.bad_days() >= STEADY_DAYS && several {
+            Role::Own
+        } else if found.messages.0 >= NO_CHANCE {
+            Role::Unclear
+        } else {
+            Role::Suspect
         }
     }
 

@@ -83,11 +83,6 @@ struct KeyHealth {
     all: KeyTrouble,
 }
 
-/// Whether a sender with this role signs as the domain. A service that does so with a wrong key is a vendor.
-const fn is_signer(role: Role) -> bool {
-    matches!(role, Role::Own | Role::Vendor)
-}
-
 /// All keys of all domains at own senders.
 #[derive(Debug, Default)]
 pub(crate) struct Signing(IdMap<(u32, SigningKey), KeyHealth>);
@@ -102,7 +97,7 @@ impl Signing {
     ) {
         let mut keys: BTreeMap<SigningKey, KeyTrouble> = BTreeMap::new();
         let (mut domain, mut source, mut proven) = (0, SourceAddress::UNKNOWN, false);
-        for (item, _) in items.filter(|(item, judged)| is_signer(judged.role) && item.judged.0 > 0) {
+        for (item, _) in items.filter(|(item, judged)| judged.role == Role::Own && item.judged.0 > 0) {
             (domain, source) = (item.domain(), item.source);
             proven |= item.pattern.own_pass();
             let mut add = |key: SigningKey, breakage: Option<Breakage>| {
