@@ -190,6 +190,7 @@ fn known(event: &StoredEvent) -> Option<KnownEvent> {
         since: date(event.since?),
         seen: date(event.seen.or(event.since)?),
         ended: event.state == "resolved",
+        ended_at: event.ended,
         usual: body.usual.unwrap_or(0.0),
     })
 }
@@ -201,7 +202,9 @@ impl AlertLook {
             let domain = incident.policy_domain.as_ref();
             let owner = domain.and_then(|domain| rules.owners.owner_of(domain.as_written()));
             event.customer = owner.and_then(|owner| rules.customers.get(owner)).cloned();
-            let old = first_run && number(incident.since) < number(today) - FIRST_RUN_DAYS;
+            // A mailbox that still fails is no old story, whenever that began.
+            let goes_on = incident.kind == EventKind::MailboxFailing;
+            let old = first_run && !goes_on && number(incident.since) < number(today) - FIRST_RUN_DAYS;
             let unwanted = rules.ignored.contains(&incident.kind) || incident.severity < rules.least;
             let state = if old || unwanted { "known" } else { "new" };
             self.known_before += usize::from(old);

@@ -126,6 +126,10 @@ fn id(incident: &Incident) -> String {
     for part in [incident.kind.word(), domain, &incident.subject, &incident.since.to_string()] {
         hash.update(part.as_bytes()).update(b"\0");
     }
+    // It may fail again on the same day.
+    if let IncidentDetails::Mailbox { began, .. } = incident.details {
+        hash.update(&began.as_millisecond().to_be_bytes());
+    }
     hash.finalize().to_hex()[..DIGITS].to_owned()
 }
 

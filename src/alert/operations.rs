@@ -51,7 +51,7 @@ pub(super) fn operations(
         let (Some(since), Some(error)) = (run.failing_since, run.error) else { continue };
         let failing = now.duration_since(since);
         if failing >= FAILING_LONG || run.failures >= FAILURES && failing >= FAILING {
-            let details = IncidentDetails::Mailbox { name: run.mailbox.clone(), why: error.into() };
+            let details = IncidentDetails::Mailbox { name: run.mailbox.clone(), why: error.into(), began: since };
             let day = utc_day(since);
             let found = incident(EventKind::MailboxFailing, EventSeverity::Critical, run.mailbox, day, details);
             operations.found.push(found);

@@ -110,6 +110,13 @@ pub fn is_same(known: &KnownEvent, incident: &Incident) -> bool {
             common().all(|same| same) && apart <= if common().next().is_some() { SAME_CHANGE } else { 1 }
         }
         EventKind::SenderNew => known.subject == incident.subject,
+        EventKind::MailboxFailing => {
+            let began = match incident.details {
+                IncidentDetails::Mailbox { began, .. } => Some(began),
+                _ => None,
+            };
+            known.subject == incident.subject && (!known.ended || began <= known.ended_at)
+        }
         _ => known.subject == incident.subject && is_old,
     }
 }

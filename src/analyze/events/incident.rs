@@ -1,6 +1,7 @@
 //! Events as the rules find them, and as earlier runs stored them.
 
 use crate::analyze::Foreign;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use std::net::IpAddr;
 
@@ -192,6 +193,8 @@ pub enum IncidentDetails {
         name: String,
         /// What went wrong last.
         why: Foreign,
+        /// When it began: a mailbox may fail several times in a day.
+        began: Timestamp,
     },
     /// How many items, and why the newest could not be read.
     Rejected(u64, Foreign),
@@ -218,6 +221,8 @@ pub struct KnownEvent {
     pub seen: Date,
     /// It has ended, and that was reported or need not be.
     pub ended: bool,
+    /// When a run found that.
+    pub ended_at: Option<Timestamp>,
     /// For a pass rate, the lowest before it fell.
     pub usual: f64,
 }

@@ -81,7 +81,7 @@ pub fn alert_text(incident: &Incident) -> String {
                 days(*usual)
             )
         }
-        IncidentDetails::Mailbox { name, why } => {
+        IncidentDetails::Mailbox { name, why, .. } => {
             format!("Mailbox failing: {name} could not be read since {since}: {}.", Clean::new(why))
         }
         IncidentDetails::Rejected(items, why) => {
