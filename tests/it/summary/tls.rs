@@ -50,6 +50,21 @@ fn with_reports() -> WorkDir {
 }
 
 #[test]
+fn monitoring_hears_customers_and_domains_that_have_tls_reports_only() {
+    let work = with_reports();
+    let customer = "[[customer]]\nname = \"Birch\"\ndomains = [\"d1.example\"]\n";
+    work.write("c.toml", customer);
+    let status = |more: &[&str]| work.run([&["status", "--config", "c.toml", "--customer", "Birch"], more].concat());
+    assert_eq!(status(&["--max-age", "1d"]).quiet(), "", "the reports just arrived");
+    assert_eq!(status(&["--by-domain", "--max-age", "100y"]).quiet(), "");
+    let late = status(&["--by-domain", "--max-age", "1d"]);
+    assert_eq!(late.code, Some(1), "{late:#?}");
+    assert!(late.stderr.contains("found the last on 2026-11-18 23:59 UTC"), "{late:#?}");
+    work.write("c.toml", customer.replace("d1.example", "d99.example"));
+    assert!(status(&["--max-age", "100y"]).stderr.contains("found never one"));
+}
+
+#[test]
 fn each_result_type_is_reported_with_its_host_its_first_day_and_what_to_do() {
     let work = with_reports();
     let summary = |form: &str| {

@@ -11,11 +11,12 @@ use crate::cli::wiring::ingest_run::{count, grouped};
 use crate::cli::wiring::period::Stretch;
 use crate::cli::wiring::rejections::domain_of;
 use crate::cli::wiring::run::CommandContext;
-use crate::model::Owners;
-use crate::store::{Status, Store};
+use crate::model::{Domain, Owners};
+use crate::store::{Filter, Status, Store};
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Which part to show, and how.
@@ -61,7 +62,9 @@ pub(crate) fn of_customer(
     let (rejected, newest_rejected) =
         rejected.fold((0, None), |(number, newest), entry| (number + 1, newest.max(Some(entry.ingested))));
     let conflicts = store.conflicts()?.iter().filter(|entry| own(&entry.policy_domain)).count();
-    let silent = choice.max_age.and_then(|age| late(age, run.now, &customer.name, status.newest_arrival));
+    // TLS reports that go on are no sign that the others still come; a customer may have no others.
+    let newest = status.newest_arrival.or(status.newest_tls_arrival);
+    let silent = choice.max_age.and_then(|age| late(age, run.now, &customer.name, newest));
     match choice.format {
         OutputFormat::Json => {
             let totals = &status.totals;
@@ -116,7 +119,7 @@ fn customer_text(
 struct DomainStatus {
     policy_domain: String,
     customer: Option<String>,
-    /// The end of the newest report's period; `None` if there is none.
+    /// The end of the newest report's period, or without any, of the newest day of TLS reports; `None` if there is none.
     newest_end: Option<Timestamp>,
     /// With `--max-age`: whether it is older than that, or missing.
     silent: Option<bool>,
@@ -147,6 +150,9 @@ pub(crate) fn by_domain(
     for domain in store.domains()?.into_iter().filter(|domain| is_wanted(&domain.policy_domain)) {
         newest.insert(domain.policy_domain, Some(domain.newest_end));
     }
+    let without: BTreeSet<String> =
+        newest.iter().filter(|(_, newest)| newest.is_none()).map(|(domain, _)| domain.clone()).collect();
+    newest.extend(of_tls_only(store, &without)?.into_iter().map(|(domain, day)| (domain, Some(day))));
     let status = |(policy_domain, newest): (String, Option<Timestamp>)| DomainStatus {
         customer: owners.owner_of(&policy_domain).map(|owner| settings.customers[owner].name.clone()),
         newest_end: newest,
@@ -167,6 +173,24 @@ pub(crate) fn by_domain(
     }
     silent.iter().for_each(|message| run.console.warning(message));
     Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
+}
+
+/// The end of the newest day of TLS reports about domains that have no other reports.
+fn of_tls_only(store: &Store, domains: &BTreeSet<String>) -> anyhow::Result<BTreeMap<String, Timestamp>> {
+    let mut newest: BTreeMap<String, Timestamp> = BTreeMap::new();
+    if domains.is_empty() {
+        return Ok(newest);
+    }
+    let filter = Filter { domains: domains.iter().cloned().collect(), ..Filter::default() };
+    store.tls_policies(&filter, &mut |row| {
+        let domain = row.policy.policy_domain.as_ref().map(Domain::as_str);
+        let end = Offset::UTC.to_timestamp(row.day.at(23, 59, 59, 0));
+        if let (Some(domain), Ok(end)) = (domain.filter(|domain| domains.contains(*domain)), end) {
+            let known = newest.entry(domain.to_owned()).or_insert(end);
+            *known = end.max(*known);
+        }
+    })?;
+    Ok(newest)
 }
 
 /// A domain, followed by its customer.

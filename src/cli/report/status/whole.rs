@@ -35,8 +35,9 @@ pub(crate) struct StatusArgs {
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: OutputFormat,
-    /// Exit 1 if a mailbox (or, without mailboxes, the store) got no report for this long, such as 3d; with --by-domain,
-    /// if the newest report about a domain ends before that
+    /// Exit 1 if a mailbox (or, without mailboxes, the store) got no report for this long, such as 3d; with --customer, if
+    /// the customer got none; with --by-domain, if the newest report about a domain ends before that. For a customer or
+    /// domain, TLS reports count only if it has no others
     #[arg(long, value_name = "TIME")]
     max_age: Option<Stretch>,
     /// Show each domain's newest report, for the domains in the settings and below them, or for all domains
