@@ -5,7 +5,8 @@ use crate::dns::lookup::name;
 use crate::dns::seen::{Observed, SeenPolicy, SeenSelector, SeenSource, SeenStsPolicy, SeenTlsFailure};
 use crate::dns::transport::{any_id, policy_host};
 use crate::model::{
-    ColumnSet, DnsHistory, DnsSpan, Flags, RecordType, ReportHead, Rows, SignatureColumns, SourceAddress, Text, utc_day,
+    ColumnSet, DnsHistory, DnsSpan, Flags, RecordType, ReportHead, Rows, SenderAuth, SignatureColumns, SourceAddress,
+    Text, utc_day,
 };
 use crate::store::{Filter, Store, StoreError};
 use jiff::civil::Date;
@@ -45,7 +46,9 @@ pub(crate) fn last_months_of_all(
     let index: HashMap<&str, usize> = domains.iter().enumerate().map(|(at, domain)| (domain.as_str(), at)).collect();
     let mut sums: Vec<ObservedSums> = domains.iter().map(|_| ObservedSums::default()).collect();
     store.rows(&filter, COLUMNS, &mut |rows| {
-        for row in 0..rows.len {
+        // Anybody can forge a report, to have an address authorized.
+        let is_forged = |row: &usize| rows.sender_auth.get(*row) == Some(SenderAuth::Fail.as_str());
+        for row in (0..rows.len).filter(|row| !is_forged(row)) {
             for at in concerned(&index, &rows, row) {
                 sums[at].add_row(&rows, row, &domains[at]);
             }
@@ -54,6 +57,9 @@ pub(crate) fn last_months_of_all(
     let mut policies: Vec<Option<ReportHead>> = domains.iter().map(|_| None).collect();
     store.heads(&filter, &mut |head| {
         let Some(at) = index.get(head.policy.domain.as_str()).copied() else { return };
+        if head.sender_auth == SenderAuth::Fail {
+            return;
+        }
         if policies[at].as_ref().is_none_or(|newest| newest.day <= head.day) {
             policies[at] = Some(head);
         }
@@ -148,6 +154,7 @@ const COLUMNS: ColumnSet = ColumnSet::DAY
     .with(ColumnSet::DKIM_SELECTOR)
     .with(ColumnSet::DKIM_RESULT)
     .with(ColumnSet::SPF_DOMAIN)
+    .with(ColumnSet::SENDER_AUTH)
     .with(ColumnSet::SIGNATURES);
 
 /// The signatures of a row: domain, selector and result. A mail may be signed with several keys of a domain.

@@ -1,5 +1,6 @@
 //! Authenticity of report mails: whom the settings trust, what is forged, and whose domains the reports are about.
 
+use crate::dns_servers::Scripted;
 use crate::workdir::WorkDir;
 
 /// A mail with a report of 7 messages about a domain, with an `Authentication-Results` field.
@@ -94,4 +95,21 @@ fn reports_on_domains_of_others_are_stored_and_marked() {
     assert_eq!(summary(&work, &[])["quality"]["foreign_reports"], 1);
     let text = work.run(["summary", "--from", "2026-11-16", "--to", "2026-11-22"]).quiet();
     assert!(text.contains("1 report is about domains that the settings do not name as yours."), "{text}");
+}
+
+#[test]
+fn a_check_believes_no_forged_report() {
+    let work = with_mails("trusted_authserv_id = \"mx.example.com\"\n");
+    work.run(["ingest", "mails"]);
+    let server = Scripted::start(
+        "example.com TXT v=spf1 ip4:192.0.2.7 -all\n192.0.2.7 PTR mx.example.com\nmx.example.com A 192.0.2.7",
+    );
+    let address = server.address.to_string();
+    let args = ["check", "example.com", "--server", &address, "--now", "2026-11-25T06:00:00Z", "--format", "json"];
+    let sources = work.run(args).json()["sources"].clone();
+    assert_eq!(
+        (sources[0]["address"].as_str(), sources[0]["messages"].as_u64()),
+        (Some("192.0.2.7"), Some(7)),
+        "{sources}"
+    );
 }
