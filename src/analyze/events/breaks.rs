@@ -43,11 +43,21 @@ pub(crate) struct RepairedBreak {
 /// Good and bad messages.
 type GoodAndBad = (u64, u64);
 
+/// The sum of both. Counts are untrusted.
+fn sum(a: GoodAndBad, b: GoodAndBad) -> GoodAndBad {
+    (a.0.saturating_add(b.0), a.1.saturating_add(b.1))
+}
+
+/// The sum over some days.
+fn sum_of<'a>(days: impl Iterator<Item = (&'a i32, &'a GoodAndBad)>) -> GoodAndBad {
+    days.fold((0, 0), |all, (_, day)| sum(all, *day))
+}
+
 fn by_day<'a>(facts: impl Iterator<Item = &'a EventFact>) -> BTreeMap<i32, GoodAndBad> {
     let mut days: BTreeMap<i32, GoodAndBad> = BTreeMap::new();
     for fact in facts {
         let day = days.entry(fact.day).or_default();
-        *day = (day.0.saturating_add(fact.good), day.1.saturating_add(fact.bad));
+        *day = sum(*day, (fact.good, fact.bad));
     }
     days
 }
@@ -88,7 +98,7 @@ pub(crate) fn broken(sources: &BySource<EventFact>, passes: &dyn Fn(SourceAddres
     let all = || own.iter().flat_map(|(_, facts)| facts.iter());
     let days = by_day(all());
     let since = since_last_good(&days, all()).or_else(|| since_of_reporters(all()))?;
-    let before = days.range(..since).fold((0_u64, 0_u64), |sum, (_, (good, bad))| (sum.0 + good, sum.1 + bad));
+    let before = sum_of(days.range(..since));
     if before.0 < ESTABLISHED {
         return None;
     }
@@ -100,7 +110,8 @@ pub(crate) fn broken(sources: &BySource<EventFact>, passes: &dyn Fn(SourceAddres
             found.bad = found.bad.saturating_add(fact.bad);
             found.lost = found.lost.saturating_add(fact.lost);
             found.reporters.insert(fact.reporter);
-            *by_source.entry(*source).or_default() += fact.bad;
+            let bad = by_source.entry(*source).or_default();
+            *bad = bad.saturating_add(fact.bad);
         }
     }
     let mut largest: Vec<_> = by_source.into_iter().map(|(source, bad)| (std::cmp::Reverse(bad), source)).collect();
@@ -113,13 +124,13 @@ pub(crate) fn broken(sources: &BySource<EventFact>, passes: &dyn Fn(SourceAddres
 fn since_last_good<'a>(days: &BTreeMap<i32, GoodAndBad>, facts: impl Iterator<Item = &'a EventFact>) -> Option<i32> {
     let last = last_good(days)?;
     let since = *days.range(last + 1..).find(|(_, (_, bad))| *bad > 0)?.0;
-    let before = days.range(..since).fold((0_u64, 0_u64), |sum, (_, (good, bad))| (sum.0 + good, sum.1 + bad));
+    let before = sum_of(days.range(..since));
     let mut reporters: BTreeMap<u32, GoodAndBad> = BTreeMap::new();
     for fact in facts.filter(|fact| fact.day >= since) {
         let seen = reporters.entry(fact.reporter).or_default();
-        *seen = (seen.0.saturating_add(fact.good), seen.1.saturating_add(fact.bad));
+        *seen = sum(*seen, (fact.good, fact.bad));
     }
-    let (good, bad) = reporters.values().fold((0_u64, 0_u64), |sum, seen| (sum.0 + seen.0, sum.1 + seen.1));
+    let (good, bad) = reporters.values().fold((0, 0), |all, seen| sum(all, *seen));
     let showing = || reporters.values().filter(|(good, bad)| *bad > 0 && good.saturating_mul(10) <= *bad);
     let enough = float(bad) >= needed(before) || showing().filter(|(_, bad)| *bad >= SHOWN).count() > 1;
     (showing().count() > 1 && good.saturating_mul(10) <= bad && enough).then_some(since)
@@ -127,7 +138,7 @@ fn since_last_good<'a>(days: &BTreeMap<i32, GoodAndBad>, facts: impl Iterator<It
 
 /// How many consecutive messages must fail, given the earlier failure rate.
 fn needed((good, bad): GoodAndBad) -> f64 {
-    let noise = (float(bad) / float((good + bad).max(1))).clamp(LEAST_NOISE, 0.9);
+    let noise = (float(bad) / float(good.saturating_add(bad).max(1))).clamp(LEAST_NOISE, 0.9);
     (CHANCE.ln() / noise.ln()).ceil()
 }
 
@@ -139,8 +150,7 @@ fn since_of_reporters<'a>(facts: impl Iterator<Item = &'a EventFact>) -> Option<
     let firsts = reporters.into_values().filter_map(|facts| {
         let days = by_day(facts.into_iter());
         let last = last_good(&days)?;
-        let worked: u64 = days.range(..=last).map(|(_, (good, _))| *good).sum();
-        let since = days.range(last + 1..).fold((0_u64, 0_u64), |sum, (_, (good, bad))| (sum.0 + good, sum.1 + bad));
+        let (worked, since) = (sum_of(days.range(..=last)).0, sum_of(days.range(last + 1..)));
         let first = days.range(last + 1..).find(|(_, (_, bad))| *bad > 0)?.0;
         (worked >= ESTABLISHED && since.0 == 0 && since.1 >= SHOWN).then_some(*first)
     });
@@ -156,7 +166,7 @@ pub(crate) fn repaired(sources: &BySource<EventFact>, since: i32) -> Option<Repa
     let last_bad = days.range(since..).rev().find(|(_, (good, bad))| bad >= good).map_or(since, |(day, _)| *day);
     let day = *days.range(last_bad + 1..).find(|(_, (good, _))| *good > 0)?.0;
     let after = || own.iter().filter(|fact| fact.day >= day);
-    let (good, bad) = after().fold((0_u64, 0_u64), |sum, fact| (sum.0 + fact.good, sum.1 + fact.bad));
+    let (good, bad) = after().fold((0, 0), |all, fact| sum(all, (fact.good, fact.bad)));
     let reporters: BTreeSet<u32> = after().filter(|fact| fact.good > 0).map(|fact| fact.reporter).collect();
     (reporters.len() > 1 && good >= 3 && bad.saturating_mul(4) <= good).then_some(RepairedBreak { day, reporters })
 }

@@ -93,7 +93,8 @@ fn newcomer(mark: SenderMark, all: &[&BySource<EventFact>], least: u64) -> Optio
     }
     let mut by_source: BTreeMap<SourceAddress, u64> = BTreeMap::new();
     for (source, facts) in all.iter().flat_map(|sources| sources.iter()) {
-        *by_source.entry(*source).or_default() += facts.iter().map(|fact| fact.good + fact.bad).sum::<u64>();
+        let sent = by_source.entry(*source).or_default();
+        *sent = facts.iter().fold(*sent, |sum, fact| sum.saturating_add(fact.good).saturating_add(fact.bad));
     }
     let mut largest: Vec<_> = by_source.into_iter().map(|(source, sent)| (std::cmp::Reverse(sent), source)).collect();
     largest.sort_unstable();

@@ -45,18 +45,22 @@ fn known<'a>(
     mail: &'a BySource<MailFact>,
     leave_out: &'a dyn Fn(SourceAddress) -> bool,
 ) -> impl Iterator<Item = (SourceAddress, &'a [MailFact])> {
-    let is_known = |facts: &[MailFact]| facts.iter().map(|fact| fact.passed).sum::<u64>() >= 20;
+    let is_known = |facts: &[MailFact]| facts.iter().fold(0_u64, |sum, fact| sum.saturating_add(fact.passed)) >= 20;
     mail.iter()
         .filter(move |(source, facts)| is_known(facts) && !leave_out(**source))
         .map(|(source, facts)| (*source, facts.as_slice()))
 }
 
+/// The percentage that passes. Counts are untrusted: their sum may be more than an integer holds.
+fn percent(passed: u64, failed: u64) -> f64 {
+    100.0 * float(passed) / (float(passed) + float(failed))
+}
+
 fn share(days: &RateDays, from: i32) -> Option<f64> {
-    let sum = days
-        .range(from..from + LENGTH)
-        .fold((0_u64, 0_u64), |sum, (_, (passed, failed))| (sum.0 + passed, sum.1 + failed));
-    let all = sum.0 + sum.1;
-    (all >= MESSAGES).then(|| 100.0 * float(sum.0) / float(all))
+    let add =
+        |sum: (u64, u64), (passed, failed): &(u64, u64)| (sum.0.saturating_add(*passed), sum.1.saturating_add(*failed));
+    let (passed, failed) = days.range(from..from + LENGTH).fold((0, 0), |sum, (_, day)| add(sum, day));
+    (passed.saturating_add(failed) >= MESSAGES).then(|| percent(passed, failed))
 }
 
 /// Whether the rate of the last days with reports fell.
@@ -78,8 +82,7 @@ pub(crate) fn fallen(
     if before.len() < BEFORE || now > lowest - WORSE {
         return None;
     }
-    let is_low =
-        |(_, (passed, failed)): &(&i32, &(u64, u64))| 100.0 * float(*passed) <= lowest * float(*passed + *failed);
+    let is_low = |(_, (passed, failed)): &(&i32, &(u64, u64))| percent(*passed, *failed) <= lowest;
     let since = *days.range(start..).find(is_low)?.0;
     let mut reporters = BTreeSet::new();
     let mut largest = Vec::new();

@@ -62,7 +62,8 @@ pub(crate) fn wave(mail: &BySource<MailFact>, today: i32, least: f64) -> Option<
     // Of the days that make up the sums, those that stand out.
     let mut all: BTreeMap<i32, u64> = BTreeMap::new();
     for (day, messages) in reporters.values().flatten() {
-        *all.entry(*day).or_default() += messages;
+        let sum = all.entry(*day).or_default();
+        *sum = sum.saturating_add(*messages);
     }
     let usual = all.range(..first).map(|(_, messages)| *messages).max().unwrap_or(0);
     let most = all.range(first..=last).map(|(_, messages)| *messages).max().unwrap_or(0);

@@ -180,6 +180,45 @@ fn a_pass_rate_that_no_key_and_no_record_explains_is_reported() {
 }
 
 #[test]
+fn a_mailbox_is_reported_each_time_it_fails_and_on_a_first_run_however_long_it_has() {
+    let settings = "[[mailbox]]\nname = \"reports\"\nhost = \"localhost\"\nuser = \"u\"\npassword_env = \"P\"\n";
+    let failing = |town: &Town, since: Option<&str>| {
+        let since = since.map(|at| at.parse::<Timestamp>().unwrap().as_millisecond());
+        let ledger = rusqlite::Connection::open(town.work.path("store/ledger.sqlite")).unwrap();
+        let sql = "INSERT OR REPLACE INTO mailbox_runs VALUES ('reports', 0, ?1, ?2, ?3)";
+        ledger.execute(sql, rusqlite::params![since, since.map_or(0, |_| 9), since.map(|_| "refused")]).unwrap();
+    };
+    let at = |town: &Town, now: &str| -> Vec<(String, String)> {
+        let done = town.work.run(["alert", "--now", now, "--format", "json"]);
+        let word = |event: &Value, key: &str| event[key].as_str().unwrap().to_owned();
+        let events = done.json()["events"].as_array().unwrap().clone();
+        events
+            .iter()
+            .map(|event| (format!("{} {}", word(event, "state"), word(event, "kind")), word(event, "id")))
+            .collect()
+    };
+    let town = Town::quiet();
+    town.work.write(CONFIG, settings);
+    assert_eq!(at(&town, "2026-07-11T01:00:00Z"), []);
+    failing(&town, Some("2026-07-11T02:00:00Z"));
+    let first = at(&town, "2026-07-11T04:00:00Z");
+    assert_eq!(first[0].0, "new mailbox_failing");
+    assert_eq!(at(&town, "2026-07-11T05:00:00Z"), [], "told once");
+    failing(&town, None);
+    assert_eq!(at(&town, "2026-07-11T06:00:00Z"), [("resolved mailbox_failing".to_owned(), first[0].1.clone())]);
+    failing(&town, Some("2026-07-11T07:00:00Z"));
+    let again = at(&town, "2026-07-11T09:00:00Z");
+    assert_eq!(again[0].0, "new mailbox_failing", "it may last for weeks");
+    assert_ne!(again[0].1, first[0].1);
+    assert_eq!(at(&town, "2026-07-11T10:00:00Z"), []);
+
+    let town = Town::quiet();
+    town.work.write(CONFIG, settings);
+    failing(&town, Some("2026-06-20T02:00:00Z"));
+    assert_eq!(at(&town, "2026-07-11T01:00:00Z")[0].0, "new mailbox_failing");
+}
+
+#[test]
 fn rejected_items_and_damaged_files_are_reported() {
     let town = Town::quiet();
     assert_eq!(town.kinds(40), [""; 0]);
@@ -258,6 +297,23 @@ impl Town {
         self.work.write("home/.config/dmarquet/url", format!("http://127.0.0.1:{port}/hook-SECRET\n"));
         self.work.write(CONFIG, format!("[[alert.webhook]]\nname = \"ops\"\nurl_file = \"url\"\n{more}"));
     }
+}
+
+#[test]
+fn no_count_of_a_report_ends_a_run() {
+    let most = i64::MAX.unsigned_abs();
+    let town = Town { work: WorkDir::new() };
+    let mail = |dkim: &'static str| {
+        [
+            ("192.0.2.10", most, "s1", "pass", "pass"),
+            ("192.0.2.20", most, "s2", dkim, "softfail"),
+            ("198.51.100.9", most, "", "none", "fail"),
+        ]
+    };
+    town.days(0..40, &mail("pass"));
+    town.kinds(40);
+    town.days(40..44, &mail("fail"));
+    assert!(town.kinds(44).contains(&"new key_broken".to_owned()));
 }
 
 #[test]
