@@ -7,6 +7,10 @@ pub(crate) const JUDGED_DAYS: i32 = 56;
 /// Days of reports before a verdict: one run of anything monthly.
 pub(crate) const ENOUGH_DAYS: i32 = 28;
 
+/// Days without any report after which the days of reports begin anew: nobody's mail is so rare that a month passes
+/// between two runs, so reports were lost, or the first one came by chance.
+pub(crate) const LONGEST_GAP: i32 = 31;
+
 /// Legitimate messages before a verdict: no stray mail.
 pub(crate) const ENOUGH_MESSAGES: u64 = 100;
 

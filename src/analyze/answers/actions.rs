@@ -209,7 +209,7 @@ fn publish(domain: &DomainSummary, horizon: Horizon) -> Option<Action> {
     let readiness = &domain.readiness;
     let step = match readiness.verdict {
         ReadinessVerdict::Ready => EnforcementStep::after(domain.policy.as_ref())?,
-        ReadinessVerdict::Parked => EnforcementStep::lock(),
+        ReadinessVerdict::Parked => EnforcementStep::lock(domain.policy.as_ref()),
         ReadinessVerdict::Done | ReadinessVerdict::NotYet | ReadinessVerdict::TooLittle => return None,
     };
     let seen = domain.policy.clone().unwrap_or_default();
@@ -230,7 +230,7 @@ fn publish(domain: &DomainSummary, horizon: Horizon) -> Option<Action> {
             tag: step.tag,
             from,
             to: step.to,
-            remove: part.into_iter().chain(test).collect(),
+            remove: part.into_iter().chain(test).filter(|_| step.lifts_limits).collect(),
         },
         cause: if domain.spoofing.messages > 0 { Cause::SpoofSuspect } else { Cause::Unknown },
         sources: Vec::new(),

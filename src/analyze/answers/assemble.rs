@@ -171,7 +171,7 @@ impl DomainSummaries<'_> {
         let facts = DomainFacts {
             policy: policy.as_ref(),
             periods: windows.sums().with_data(),
-            first_day: self.reported.get(&domain).map(|reported| reported.first_day),
+            first_day: self.reported.get(&domain).and_then(|reported| reported.first_day),
             last_day: self.period.map_or(self.horizon.to, |period| number(period.to())),
             passed: self.history.passed.get(&domain).copied().unwrap_or_default(),
             silent_reporters: self.missed(domain),

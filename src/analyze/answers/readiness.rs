@@ -37,7 +37,8 @@ pub struct Readiness {
     pub would_be_blocked: u64,
     /// Earlier periods with data.
     pub periods: u64,
-    /// Days from the domain's first report to the period's end, as far as they were read.
+    /// Days from the domain's first report to the period's end, as far as they were read. They begin anew after a month
+    /// without any report.
     pub days: u64,
     /// Reporters in the eight weeks.
     pub reporters: u64,
@@ -115,7 +116,7 @@ pub(super) struct DomainFacts<'a> {
     pub(super) policy: Option<&'a PolicySeen>,
     /// Earlier periods with data.
     pub(super) periods: usize,
-    /// The first day with a report, as far as was read.
+    /// The first day with a report since the last long gap, as far as was read.
     pub(super) first_day: Option<i32>,
     /// The last day of the period.
     pub(super) last_day: i32,
@@ -171,11 +172,13 @@ pub(super) fn readiness(view: &View<'_>, fold: &DomainFold, facts: DomainFacts<'
     readiness.held_by = held_by(fold, step);
     let mail_of_own = [HeldBy::OwnSender, HeldBy::Loss, HeldBy::UnclearSenders];
     let loses = readiness.held_by.iter().any(|held| mail_of_own.contains(held));
-    let nobody = facts.passed.0 == 0 && fold.legitimate.weeks.0 == 0 && !fold.unclear_seen;
+    // What one reporter sees return may be all mail of the domain: often only one reports.
+    let doubtful = fold.unclear_seen || fold.steady_suspect && fold.reporters.len() < ENOUGH_REPORTERS;
+    let nobody = facts.passed.0 == 0 && fold.legitimate.weeks.0 == 0 && !doubtful;
     let enough =
         days >= ENOUGH_DAYS && fold.legitimate.weeks.0 >= ENOUGH_MESSAGES && fold.reporters.len() >= ENOUGH_REPORTERS;
     readiness.verdict = if days >= ENOUGH_DAYS && nobody {
-        readiness.next = Some(EnforcementStep::lock().words());
+        readiness.next = Some(EnforcementStep::lock(facts.policy).words());
         ReadinessVerdict::Parked
     } else if loses {
         ReadinessVerdict::NotYet
@@ -197,7 +200,7 @@ fn held_by(fold: &DomainFold, step: EnforcementStep) -> Vec<HeldBy> {
         (fold.whole > 0, HeldBy::OwnSender),
         (loss, HeldBy::Loss),
         (fold.unclear.weeks.0 > 0 && is_visible_in(may_be_lost, fold.legitimate), HeldBy::UnclearSenders),
-        (step.rejects() && is_noticed(fold.forwarded.weeks, fold.legitimate.weeks), HeldBy::ForwardedMail),
+        (step.rejects && is_noticed(fold.forwarded.weeks, fold.legitimate.weeks), HeldBy::ForwardedMail),
         (is_noticed(fold.unsigned_copies.weeks, fold.legitimate.weeks), HeldBy::UnsignedMail),
     ];
     holds.into_iter().filter(|(holds, _)| *holds).map(|(_, held)| held).collect()

@@ -47,6 +47,14 @@ const TAGS: [PolicyTag; 7] = [
     PolicyTag { name: "t", absent: Some("n"), read: |policy| policy.testing.clone() },
 ];
 
+/// The policies a record can ask for, the mildest first.
+pub(crate) const STRICTNESS: [&str; 3] = ["none", "quarantine", "reject"];
+
+/// The place of a policy among [`STRICTNESS`]; `None` for any other word.
+pub(crate) fn strictness(policy: &str) -> Option<usize> {
+    STRICTNESS.iter().position(|known| *known == policy)
+}
+
 /// Reports by policy, of one domain, by day.
 type PolicyDays<'a> = BTreeMap<i32, Vec<(&'a PolicyIds, u64)>>;
 
@@ -97,16 +105,22 @@ pub(crate) fn by_day(view: &View<'_>, domain: u32) -> Vec<(Date, PolicySeen)> {
 
 /// What most reports of some days state, tag by tag.
 fn seen(days: &[&Vec<(&PolicyIds, u64)>]) -> PolicySeen {
-    let most = |tag: usize| prevailing(&TAGS[tag], days.iter().copied()).map(Foreign::from);
+    let most = |tag: usize| prevailing(&TAGS[tag], days.iter().copied());
     let stated_sp = PolicyTag { name: "sp", absent: None, read: |policy| policy.sp.clone() };
+    let (p, followed) = (most(0), most(1));
+    let rank = |policy: Option<&Text>| policy.and_then(|policy| strictness(policy));
+    // Most reports that leave `sp` out say that it follows `p`. A few that state a stricter one are no proof of it: the
+    // next step of `p` would not be judged by mail of subdomains.
+    let is_proven = |sp: &Text| followed.as_ref() == Some(sp) || rank(Some(sp)) < rank(p.as_ref());
+    let sp = prevailing(&stated_sp, days.iter().copied()).filter(is_proven);
     PolicySeen {
-        p: most(0),
-        sp: prevailing(&stated_sp, days.iter().copied()).map(Foreign::from),
-        np: most(2),
-        adkim: most(3),
-        aspf: most(4),
-        pct: prevailing(&TAGS[5], days.iter().copied()).and_then(|pct| pct.parse().ok()),
-        testing: most(6),
+        sp: sp.map(Foreign::from),
+        np: most(2).map(Foreign::from),
+        adkim: most(3).map(Foreign::from),
+        aspf: most(4).map(Foreign::from),
+        pct: most(5).and_then(|pct| pct.parse().ok()),
+        testing: most(6).map(Foreign::from),
+        p: p.map(Foreign::from),
     }
 }
 

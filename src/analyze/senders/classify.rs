@@ -3,14 +3,16 @@
 
 use super::Role;
 use super::auth_pattern::{AuthPattern, Breakage, Declared, PathResult, SigningKey};
-use super::history::{History, Share, is_listed, vouches_alone};
+use super::history::{History, Share, Voucher, is_listed, vouches_alone};
 use super::reporter_set::ReporterSet;
 use super::view::{SourceFact, View, by_source};
 use crate::analyze::Confirmed;
 use crate::analyze::sums::interner::IdMap;
 use crate::analyze::sums::shards::network;
 use crate::analyze::sums::{DayCounts, Messages};
-use crate::analyze::thresholds::{BOUNCE_NAME, ENOUGH_REPORTERS, KNOWN_BY_SPF, SHARED, STAYING_WEEKS, WORTH_A_LINE};
+use crate::analyze::thresholds::{
+    BOUNCE_NAME, ENOUGH_REPORTERS, KNOWN_BY_SPF, NO_STRAY, SHARED, STAYING_WEEKS, WORTH_A_LINE,
+};
 use crate::judge::is_within;
 use crate::model::{Cause, SourceAddress, is_in_network};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +42,8 @@ pub(crate) struct JudgedRow {
     pub(crate) neighbor: bool,
     /// The index of the user's statement, in the question's list.
     pub(crate) confirmed: Option<usize>,
+    /// Nothing proves the sender, but it returns as spoofers seldom do, if only for one reporter.
+    pub(crate) steady: bool,
 }
 
 /// The context for judging all rows of a domain in one network.
@@ -59,7 +63,8 @@ struct SourceContext {
     verified: BTreeSet<SigningKey>,
     /// The domain's own return paths that passed SPF here.
     paths: BTreeMap<u32, Messages>,
-    nobody: Role,
+    /// Whether its unauthenticated mail returns, whoever sees it, and the role of that mail.
+    nobody: (bool, Role),
 }
 
 impl<'a> NetworkContext<'a> {
@@ -110,7 +115,7 @@ impl<'a> NetworkContext<'a> {
             listed: is_listed(items),
             verified: BTreeSet::new(),
             paths: BTreeMap::new(),
-            nobody: Role::Suspect,
+            nobody: (false, Role::Suspect),
         };
         for item in items.iter().filter(|item| item.judged.0 > 0) {
             source.verified.extend(&item.pattern.verified);
@@ -156,19 +161,18 @@ impl<'a> NetworkContext<'a> {
         Identity::Nobody
     }
 
-    /// The role of an unauthenticated address.
-    fn nobody<'i>(&self, source: SourceAddress, items: impl Iterator<Item = &'i SourceFact<'i>>) -> Role {
+    /// Whether an unauthenticated address stays, and its role.
+    fn nobody<'i>(&self, source: SourceAddress, items: impl Iterator<Item = &'i SourceFact<'i>>) -> (bool, Role) {
         let (mut days, mut reporters) = (DayCounts::default(), ReporterSet::default());
         for item in items.filter(|item| item.judged.0 > 0) {
             days.add(item.fact.day, Messages(0), item.judged);
             reporters.insert(item.fact.reporter);
         }
         // Spoofers seldom stay: an address that does may be a forgotten server.
-        let stays = days.all().1.0 >= WORTH_A_LINE
-            && days.bad_weeks() >= STAYING_WEEKS
-            && reporters.len() >= ENOUGH_REPORTERS
-            && source != SourceAddress::UNKNOWN;
-        if self.own || stays { Role::Unclear } else { Role::Suspect }
+        let stays =
+            days.all().1.0 >= WORTH_A_LINE && days.bad_weeks() >= STAYING_WEEKS && source != SourceAddress::UNKNOWN;
+        let known = reporters.len() >= ENOUGH_REPORTERS || days.all().1.0 >= NO_STRAY;
+        (stays, if self.own || stays && known { Role::Unclear } else { Role::Suspect })
     }
 
     fn row(&self, item: &SourceFact<'_>, identity: Identity, source: &SourceContext) -> JudgedRow {
@@ -188,10 +192,16 @@ impl<'a> NetworkContext<'a> {
                 self.history.voucher(item.domain(), name).and_then(|voucher| voucher.role).unwrap_or(Role::Suspect)
             }
             (None, Identity::Nobody) if unsaid => Role::Unclear,
-            (None, Identity::Nobody) => source.nobody,
+            (None, Identity::Nobody) => source.nobody.1,
         };
         let neighbor = identity == Identity::Nobody && self.own;
-        JudgedRow { identity, role, cause: cause(pattern, identity, role, neighbor), neighbor, confirmed }
+        let steady = said.is_none()
+            && match identity {
+                Identity::Voucher(name) => self.history.voucher(item.domain(), name).is_some_and(Voucher::is_steady),
+                Identity::Nobody => source.nobody.0,
+                _ => false,
+            };
+        JudgedRow { identity, role, cause: cause(pattern, identity, role, neighbor), neighbor, confirmed, steady }
     }
 
     fn itself(&self, item: &SourceFact<'_>, source: &SourceContext) -> Role {

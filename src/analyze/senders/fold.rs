@@ -6,6 +6,7 @@ use super::classify::{Identity, NetworkContext};
 use super::group::{NOTABLE, NetworkKey, SenderGroup, SourceKey, WINDOWS};
 use super::history::{History, Horizon, parts_a_core};
 use super::holder::{DomainFold, NetworkHolders};
+use super::reporter_set::ReporterSet;
 use super::signing::Signing;
 use super::source::{DomainLists, SourceSummary, SourceSums, summarize};
 use super::spf_loss::{NetworkPaths, SpfLosses};
@@ -167,6 +168,10 @@ impl FoldPass<'_> {
             }
         }
         groups.into_iter().for_each(|group| self.add(folded, group, &mut holders));
+        let mut reporters = ReporterSet::default();
+        let counts = |item: &&SourceFact<'_>| item.judged.0 > 0 && self.horizon.judges(item.fact.day);
+        items.iter().filter(counts).for_each(|item| reporters.insert(item.fact.reporter));
+        folded.domains.entry(domain).or_default().reporters.merge(&reporters);
         folded.spf.settle(self.view, (domain, of), paths, self.horizon);
         folded.domains.entry(domain).or_default().settle(self.view, holders);
     }

@@ -68,6 +68,8 @@ pub(crate) struct SenderGroup {
     pub(crate) seen_before: bool,
     /// It includes a watched source.
     pub(crate) watched: bool,
+    /// It returns as spoofers seldom do, if only for one reporter.
+    pub(crate) steady: bool,
     /// It is unauthenticated, and big enough to be listed on its own.
     alone: bool,
 }
@@ -218,6 +220,7 @@ impl SenderGroup {
             fails_whole: false,
             seen_before: false,
             watched: false,
+            steady: false,
             alone: false,
         }
     }
@@ -242,6 +245,7 @@ impl SenderGroup {
             *passing = passing.saturating_add(if pattern.passes { messages } else { 0 });
         }
         self.span.add(fact.day);
+        self.steady |= judged.steady;
         if pattern.current {
             self.sums.add(pattern.pattern.flags, messages, u64::from(fact.records));
             self.causes.add(judged.cause, messages, item.judged);
@@ -379,6 +383,7 @@ impl SenderGroup {
         self.fails_whole |= other.fails_whole;
         self.seen_before |= other.seen_before;
         self.watched |= other.watched;
+        self.steady |= other.steady;
         if self.role == Role::Own {
             // A pool of addresses is one sender: the failure may have come from another of them.
             self.repaired = horizon.is_repaired(&self.counts.days);

@@ -54,7 +54,24 @@ impl Horizon {
         let repaired = all_bad.0 >= NO_CHANCE && all_bad.is_more_than_one_in(VISIBLE_ONE_IN, all_good);
         // A stray failure does not undo a repair.
         let clean = bad.0 == 0 || repaired && !bad.is_more_than_one_in(VISIBLE_ONE_IN, good);
-        all_bad.0 > 0 && clean && good.0 >= NO_CHANCE
+        all_bad.0 > 0 && clean && good.0 >= NO_CHANCE && !self.returns(days)
+    }
+
+    /// Whether the failures of these days returned after a time without any that looked like a repair: what is sent once
+    /// a month fails then only, beside mail of the same sender that passes every day.
+    fn returns(self, days: &DayCounts) -> bool {
+        let (mut bursts, mut failing, mut last) = (0, Messages(0), None);
+        for (day, bad) in days.failing(self.start, self.to) {
+            let passed = |last: i32| days.between(last + 1, day - 1).0.0 >= NO_CHANCE;
+            if last.is_some_and(|last| day - last > REPAIRED_DAYS && passed(last)) {
+                failing = Messages(0);
+            }
+            let before = failing;
+            failing += bad;
+            bursts += u32::from(before.0 < NO_CHANCE && failing.0 >= NO_CHANCE);
+            last = Some(day);
+        }
+        bursts > 1
     }
 }
 
@@ -179,15 +196,21 @@ impl Voucher {
             return Role::Forwarder;
         }
         let several = self.reporters.len() >= ENOUGH_REPORTERS;
-        let steady = self.days.bad_days() >= STEADY_DAYS && self.days.bad_weeks() >= STEADY_WEEKS;
         let large = if is_service { WORTH_A_LINE } else { NO_STRAY };
-        if several && steady && messages.0 >= WORTH_A_LINE {
+        if several && self.is_steady() {
             Role::Vendor
-        } else if several && messages.0 >= large {
+        } else if messages.0 >= large && (several || self.is_steady()) {
+            // Of many domains only one receiver reports, and all customers of a shop may have their mailboxes there.
             Role::Unclear
         } else {
             Role::Suspect
         }
+    }
+
+    /// Whether it returns, whoever sees it.
+    pub(crate) fn is_steady(&self) -> bool {
+        let often = self.days.bad_days() >= STEADY_DAYS && self.days.bad_weeks() >= STEADY_WEEKS;
+        often && self.days.all().1.0 >= WORTH_A_LINE
     }
 
     /// Failing messages of the eight weeks from one address.

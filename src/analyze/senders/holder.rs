@@ -37,6 +37,8 @@ pub(crate) struct DomainFold {
     pub(crate) unclear: PeriodMessages,
     /// Mail of unclear senders fails, affected by the step or not.
     pub(crate) unclear_seen: bool,
+    /// A suspect returns as spoofers seldom do: it is one only because a single reporter sees it.
+    pub(crate) steady_suspect: bool,
     /// Own senders that fail as a whole.
     pub(crate) whole: u64,
     /// Other domains that authenticate its mail and lose some of it, or are unclear: all their addresses.
@@ -45,7 +47,7 @@ pub(crate) struct DomainFold {
     pub(crate) losing: Top<Holder, NAMED>,
     /// Others that are unclear, likewise.
     pub(crate) unclear_holders: Top<Holder, NAMED>,
-    /// Who reported anything in the eight weeks.
+    /// Who reported anything in the eight weeks that verdicts count.
     pub(crate) reporters: ReporterSet,
     pub(crate) spoofing: SpoofingSums,
     /// Messages of suspects in the period.
@@ -168,8 +170,6 @@ impl DomainFold {
     /// Adds a sender; what it shares with others of its network waits until those are added.
     pub(super) fn add(&mut self, group: &SenderGroup, view: &View<'_>, of_network: &mut NetworkHolders) {
         let (counts, failing) = (&group.counts, group.would_fail());
-        self.reporters.merge(&group.reporters);
-        self.reporters.merge(&group.past_reporters);
         match group.role {
             Role::Own | Role::Vendor => {
                 self.legitimate.merge(counts.all);
@@ -191,7 +191,10 @@ impl DomainFold {
                 self.unclear.merge(failing);
                 self.unclear_seen |= counts.failing.weeks.0 > 0;
             }
-            Role::Suspect => self.spoofing.add(group, view.added.scope.current),
+            Role::Suspect => {
+                self.spoofing.add(group, view.added.scope.current);
+                self.steady_suspect |= group.steady;
+            }
         }
         self.suspects = self.suspects.saturating_add(if group.role == Role::Suspect { group.sums.messages } else { 0 });
         self.failing.add(group);
@@ -244,6 +247,7 @@ impl DomainFold {
         self.unsigned_copies.merge(other.unsigned_copies);
         self.unclear.merge(other.unclear);
         self.unclear_seen |= other.unclear_seen;
+        self.steady_suspect |= other.steady_suspect;
         self.whole += other.whole;
         self.reporters.merge(&other.reporters);
         self.spoofing.merge(&other.spoofing);

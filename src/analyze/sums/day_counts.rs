@@ -105,6 +105,12 @@ impl DayCounts {
         weeks.len()
     }
 
+    /// The days with bad ones from one day to another, both counted, and how many.
+    pub(crate) fn failing(&self, from: i32, to: i32) -> impl Iterator<Item = (i32, Messages)> + '_ {
+        let bad = self.0.iter().filter(|(.., bad)| bad.0 > 0).map(|(day, _, bad)| (*day, *bad));
+        bad.filter(move |(day, _)| (from..=to).contains(day))
+    }
+
     /// The days with bad ones.
     fn bad(&self) -> impl Iterator<Item = i32> + '_ {
         self.0.iter().filter(|(.., bad)| bad.0 > 0).map(|(day, ..)| *day)

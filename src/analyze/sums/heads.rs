@@ -2,6 +2,7 @@
 
 use super::interner::{IdMap, Interner, Keyed, OTHER};
 use crate::analyze::period;
+use crate::analyze::thresholds::LONGEST_GAP;
 use crate::model::{PolicyPublished, ReportHead, SenderAuth, Text};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -155,8 +156,8 @@ impl PolicyIds {
 /// The reports on one domain, history included.
 #[derive(Debug)]
 pub(crate) struct DomainReports {
-    /// The first day with one.
-    pub(crate) first_day: i32,
+    /// The first day of those without a long gap up to the last one; `None` if all are proven forgeries.
+    pub(crate) first_day: Option<i32>,
     /// IDs of the reporters.
     pub(crate) reporters: BTreeSet<u32>,
 }
@@ -170,6 +171,10 @@ impl Heads {
         let of_day = self.reports.entry((domain, reporter, day)).or_insert_with(new);
         of_day.all.merge(reports);
         of_day.alike &= of_day.first == first;
+        // Anybody can forge a report: it says nothing about the policy, nor since when there are reports.
+        if head.sender_auth == SenderAuth::Fail {
+            return;
+        }
         let policy = match self.latest.get(&domain) {
             Some(latest) if self.policies.get(*latest).is(&head.policy) => *latest,
             _ => {
@@ -224,11 +229,19 @@ impl Heads {
     /// The reports of each domain, in one pass.
     pub(crate) fn by_domain(&self) -> IdMap<u32, DomainReports> {
         let mut domains: IdMap<u32, DomainReports> = IdMap::default();
-        for (domain, reporter, day) in self.reports.keys() {
-            let none = || DomainReports { first_day: *day, reporters: BTreeSet::new() };
-            let known = domains.entry(*domain).or_insert_with(none);
-            known.first_day = known.first_day.min(*day);
-            known.reporters.insert(*reporter);
+        for (domain, reporter, _) in self.reports.keys() {
+            let none = || DomainReports { first_day: None, reporters: BTreeSet::new() };
+            domains.entry(*domain).or_insert_with(none).reporters.insert(*reporter);
+        }
+        // The latest day of each domain first.
+        let mut later = None;
+        for (domain, day, _) in self.shown.keys().rev() {
+            let Some(known) = domains.get_mut(domain) else { continue };
+            let begins = later.replace((*domain, *day)).is_none_or(|(of, _)| of != *domain);
+            // A report from before a long gap is no evidence of the time in between.
+            if begins || known.first_day.is_some_and(|first| first.saturating_sub(*day) <= LONGEST_GAP) {
+                known.first_day = Some(*day);
+            }
         }
         domains
     }

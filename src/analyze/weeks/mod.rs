@@ -1,5 +1,6 @@
 //! Synthetic weeks, each with a planted event and everything that a summary may claim about it.
 
+mod evidence;
 mod judging;
 mod tests;
 
