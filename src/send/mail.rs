@@ -68,7 +68,7 @@ pub enum Route {
 #[non_exhaustive]
 pub enum SendError {
     /// An address is invalid.
-    #[error("{role} {address}: expected an address, as postmaster@example.com, found {why}")]
+    #[error("{role} {address}: expected an address such as postmaster@example.com, found {why}")]
     Address {
         /// `from`, `to` or `reply_to`.
         role: &'static str,
@@ -405,7 +405,7 @@ mod tests {
     fn an_address_that_is_none_is_named() {
         let error = OutgoingMail { to: vec!["nobody".to_owned()], ..outgoing() }.compose().unwrap_err();
         assert!(
-            error.to_string().starts_with("to nobody: expected an address, as postmaster@example.com, found "),
+            error.to_string().starts_with("to nobody: expected an address such as postmaster@example.com, found "),
             "{error}"
         );
     }

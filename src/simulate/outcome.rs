@@ -336,7 +336,7 @@ impl FromStr for Tolerance {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str = "expected a number of messages or a share from 0% to 100%, as 20 or 0.1%";
+        const EXPECTED: &str = "expected a number of messages or a share from 0% to 100%, such as 20 or 0.1%";
         match text.strip_suffix('%') {
             Some(share) => share
                 .trim_end()

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
 Prints nothing when all is well, so that cron mails only what needs your attention:
-  17 * * * *  dmarquet fetch --if-idle
+  17 * * * *  /usr/local/bin/dmarquet fetch --if-idle
 
 Examples:
   dmarquet config init && dmarquet config check    set it up and try it

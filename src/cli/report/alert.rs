@@ -21,7 +21,7 @@ const EXAMPLES: &str = "\
 Reports each event once: on standard output, and through every channel in [alert] of the settings. The first run in a store ignores what began more than seven days before. docs/alerts.md describes the kinds of events, the JSON and the channels.
 
 In a crontab:
-  10 * * * *  dmarquet fetch --if-idle --alert
+  10 * * * *  /usr/local/bin/dmarquet fetch --if-idle --alert
 
 Examples:
   dmarquet alert

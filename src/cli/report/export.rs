@@ -84,20 +84,20 @@ pub(crate) fn run(run: &CommandContext, args: &ExportArgs) -> anyhow::Result<Exi
     let settings = run.settings()?;
     let chosen = args.customers.chosen(&settings)?;
     if args.customers.each_customer && args.out.is_none() {
-        return Err(anyhow!("--each-customer: expected --out DIR beside it, found none"));
+        return Err(anyhow!("--each-customer needs --out DIR"));
     }
     let (from, to) = args.choice.days(run.today()).unwrap_or_default();
     let mut filter = Filter { from, to, domains: args.choice.domains.clone(), ..Filter::default() };
     if args.out.is_none() && matches!(args.format, ExportForm::Parquet) {
-        let error = anyhow!("export: expected --out DIR for Parquet, found none");
-        return Err(error.hint("Parquet goes to a folder; --format ndjson or csv goes to standard output"));
+        let error = anyhow!("export: Parquet needs a folder: --out DIR");
+        return Err(error.hint("--format csv and --format ndjson can go to standard output"));
     }
     if args.out.is_none() && args.format == ExportForm::Ipc && std::io::stdout().is_terminal() {
         let error = anyhow!("export: expected --out DIR or a redirection for Arrow IPC, found a terminal");
         return Err(error.hint("as in `dmarquet export --format ipc > records.arrow`"));
     }
     if args.bom && args.format != ExportForm::Csv {
-        return Err(anyhow!("--bom: expected --format csv, found another format"));
+        return Err(anyhow!("--bom needs --format csv"));
     }
     if args.paths.is_empty() {
         let store = run.opened(&settings, args.records.as_deref())?;

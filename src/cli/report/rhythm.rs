@@ -54,7 +54,7 @@ impl RhythmArgs {
     pub(crate) fn choice(&self, choice: &Choice, now: Timestamp, today: Date) -> anyhow::Result<Choice> {
         let Some(every) = self.every else { return Ok(choice.clone()) };
         if choice.days(today).is_some() {
-            return Err(anyhow!("--every: expected no other period beside it, found one"));
+            return Err(anyhow!("--every cannot be combined with another period"));
         }
         let (from, to) = match every {
             DigestPeriod::Day => (today.saturating_sub(1.day()), today.saturating_sub(1.day())),

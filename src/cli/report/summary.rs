@@ -101,7 +101,7 @@ impl SummaryArgs {
         let option = ["width", "ascii"].into_iter().find(|id| is_typed(id)).map(|id| format!("--{id}"))?;
         if self.mail || !self.mail_to.is_empty() {
             let mail = if self.mail { "--mail" } else { "--mail-to" };
-            return Some(format!("{option}: expected without {mail}, found with it; a mail has a layout of its own"));
+            return Some(format!("{option}: expected without {mail}, found with it; mail has its own layout"));
         }
         let form = self.format.to_possible_value()?;
         let expected = format!("{option}: expected with --format text, found --format {}", form.get_name());
@@ -116,8 +116,8 @@ pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Ex
         return Ok(Exit::Handled);
     }
     if !args.mail_to.is_empty() && !matches!(args.format, SummaryForm::Text | SummaryForm::Html) {
-        let error = anyhow!("--format: expected text or html with --mail-to, found another");
-        return Err(error.hint("the mail holds both; to send another format, pipe the output to your mail program"));
+        let error = anyhow!("--format: expected text or html with --mail-to, found another format");
+        return Err(error.hint("a mail contains both; to send another format, pipe the output to your mail program"));
     }
     let settings = run.settings()?;
     let chosen = args.customers.chosen(&settings)?;
@@ -224,20 +224,20 @@ fn send(
 /// Rejects options that do not go together.
 fn check_use(args: &SummaryArgs, of_customers: bool) -> anyhow::Result<()> {
     if args.customers.each_customer && args.out.is_none() && !args.mail {
-        let error = anyhow!("--each-customer: expected --out DIR or --mail beside it, found neither");
-        return Err(error.hint("each customer's summary goes to a folder or a mail of its own"));
+        let error = anyhow!("--each-customer needs --out DIR or --mail");
+        return Err(error.hint("each customer's summary goes to its own folder or mail"));
     }
     if args.customers.each_customer && (args.explain.is_some() || !args.mail_to.is_empty()) {
-        return Err(anyhow!("--each-customer: expected --customer NAME with --explain and --mail-to, found it"));
+        return Err(anyhow!("--each-customer cannot be combined with --explain or --mail-to; choose one customer with --customer NAME"));
     }
     if args.rhythm.wants_mail() && args.mail_to.is_empty() && !args.mail {
-        return Err(anyhow!("--quiet-if-well, --heartbeat: expected --mail-to or --mail beside it, found neither"));
+        return Err(anyhow!("--quiet-if-well and --heartbeat need --mail-to or --mail"));
     }
     if args.resend && !args.mail {
-        return Err(anyhow!("--resend: expected --mail beside it, found none"));
+        return Err(anyhow!("--resend needs --mail"));
     }
     if args.mail && !of_customers {
-        return Err(anyhow!("--mail: expected --each-customer or --customer NAME beside it, found neither")
+        return Err(anyhow!("--mail needs --each-customer or --customer NAME")
             .hint("--mail-to ADDRESS sends the summary of all domains"));
     }
     Ok(())
@@ -289,13 +289,13 @@ fn explain(
     style: &Style,
 ) -> anyhow::Result<Exit> {
     if !matches!(form, SummaryForm::Text | SummaryForm::Json) {
-        return Err(anyhow!("--format: expected text or json with --explain, found another"));
+        return Err(anyhow!("--format: expected text or json with --explain, found another format"));
     }
     let watched = match name {
         "unknown" => Watched::Unknown,
         name => network_of(name).map(|(network, bits)| Watched::Network(network, bits)).ok_or_else(|| {
             anyhow!(
-                "--explain {name}: expected an address, a network as 192.0.2.0/24, or 'unknown', found none of them"
+                "--explain {name}: expected an address, a network such as 192.0.2.0/24, or 'unknown'"
             )
             .hint("`dmarquet summary --format csv` lists the sources")
         })?,

@@ -94,7 +94,7 @@ impl AlertSettings {
             section.finish();
         }
         for mut section in section.tables("command") {
-            let name = section.needed_text("name", "a name, as \"apprise\"").map(str::to_owned);
+            let name = section.needed_text("name", "a name, such as \"apprise\"").map(str::to_owned);
             if !section.has("program") {
                 section.fault(
                     "program",
@@ -122,7 +122,7 @@ impl WebhookSettings {
         }
         const WORDS: [(&str, Word); 4] =
             [("json", Word::Json), ("slack", Word::Slack), ("ntfy", Word::Ntfy), ("template", Word::Template)];
-        let name = section.needed_text("name", "a name, as \"operations\"").map(str::to_owned);
+        let name = section.needed_text("name", "a name, such as \"operations\"").map(str::to_owned);
         let url = secret::read(section, &secret::URL, folder);
         if url.is_none() && !secret::URL.are_in(section) {
             section.fault(
@@ -135,7 +135,7 @@ impl WebhookSettings {
         let format = match section.choice("format", &WORDS).unwrap_or(Word::Json) {
             Word::Template => {
                 let template =
-                    section.needed_text("template", "the text to post, as \"{{ text }}\"").map(str::to_owned);
+                    section.needed_text("template", "the text to post, such as \"{{ text }}\"").map(str::to_owned);
                 let content_type = section.text("content_type").unwrap_or("application/json").to_owned();
                 if let Some(why) = template.as_deref().and_then(crate::present::alert_template_fault) {
                     section.fault("template", &format!("expected a template, found: {why}"));
@@ -145,7 +145,7 @@ impl WebhookSettings {
             other => {
                 section.refuse(
                     &["template", "content_type"],
-                    "expected it only with format = \"template\", found another",
+                    "expected only with format = \"template\", found another format",
                 );
                 match other {
                     Word::Slack => WebhookFormat::Slack,

@@ -13,19 +13,19 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Confirmed> {
         section.fault("sender", "expected \"mine\" or \"not_mine\", found no such key");
     }
     let mine = section.choice("sender", &WORDS);
-    let signs_as = domain(section, "signs_as", "a signing domain or a domain of a return path, as \"esp.example\"");
+    let signs_as = domain(section, "signs_as", "a signing domain or a domain of a return path, such as \"esp.example\"");
     let network = section.text("network").map(str::to_owned);
     let network = network.and_then(|text| {
         let read = network_of(&text);
         if read.is_none() {
-            section.fault("network", &format!("expected an address or a network, as \"192.0.2.0/24\", found {text:?}"));
+            section.fault("network", &format!("expected an address or a network such as \"192.0.2.0/24\", found {text:?}"));
         }
         read
     });
     if !section.has("signs_as") && !section.has("network") {
-        section.fault("", "expected signs_as, network or both, found neither");
+        section.fault("", "expected signs_as, network, or both, found neither");
     }
-    let domain = domain(section, "domain", "one of your domains, as \"example.com\"");
+    let domain = domain(section, "domain", "one of your domains, such as \"example.com\"");
     let note = section.text("note").map(Text::from);
     let date = section.day("date");
     let said = signs_as.is_some() || network.is_some();
@@ -83,7 +83,7 @@ mod tests {
                 "[[confirmed]]\nsigns_as = \"esp.example\"\n",
                 "sender: expected \"mine\" or \"not_mine\", found no such key",
             ),
-            ("[[confirmed]]\nsender = \"mine\"\n", "expected signs_as, network or both, found neither"),
+            ("[[confirmed]]\nsender = \"mine\"\n", "expected signs_as, network, or both, found neither"),
             ("[[confirmed]]\nsender = \"maybe\"\nsigns_as = \"esp.example\"\n", "line 2"),
             ("[[confirmed]]\nsender = \"mine\"\nnetwork = \"192.0.2.0/33\"\n", "found \"192.0.2.0/33\""),
             ("[[confirmed]]\nsender = \"mine\"\nnetwork = \"192.0.2.0/24\"\ndate = \"soon\"\n", "found \"soon\""),

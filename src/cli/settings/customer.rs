@@ -144,7 +144,7 @@ fn domains(section: &mut Section<'_>) -> Option<Vec<String>> {
             }
             // A top-level domain cannot belong to a customer.
             Some(domain) if domain.contains('.') => domains.push(domain),
-            _ => section.fault("domains", &format!("expected domains, as \"example.com\", found {text:?}")),
+            _ => section.fault("domains", &format!("expected domains such as \"example.com\", found {text:?}")),
         }
     }
     (!domains.is_empty()).then_some(domains)
@@ -162,7 +162,7 @@ fn line(section: &mut Section<'_>, key: &'static str) -> Option<String> {
 
 fn check_address(section: &Section<'_>, key: &str, text: &str) {
     if !is_address(text) {
-        section.fault(key, &format!("expected a mail address, as \"postmaster@example.com\", found {text:?}"));
+        section.fault(key, &format!("expected a mail address such as \"postmaster@example.com\", found {text:?}"));
     }
 }
 

@@ -168,7 +168,7 @@ impl Settings {
             if settings.site.as_deref().is_some_and(|url| !plain(url) || url.contains(['"', '<', '>', ' '])) {
                 section.fault(
                     "url",
-                    "expected the address of the pages, as \"https://dmarc.example.com/\", found another",
+                    "expected the web address of the pages, such as \"https://dmarc.example.com/\", found something else",
                 );
             }
             section.finish();

@@ -16,8 +16,8 @@ pub(super) const SECURITY: [(&str, Security); 3] =
 pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Option<Mailbox> {
     const PROTOCOLS: [(&str, Protocol); 2] = [("imap", Protocol::Imap), ("pop3", Protocol::Pop3)];
     let protocol = section.choice("protocol", &PROTOCOLS).unwrap_or(Protocol::Imap);
-    let host = section.needed_text("host", "the mail server, as \"imap.example.com\"");
-    let user = section.needed_text("user", "the account, as \"dmarc@example.com\"");
+    let host = section.needed_text("host", "the mail server, such as \"imap.example.com\"");
+    let user = section.needed_text("user", "the account, such as \"dmarc@example.com\"");
     let security = section.choice("security", &SECURITY).unwrap_or(Security::Tls);
     if let Some(host) = host {
         check_security(section, security, host);

@@ -179,7 +179,7 @@ impl<'a> Section<'a> {
         };
         let day = text.parse().ok();
         if day.is_none() {
-            self.fault(key, &format!("expected a date, as 2026-11-29, found {}", show(value)));
+            self.fault(key, &format!("expected a date such as 2026-11-29, found {}", show(value)));
         }
         day
     }

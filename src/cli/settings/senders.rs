@@ -24,7 +24,7 @@ fn service(mut section: Section<'_>, number: usize) -> Option<Service> {
     let (dkim, bounce, alias) = (domains("dkim"), domains("bounce"), domains("alias"));
     let (ptr, spf) = (domains("ptr"), domains("spf"));
     if [&dkim, &bounce, &alias, &ptr, &spf].iter().all(|domains| domains.is_empty()) {
-        section.fault("name", "expected one of dkim, bounce, alias, ptr and spf beside it, found none");
+        section.fault("name", "expected at least one of dkim, bounce, alias, ptr and spf, found none");
     }
     let mut words = |key| section.text(key).map(|text| Text::from(text.replace(char::is_control, " ")));
     let (fix, help) = (words("fix"), words("help"));

@@ -48,7 +48,7 @@ const LOGIN_KEYS: [&str; 8] =
 impl Smtp {
     /// Reads the table; `None` if a required value is missing.
     pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Self> {
-        let from = section.needed_text("from", "the sender's address, as \"dmarc@example.com\"");
+        let from = section.needed_text("from", "the sender's address, such as \"dmarc@example.com\"");
         let sendmail = section.path("sendmail", folder);
         let host = section.text("host");
         let outlet = match (host, sendmail) {
@@ -96,12 +96,12 @@ fn server_of(section: &mut Section<'_>, host: &str, folder: &Path) -> Outlet {
     let auth = match (&user, login_keys) {
         (Some(_), true) => auth_of(section, folder, "smtp.oauth2"),
         (Some(_), false) => {
-            section.fault("user", &format!("expected {} beside it, found none", secret::PASSWORD.names()));
+            section.fault("user", &format!("expected {} as well, found none", secret::PASSWORD.names()));
             None
         }
         (None, true) => {
             if !section.has("user") {
-                section.fault("user", "expected the account beside its password or token, found no such key");
+                section.fault("user", "expected the account name, because there is a password or token; found no user");
             }
             auth_of(section, folder, "smtp.oauth2")
         }
@@ -117,7 +117,7 @@ fn ehlo_name(section: &mut Section<'_>) -> Option<String> {
     if name.is_none() {
         section.fault(
             "ehlo_name",
-            "expected this machine's full domain name, as \"mail.example.com\", found something else",
+            "expected this machine's full domain name, such as \"mail.example.com\", found something else",
         );
     }
     name.map(|name| name.as_str().to_owned())

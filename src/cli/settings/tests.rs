@@ -199,7 +199,7 @@ fn mail_leaves_by_a_server_or_by_sendmail_but_not_by_both() {
     );
     assert_eq!(
         faults("[smtp]\nhost = \"h\"\nfrom = \"a@example.com\"\nuser = \"u\"\n"),
-        ["c.toml line 4: smtp: user: expected password_command, password_file or password_env beside it, found none"]
+        ["c.toml line 4: smtp: user: expected password_command, password_file or password_env as well, found none"]
     );
     let login = |lines: &str| {
         let smtp = settings(&format!("[smtp]\nhost = \"h\"\nfrom = \"a@example.com\"\n{lines}")).smtp.unwrap();
@@ -213,7 +213,7 @@ fn mail_leaves_by_a_server_or_by_sendmail_but_not_by_both() {
     assert!(matches!(login(table), Auth::XOAuth2(_)));
     assert_eq!(
         faults("[smtp]\nhost = \"h\"\nfrom = \"a@example.com\"\nauth = \"xoauth2\"\ntoken_env = \"T\"\n"),
-        ["c.toml line 1: smtp: user: expected the account beside its password or token, found no such key"]
+        ["c.toml line 1: smtp: user: expected the account name, because there is a password or token; found no user"]
     );
     assert_eq!(
         faults("[smtp]\nhost = \"h\"\nfrom = \"a@example.com\"\nuser = \"u\"\nauth = \"xoauth2\"\n"),

@@ -89,8 +89,8 @@ fn for_mail(branding: &Branding) -> (Branding, Vec<InlinePicture>) {
 }
 
 fn no_smtp() -> anyhow::Error {
-    anyhow!("settings: expected [smtp] to send mail by, found none")
-        .hint("`dmarquet config init --stdout` shows what it takes")
+    anyhow!("settings: expected an [smtp] section to send mail with, found none")
+        .hint("`dmarquet config init --stdout` shows an example")
 }
 
 /// The `[smtp]` settings, which must exist.

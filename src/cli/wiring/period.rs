@@ -114,7 +114,7 @@ impl Typed {
 
 fn canonical(domain: &str) -> Result<String, clap::Error> {
     let canonical = canonical_domain(domain).map(|domain| domain.as_str().to_owned());
-    canonical.ok_or_else(|| conflict(format!("--domain: expected a domain, as example.com, found {domain:?}")))
+    canonical.ok_or_else(|| conflict(format!("--domain: expected a domain such as example.com, found {domain:?}")))
 }
 
 fn conflict(message: String) -> clap::Error {
@@ -143,7 +143,7 @@ impl FromStr for Week {
             let week = week.strip_prefix(['W', 'w'])?;
             Some((year.parse().ok()?, week.parse().ok()?))
         });
-        let (year, week) = parts.ok_or("expected a year and an ISO week, as 2026-W47")?;
+        let (year, week) = parts.ok_or("expected a year and an ISO week, such as 2026-W47")?;
         ISOWeekDate::new(year, week, Weekday::Monday)
             .map(Self)
             .map_err(|_| format!("expected an ISO week that {year} has, W01 to W52 or W53"))
@@ -158,7 +158,7 @@ impl FromStr for Day {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| "expected a day, as 2026-11-16".to_owned())
+        text.parse().map(Self).map_err(|_| "expected a day, such as 2026-11-16".to_owned())
     }
 }
 
@@ -219,7 +219,7 @@ impl FromStr for Stretch {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str = "expected a number from 1 and a unit, d, w, m (months) or y, as 7d";
+        const EXPECTED: &str = "expected a number and a unit (d, w, m for months, or y), such as 7d";
         let unit = match text.chars().last() {
             Some('d') => PeriodUnit::Days,
             Some('w') => PeriodUnit::Weeks,
@@ -283,7 +283,7 @@ mod tests {
     fn weeks_that_do_not_exist_are_refused_with_what_was_expected() {
         assert_eq!("2025-W53".parse::<Week>().unwrap_err(), "expected an ISO week that 2025 has, W01 to W52 or W53");
         for text in ["2026W47", "2026-47", "x", "", "-W", "2026-W"] {
-            assert_eq!(text.parse::<Week>().unwrap_err(), "expected a year and an ISO week, as 2026-W47", "{text}");
+            assert_eq!(text.parse::<Week>().unwrap_err(), "expected a year and an ISO week, such as 2026-W47", "{text}");
         }
     }
 

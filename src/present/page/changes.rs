@@ -18,7 +18,7 @@ pub(super) fn news(summary: &Summary) -> Vec<News> {
     if silent {
         news.extend(silence(changes, period));
     } else {
-        news.extend(first_of(&changes.silent_domains, "domains nobody reports on any more", |domain| {
+        news.extend(first_of(&changes.silent_domains, "domains without reports", |domain| {
             silent_domain(domain, period)
         }));
     }
@@ -93,7 +93,7 @@ fn silence(changes: &Changes, period: &str) -> Option<News> {
 
 fn silent_domain(domain: &SilentDomain, period: &str) -> News {
     let text = format!(
-        "No report about {} since {}; there used to be {} a {period}. Check that its DMARC record is still there, with rua=.",
+        "No report about {} since {}; there used to be {} a {period}. Check that its DMARC record still exists and has rua=.",
         Clean::new(&domain.policy_domain),
         words::weekday(domain.last_report),
         counted(domain.usual_reports, "report", "reports"),

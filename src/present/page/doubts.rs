@@ -49,7 +49,7 @@ fn is_own_address(who: &SenderName, senders: &[Sender]) -> bool {
 }
 
 fn doubt(losing: &Losing, is_known: bool) -> Doubt {
-    let what = if is_known { "the mail without proof from " } else { "" };
+    let what = if is_known { "the unproven mail from " } else { "" };
     let text = format!(
         "Is {what}{} yours? {} failed{}.",
         words::sender(&losing.who),

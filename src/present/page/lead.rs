@@ -26,7 +26,7 @@ pub(super) fn lead(summary: &Summary) -> Vec<String> {
 
 fn no_data(summary: &Summary) -> String {
     if summary.totals.reports > 0 {
-        return "No data: no report of these days speaks of a message.".to_owned();
+        return "No data: the reports about these days contain no messages.".to_owned();
     }
     if !summary.tls.is_empty() {
         return "There are no DMARC reports about these days.".to_owned();
@@ -63,8 +63,8 @@ fn own_mail(summary: &Summary) -> String {
         return match lost {
             0 if !has_own => "None of this mail is known to be yours.".to_owned(),
             0 => "All your senders pass.".to_owned(),
-            1 => "Your senders pass, but for 1 message that receivers blocked.".to_owned(),
-            lost => format!("Your senders pass, but for {} that receivers blocked.", words::messages(lost)),
+            1 => "Your senders pass, except for 1 message that receivers blocked.".to_owned(),
+            lost => format!("Your senders pass, except for {} that receivers blocked.", words::messages(lost)),
         };
     }
     let mut domains: Vec<String> =

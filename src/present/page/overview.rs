@@ -69,9 +69,9 @@ fn findings(row: &OverviewRow) -> Vec<String> {
     }
     match (row.state, row.last_report) {
         (DomainState::Silent, Some(day)) => found.push(format!("no reports since {day}")),
-        (DomainState::Silent, None) => found.push("no reports any more".to_owned()),
+        (DomainState::Silent, None) => found.push("the reports have stopped".to_owned()),
         (DomainState::NeverReported, _) => {
-            found.push("never reported on: check that its DMARC record names a rua address".to_owned());
+            found.push("no report yet: check that its DMARC record has rua=".to_owned());
         }
         _ => {}
     }

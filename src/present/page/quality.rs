@@ -18,7 +18,7 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
     push(u64::from(quality.unfinished), "The period is not over; all numbers will grow.".to_owned());
     push(
         u64::from(quality.reports_may_come && !quality.unfinished),
-        "Reports about the last days may still come.".to_owned(),
+        "Reports about the last days may still arrive.".to_owned(),
     );
     let empty: Vec<String> = quality.empty_days.iter().take(7).map(|day| words::weekday(*day)).collect();
     push(empty.len() as u64, format!("No reports at all about {}.", words::list(empty.clone())));
@@ -64,7 +64,7 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
             "{} came by forged mail, with {}: {}.",
             counted(quality.unproven_reports, "report", "reports"),
             words::messages(quality.unproven_messages),
-            if quality.unproven_left_out { "left out of all other numbers" } else { "counted all the same" }
+            if quality.unproven_left_out { "left out of all other numbers" } else { "counted anyway" }
         ),
     );
     push(
@@ -77,7 +77,7 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
     push(
         quality.not_evaluated,
         format!(
-            "{} came without the reporter's verdict; alignment was worked out from the raw results.",
+            "{} came without the reporter's verdict; alignment was computed from the raw results.",
             words::messages(quality.not_evaluated)
         ),
     );
@@ -100,7 +100,7 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
     }
     if let Some(first) = quality.first_day {
         lines.push(format!(
-            "Reports begin on {}, {}, as far as they were read.",
+            "The oldest report read for this summary is about {}, {}.",
             words::month_day(first),
             first.year()
         ));

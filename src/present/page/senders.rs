@@ -160,7 +160,7 @@ fn state(sender: &Sender) -> (Mark, String) {
                 Cause::PassDkimOnly if passes => "Passes by DKIM alone",
                 Cause::PassSpfOnly if passes => "Passes by SPF alone",
                 _ if passes => "Passes",
-                _ if sums.dmarc_pass > 0 => "Passes, but for a few messages",
+                _ if sums.dmarc_pass > 0 => "Passes, except for a few messages",
                 _ => "Fails, in small numbers",
             };
             (if passes || sums.dmarc_pass > 0 { Mark::Good } else { Mark::Calm }, state.to_owned())

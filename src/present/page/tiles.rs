@@ -66,7 +66,9 @@ fn pass_rate(summary: &Summary) -> Tile {
 
 fn against(comparison: &Comparison, now: f64, weeks: bool) -> (Mark, String, String) {
     let usual = comparison.pass_rate_usual;
-    let points = (now - usual) * 100.0;
+    // Of the rates as shown: a reader subtracts them.
+    let shown = |rate: f64| (rate * 1000.0).round() / 10.0;
+    let points = shown(now) - shown(usual);
     let median = format!("{} {}", words::median_of(comparison, weeks), words::share(usual));
     let word = if format!("{:.1}", points.abs()) == "1.0" { "point" } else { "points" };
     match (comparison.rate_moved, points.abs() >= 0.05) {
@@ -191,7 +193,7 @@ fn next_step(summary: &Summary) -> Tile {
             .map_or(0, |domain| domain.readiness.would_be_lost);
         let note = match (others, lost) {
             (0, 0) => "None of your mail would be lost".to_owned(),
-            (0, _) => "Next to none of your mail would be lost".to_owned(),
+            (0, _) => "Almost none of your mail would be lost".to_owned(),
             (more, _) => format!(
                 "{} ready, too",
                 if more == 1 { "1 more domain is".to_owned() } else { format!("{} more domains are", count(more)) }

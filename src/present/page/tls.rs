@@ -82,13 +82,13 @@ pub(super) fn section(summary: &Summary) -> Option<TlsSection> {
     }
     if left_out > 0 {
         notes.push(format!(
-            "{} left out: the mail was not signed by the reporter, and RFC 8460 has such reports ignored.",
+            "{} left out: the reporter did not sign the mail, and RFC 8460 says to ignore such reports.",
             counted(left_out, "TLS report is", "TLS reports are")
         ));
     }
     if summary.quality.tls_unverified_reports > 0 {
         notes.push(format!(
-            "{} not verified; `--verify` checks the mails that bring them.",
+            "{} not verified; `fetch --verify` verifies the mails that bring reports.",
             counted(summary.quality.tls_unverified_reports, "TLS report is", "TLS reports are")
         ));
     }
@@ -118,7 +118,7 @@ fn line(tls: &TlsSummary) -> TlsLine {
     let (mark, state) = match (failed, tls.sessions()) {
         (0, 0) => (Mark::Calm, "no sessions".to_owned()),
         (0, _) => (Mark::Good, "no failures".to_owned()),
-        _ if !tls.is_failing() => (Mark::Good, "few failures, as by chance".to_owned()),
+        _ if !tls.is_failing() => (Mark::Good, "few failures, probably chance".to_owned()),
         _ if hosts.is_empty() => (Mark::Fix, first_title(tls)),
         _ => (Mark::Fix, format!("fails at {}", listed(&hosts))),
     };
@@ -251,13 +251,13 @@ impl SharedCause<'_> {
             self.of.iter().filter_map(|(tls, _)| Some(tls.mode.as_ref()?.as_written())).collect();
         match self.of[0].0.policy_type.as_ref().map(Foreign::as_written) {
             Some("sts") if modes.contains("enforce") => {
-                "In mode enforce, senders do not deliver in such a session: they try again, and return the mail in the end."
+                "In mode enforce, senders do not deliver in such a session: they try again and finally return the mail."
             }
-            Some("sts") if modes.contains("testing") => "In mode testing, senders deliver all the same.",
+            Some("sts") if modes.contains("testing") => "In mode testing, senders deliver anyway.",
             Some("tlsa") => {
-                "Senders that use DANE do not deliver in such a session: they try again, and return the mail in the end."
+                "Senders that use DANE do not deliver in such a session: they try again and finally return the mail."
             }
-            Some("no-policy-found") => "Without a policy, senders deliver all the same, if need be unencrypted.",
+            Some("no-policy-found") => "Without a policy, senders deliver anyway, unencrypted if necessary.",
             _ => "",
         }
     }

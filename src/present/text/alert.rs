@@ -70,14 +70,14 @@ pub fn alert_text(incident: &Incident) -> String {
             }
         }
         IncidentDetails::Silent { name: Some(name), usual } => format!(
-            "Reporter silent: {} ({}) has sent no report since {since}; its reports never came more than {} apart.",
+            "Reporter silent: {} ({}) has sent no report since {since}; before, the longest gap was {}.",
             Clean::new(name),
             Clean::new(&incident.subject.as_str().into()),
             days(*usual),
         ),
         IncidentDetails::Silent { name: None, usual } => {
             format!(
-                "Domain silent: no report on {domain} has come since {since}; they never came more than {} apart.",
+                "Domain silent: no report about {domain} since {since}; before, the longest gap was {}.",
                 days(*usual)
             )
         }
@@ -109,35 +109,35 @@ pub fn alert_action(incident: &Incident) -> String {
             "Find out whether it is yours. If it is, let it sign as {domain}; if not, say so with [[confirmed]] in the settings."
         ),
         IncidentDetails::Wave { blocked, .. } if blocked.saturating_mul(2) > incident.messages => {
-            "Nothing, if your own mail passes: receivers refuse it.".to_owned()
+            "Nothing to do if your own mail passes: receivers block most of it.".to_owned()
         }
         IncidentDetails::Wave { .. } => {
-            format!("`dmarquet summary --domain {domain}` says whether {domain} can enforce a stricter policy.")
+            format!("`dmarquet summary --domain {domain}` shows whether {domain} can enforce a stricter policy.")
         }
         IncidentDetails::Rate { .. } => {
-            format!("`dmarquet summary --domain {domain}` says which senders fail and why.")
+            format!("`dmarquet summary --domain {domain}` shows which senders fail and why.")
         }
         IncidentDetails::Policy(_) => {
-            format!("If nobody of yours changed it, look at the TXT record at _dmarc.{domain}.")
+            format!("If this change was not yours, check the TXT record at _dmarc.{domain}.")
         }
         IncidentDetails::Dns { record, domains: 0 | 1, .. } if !domain.is_empty() => format!(
-            "If nobody of yours changed {}, restore it. `dmarquet check {domain} --history` has all earlier records.",
+            "If this change was not yours, restore {}. `dmarquet check {domain} --history` shows all earlier records.",
             Clean::new(&record.as_str().into())
         ),
         IncidentDetails::Dns { .. } => {
-            "If nobody of yours changed it, ask its owner. `dmarquet check --diff 14d` names the domains.".to_owned()
+            "If this change was not yours, ask the owner of the record. `dmarquet check --diff 14d` names the domains.".to_owned()
         }
         IncidentDetails::Silent { name: Some(_), .. } => {
-            "Look whether its reports end in another folder or are refused; otherwise it has stopped reporting."
+            "Check whether its reports arrive in another folder or are rejected; otherwise it has stopped reporting."
                 .to_owned()
         }
         IncidentDetails::Silent { name: None, .. } => {
-            format!("Look at `rua` in the TXT record at _dmarc.{domain}, and whether the mailbox takes its mail.")
+            format!("Check `rua` in the TXT record at _dmarc.{domain}, and whether the mailbox accepts mail.")
         }
         IncidentDetails::Mailbox { .. } => {
-            "`dmarquet config check` tries the mailbox and says what is wrong.".to_owned()
+            "`dmarquet config check` tests the mailbox and shows what is wrong.".to_owned()
         }
-        IncidentDetails::Rejected(..) => "`dmarquet rejected list` names them and says why.".to_owned(),
+        IncidentDetails::Rejected(..) => "`dmarquet rejected list` lists them with reasons.".to_owned(),
         IncidentDetails::Store(_) => "`dmarquet verify` names each damaged file; restore it from a backup.".to_owned(),
     }
 }
@@ -160,11 +160,11 @@ pub fn alert_end(
         EventKind::KeyBroken => format!("signatures of {domain} with the key {subject} verify again"),
         EventKind::SpfLost => format!("SPF authorizes the senders of {domain} again"),
         EventKind::SpoofWave => format!("the wave of spoofing against {domain} is over"),
-        EventKind::PassRate => format!("the pass rate of {domain} is back"),
-        EventKind::ReporterSilent => format!("{subject} reports again"),
-        EventKind::DomainSilent => format!("reports on {domain} come again"),
-        EventKind::MailboxFailing => format!("mailbox {subject} is read again"),
-        EventKind::StoreDamaged => "all files of the store are there again".to_owned(),
+        EventKind::PassRate => format!("the pass rate of {domain} is back to normal"),
+        EventKind::ReporterSilent => format!("{subject} sends reports again"),
+        EventKind::DomainSilent => format!("reports about {domain} arrive again"),
+        EventKind::MailboxFailing => format!("mailbox {subject} can be read again"),
+        EventKind::StoreDamaged => "all files of the store are back".to_owned(),
         _ => format!("{} is over", kind.word()),
     };
     format!("Resolved: {what}, since {}{by}. It began on {}.", weekday(day), weekday(since))
@@ -197,7 +197,7 @@ fn differing(before: &str, after: &str) -> (Clean, Clean) {
 
 fn fail(lost: u64, all: u64) -> String {
     match lost {
-        0 => "they pass DMARC all the same, by the other mechanism alone".to_owned(),
+        0 => "they still pass DMARC, by the other mechanism alone".to_owned(),
         lost if lost == all => "all fail DMARC".to_owned(),
         lost => format!("{lost} of them fail DMARC"),
     }

@@ -72,7 +72,7 @@ fn listed(text: &mut String, title: &str, lines: &[String]) {
     section(text, title);
     lines.iter().take(NAMED).for_each(|words| line(text, 1, words));
     if let Some(more) = lines.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        line(text, 1, &format!("... and {more} more, all in --format json"));
+        line(text, 1, &format!("... and {more} more; --format json lists all"));
     }
 }
 

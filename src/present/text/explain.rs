@@ -66,11 +66,11 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
             .wrapped(&format!("And {}; --format csv lists them.", counted(more, "more address", "more addresses")), "");
     }
     if !explanation.senders.is_empty() {
-        writer.head("WHAT IT IS TAKEN FOR");
+        writer.head("VERDICT");
     }
     for sender in &explanation.senders {
         let evidence: Vec<String> = sender.evidence.iter().map(words::evidence).collect();
-        let evidence = if evidence.is_empty() { "nothing more is known".to_owned() } else { evidence.join("; ") };
+        let evidence = if evidence.is_empty() { "none".to_owned() } else { evidence.join("; ") };
         let line = format!(
             "{}: {}, {}. Evidence: {evidence}.",
             words::sender(&sender.who),
@@ -89,11 +89,11 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
         let facts: Vec<String> = todo.facts.iter().map(|(label, value)| format!("{label}: {value}")).collect();
         writer.wrapped(&format!("{} {}.", todo.why, facts.join(". ")), "  ");
     }
-    writer.head("ITS ROWS, failing first");
+    writer.head("REPORT ROWS, failing first");
     explanation.rows.iter().for_each(|found| row(&mut writer, found));
     if explanation.more_rows > 0 {
         writer.wrapped(
-            &format!("And {}; export has them all.", counted(explanation.more_rows, "more row", "more rows")),
+            &format!("And {}; `dmarquet export` writes all of them.", counted(explanation.more_rows, "more row", "more rows")),
             "",
         );
     }
@@ -109,7 +109,7 @@ fn row(writer: &mut TextLayout, row: &ExplainedRow) {
     writer.item(
         "· ",
         &format!(
-            "{} {verdict} {} as {} (policy of {}), says {}: {}.",
+            "{} {verdict}: {} as {} (policy of {}), reported by {}: {}.",
             words::weekday(row.day),
             words::messages(row.messages),
             shown(&row.header_from, "nobody"),

@@ -13,7 +13,7 @@ pub fn heartbeat(summary: &Summary) -> (String, String) {
     };
     let totals = &summary.totals;
     let line = format!(
-        "All well, {period}: {} from {} about {}; {} of {} pass DMARC. dmarquet runs, and writes in full when there is something to do.",
+        "All well, {period}: {} from {} about {}; {} of {} pass DMARC. dmarquet is running, and sends the full summary when there is something to do.",
         counted(totals.reports, "report", "reports"),
         counted(totals.reporters, "reporter", "reporters"),
         counted(summary.domains.len() as u64, "domain", "domains"),

@@ -125,7 +125,7 @@ fn transport(text: &mut String, posture: &Posture) {
         PolicyState::NoRecord => "no record: senders need not verify your mail servers".to_owned(),
         PolicyState::Unknown if records.is_empty() => "could not be looked up".to_owned(),
         PolicyState::Unknown => "the policy could not be fetched".to_owned(),
-        PolicyState::NotFetched => "the policy was not fetched, as the DNS server is on this machine".to_owned(),
+        PolicyState::NotFetched => "the policy was not fetched, because the DNS server is on this machine".to_owned(),
         PolicyState::Unusable => "no policy that senders can use".to_owned(),
         PolicyState::Valid(policy) => {
             let hosts =
@@ -137,7 +137,7 @@ fn transport(text: &mut String, posture: &Posture) {
     let TlsRpt { records, rua, unknown } = &posture.tls_rpt;
     let reports = match (records.is_empty(), rua.is_empty()) {
         _ if *unknown => "could not be looked up".to_owned(),
-        (true, _) => "no record: nobody reports failures of TLS".to_owned(),
+        (true, _) => "no record: senders do not report TLS failures".to_owned(),
         (false, true) => "no valid record".to_owned(),
         (false, false) => rua.join(", "),
     };
@@ -146,7 +146,7 @@ fn transport(text: &mut String, posture: &Posture) {
         let kinds: Vec<String> =
             records.iter().map(|one| format!("{} {} {}", one.usage, one.selector, one.matching)).collect();
         let signed = match signed {
-            Some(true) => "signed, says the DNS server",
+            Some(true) => "signed, according to the DNS server",
             Some(false) => "not signed",
             None => "the DNS server does not say whether they are signed",
         };

@@ -82,13 +82,13 @@ fn comparison(simulation: &Simulation) -> String {
     let spf = then.spf.as_ref().map(|spf| format!("SPF becomes {}.", Clean::new(spf)));
     let selectors: Vec<String> = then.removed_selectors.iter().map(|name| Clean::new(name).to_string()).collect();
     let keys = (!selectors.is_empty()).then(|| match selectors.as_slice() {
-        [one] => format!("The DKIM key of selector {one} goes."),
-        several => format!("The DKIM keys of selectors {} go.", several.join(", ")),
+        [one] => format!("The DKIM key of selector {one} is removed."),
+        several => format!("The DKIM keys of selectors {} are removed.", several.join(", ")),
     });
-    let zone = then.zone_file.then(|| "The records of the zone file take the place of those in DNS.".to_owned());
+    let zone = then.zone_file.then(|| "The records of the zone file replace those in DNS.".to_owned());
     let window = &simulation.window;
     let days = format!(
-        "Tried on the mail of {}, {} to {} (UTC).",
+        "Simulated with the mail of {}, {} to {} (UTC).",
         counted(u64::from(window.weeks), "week", "weeks"),
         words::weekday(window.from),
         words::weekday(window.to)
@@ -180,7 +180,7 @@ fn cause(lost: &LostSender, domain: &Foreign) -> String {
         (LossCause::Policy, _) => "They fail DMARC already.".to_owned(),
         (LossCause::Dkim, _) => "They pass by DKIM alone now, and would not.".to_owned(),
         (LossCause::Spf, _) => "They pass by SPF alone now, and would not.".to_owned(),
-        (LossCause::DkimAndSpf, _) => "They pass by DKIM and SPF now, and would by neither.".to_owned(),
+        (LossCause::DkimAndSpf, _) => "They pass by DKIM and SPF now, and would pass by neither.".to_owned(),
     }
 }
 
@@ -251,10 +251,10 @@ fn undecidable(reason: &UndecidableReason) -> String {
     let names = format!("{}{more}", names.join("; "));
     match reason.reason {
         ObstacleKind::SenderUnsaid => format!(
-            "{messages}: the SPF record asks for the local part of the return path or the HELO name, which no report holds."
+            "{messages}: the SPF record asks for the local part of the return path or the HELO name, which no report contains."
         ),
         ObstacleKind::ReportIncomplete => {
-            format!("{messages}: the report leaves out what decides, such as a selector or an address.")
+            format!("{messages}: the report leaves out a selector or an address that decides.")
         }
         ObstacleKind::KeyReplaced => format!(
             "{messages}: the key is not the one in DNS, and no report says whether the sender signs with it: {names}."
@@ -270,12 +270,12 @@ fn checks(writer: &mut TextLayout, simulation: &Simulation) {
     if test.messages == 0 && walk.is_none() {
         return;
     }
-    writer.head("HOW SURE THIS IS");
+    writer.head("HOW RELIABLE THIS IS");
     if test.messages > 0 {
         writer.item(
             "· ",
             &format!(
-                "Receivers said of {} that test mode (t=y) spared them; the simulation says the same of {} ({}).",
+                "Receivers reported that test mode (t=y) exempted {}; the simulation agrees on {} ({}).",
                 words::messages(test.messages),
                 count(test.agree),
                 percent(Rate::of(test.agree, test.messages))
@@ -291,7 +291,7 @@ fn tree_walk(walk: &TreeWalkCheck) -> String {
     let names: Vec<String> = walk.header_from.iter().map(|name| Clean::new(name).to_string()).collect();
     format!(
         "Receivers that find the organization by the tree walk of RFC 9989 instead of the suffix list would judge {} \
-         otherwise, {} of them more strictly: From {}.",
+         differently, {} of them more strictly: From {}.",
         words::messages(walk.messages),
         count(walk.stricter),
         names.join(", ")

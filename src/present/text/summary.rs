@@ -181,7 +181,7 @@ impl TextLayout {
         if page.doubts.is_empty() {
             return;
         }
-        self.head("WHOSE ARE THEY?  Answer in the settings file, with \"mine\" or \"not_mine\".");
+        self.head("ARE THESE YOURS?  Paste the lines into the settings, with \"mine\" or \"not_mine\".");
         for doubt in &page.doubts {
             self.item("· ", &doubt.text);
             // To be pasted: never wrapped.

@@ -267,7 +267,7 @@ fn why(summary: Option<&Summary>, action: &Action, domain: Option<&DomainSummary
         Change::CheckModification { body: false, .. } => "The same key verifies from other addresses",
         Change::AlignSender { .. } => "It authenticates only with its own domain",
         Change::RelaxAlignment { .. } => "Your own domain passes, but strict alignment refuses it",
-        Change::AuthorizeSource { .. } if action.since.is_some() => "It passed SPF before and does not any more",
+        Change::AuthorizeSource { .. } if action.since.is_some() => "It passed SPF before and no longer does",
         Change::AuthorizeSource { .. } if action.confidence == Confidence::High => "You confirmed that it is yours",
         Change::AuthorizeSource { .. } => "It is in the network of one of your authorized servers",
         Change::RepairSpf { .. } => "Receivers cannot evaluate this record",

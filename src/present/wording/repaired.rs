@@ -7,7 +7,7 @@ use super::{
 };
 use crate::analyze::{Action, ActionState, Repair};
 
-/// How far a repair in DNS is proven: an instruction that was followed is none any more.
+/// How far a repair in DNS is proven: an instruction that was followed is no longer shown as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RepairOutcome {
     /// The reports prove it.
@@ -39,12 +39,12 @@ pub(crate) fn came_of(repair: &Repair, state: ActionState) -> String {
             // Failures of the first days are followed by a proof of later ones.
             let since = match (repair.failing_before, repair.failing) {
                 (0, 0) => format!("none of {all} has failed since"),
-                (0, failing) => format!("{} of {all} failed since, and none any more", count(failing)),
+                (0, failing) => format!("{} of {all} failed since, but none recently", count(failing)),
                 (before, 0) => {
                     format!("{} failed in the seven days before, none of {all} since", words::messages(before))
                 }
                 (before, failing) => format!(
-                    "{} failed in the seven days before, {} of {all} since and none any more",
+                    "{} failed in the seven days before, {} of {all} since, but none recently",
                     words::messages(before),
                     count(failing)
                 ),
@@ -55,9 +55,9 @@ pub(crate) fn came_of(repair: &Repair, state: ActionState) -> String {
         _ if repair.failing == 0 && repair.still_broken => {
             format!("{published}, and still does not pass; the mail passes DMARC in another way")
         }
-        _ if repair.messages == 0 => format!("{published}; no report about mail since then yet"),
+        _ if repair.messages == 0 => format!("{published}; no reports about later mail yet"),
         _ if repair.failing == 0 => format!(
-            "{published}; none of {} has failed since, which too few reporters or days show to be sure",
+            "{published}; none of {} has failed since, but too few reporters or days show it to be sure",
             words::messages(repair.messages)
         ),
         _ => {
@@ -107,7 +107,7 @@ mod tests {
         (repair.failing_before, repair.failing) = (0, 3);
         assert_eq!(
             said(&repair, ActionState::Fixed),
-            "published on Tue, Nov 24, and it worked: 3 of 1,804 messages failed since, and none any more, seen by 6 reporters"
+            "published on Tue, Nov 24, and it worked: 3 of 1,804 messages failed since, but none recently, seen by 6 reporters"
         );
         (repair.failing, repair.still_failing) = (12, vec!["Yahoo".into(), "GMX".into()]);
         assert!(

@@ -107,7 +107,7 @@ pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit
             }));
         }
         None if week.is_some() => {
-            return Err(anyhow!("--week: expected a named query beside it, found SQL"));
+            return Err(anyhow!("--week needs a named query; in SQL, write the days into the statement"));
         }
         None => (given.to_owned(), None),
     };

@@ -44,7 +44,7 @@ impl Mmdb {
     pub(super) fn new(bytes: Vec<u8>) -> anyhow::Result<Self> {
         let reader = Reader::from_source(bytes);
         reader.map(Self).map_err(|error| {
-            anyhow!("expected a MaxMind database, or a table as of iptoasn.com, found neither: {error}")
+            anyhow!("expected a MaxMind database, or a table from iptoasn.com, found neither: {error}")
         })
     }
 
