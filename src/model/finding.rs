@@ -67,7 +67,7 @@ codes! {
     XML_SEVERAL = "xml.several";
     /// The JSON of a TLS report is not well-formed; what could be read was.
     JSON_SYNTAX = "json.syntax";
-    /// The JSON of a TLS report ends before it is complete: the policies that are whole were kept.
+    /// The JSON of a TLS report is truncated; its complete policies were kept.
     JSON_CUT = "json.cut";
     /// A key that may occur once is repeated in the JSON of a TLS report; the first counts.
     JSON_REPEATED = "json.repeated";
@@ -97,7 +97,7 @@ codes! {
     ROW_COUNT = "row.count";
     /// A row or report counts more messages than is plausible: counted as written.
     ROW_COUNT_IMPLAUSIBLE = "row.count_implausible";
-    /// A row with count 0 and no source was dropped: the reporter saw nothing.
+    /// A row with count 0 and no source was dropped: the reporter saw no messages.
     ROW_EMPTY = "row.empty";
     /// The source address was unusable, and the row counts for the unknown source; or there was more than an address.
     ROW_SOURCE = "row.source";
@@ -125,9 +125,9 @@ codes! {
     MAIL_ENCODING = "mail.encoding";
     /// Your mail server recorded dmarc=fail for the mail that brought the report, or its signature does not verify.
     MAIL_UNAUTHENTICATED = "mail.unauthenticated";
-    /// The mail is authentic, but from a domain that does not speak for the reporter the report names.
+    /// The mail is authentic, but its domain does not belong to the reporter named in the report.
     MAIL_OTHER_SENDER = "mail.other_sender";
-    /// Nothing proves that the mail is the reporter's: it is unsigned, or signed in a way that leaves too much open.
+    /// Nothing proves that the mail is from the reporter: it is unsigned, or the signature does not cover enough of it.
     MAIL_UNPROVEN = "mail.unproven";
 }
 

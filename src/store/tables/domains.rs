@@ -48,14 +48,14 @@ fn columns() -> Vec<TableColumn> {
     let column = |name, kind, nullable, doc| TableColumn { name, kind, nullable, doc };
     vec![
         column("week", ColumnType::Text, false, "ISO week, such as 2026-W47"),
-        column("customer", ColumnType::Text, true, "whose the domain is, by the settings"),
+        column("customer", ColumnType::Text, true, "customer that owns the domain, according to the settings"),
         column("policy_domain", ColumnType::Text, false, "the domain"),
         column("policy", ColumnType::Text, true, "published p, as most reports of the last two days show it"),
         column(
             "readiness",
             ColumnType::Text,
             false,
-            "can the policy be stricter: done, ready, not_yet, parked or too_little",
+            "whether the policy can be stricter: done, ready, not_yet, parked or too_little",
         ),
         column("messages", ColumnType::Long, false, "messages of the week"),
         column("pass_messages", ColumnType::Long, false, "messages that pass DMARC"),

@@ -126,7 +126,7 @@ pub(crate) const COLUMNS: &[ReportColumn] = &[
         "org_name",
         ReportColumnKind::Text,
         |row| text(&row.accepted.report.metadata.org_name),
-        "the reporter's name for itself",
+        "name of the reporter, as it calls itself",
     ),
     maybe(
         "org_email",
@@ -283,7 +283,7 @@ pub(crate) const COLUMNS: &[ReportColumn] = &[
         "authentication_results",
         ReportColumnKind::Text,
         |row| some(mail(row, |mail| mail.authentication_results.as_deref())),
-        "what the receiving server said of the mail",
+        "Authentication-Results written by the receiving server",
     ),
     always(
         "sender_auth",

@@ -169,7 +169,7 @@ pub const COLUMNS: &[RecordColumn] = &[
         "org_name",
         true,
         RecordColumnKind::HeadText(|head| Some(&head.report.metadata.org_name)),
-        "the reporter's name for itself",
+        "name of the reporter, as it calls itself",
     ),
     column(
         "org_email",
@@ -293,7 +293,7 @@ pub const COLUMNS: &[RecordColumn] = &[
         "envelope_from",
         true,
         RecordColumnKind::Text(envelope_from),
-        "RFC5321.MailFrom; empty for the null return path, null where not said",
+        "RFC5321.MailFrom; empty for the null return path, null if not reported",
     ),
     column(
         "envelope_to",
@@ -305,13 +305,13 @@ pub const COLUMNS: &[RecordColumn] = &[
         "dkim_results",
         true,
         RecordColumnKind::List { len: |record| record.dkim.len(), fields: DKIM },
-        "raw DKIM results, one a signature",
+        "raw DKIM results, one per signature",
     ),
     column(
         "spf_results",
         true,
         RecordColumnKind::List { len: |record| record.spf.len(), fields: SPF },
-        "raw SPF results, one a check",
+        "raw SPF results, one per check",
     ),
     column(
         "dkim_domain",
@@ -378,9 +378,9 @@ pub const COLUMNS: &[RecordColumn] = &[
         "mismatch",
         true,
         RecordColumnKind::Text(|row| row.verdict.mismatch.map(crate::model::Mismatch::as_str)),
-        "where reporter and recomputation disagree: why",
+        "why the reporter's result and the recomputed one disagree; null if they agree",
     ),
-    column("cause", false, RecordColumnKind::Text(|row| Some(row.verdict.cause.as_str())), "what the row alone says"),
+    column("cause", false, RecordColumnKind::Text(|row| Some(row.verdict.cause.as_str())), "cause of the result as far as this row shows, see summary.md"),
     column(
         "sender_auth",
         true,
@@ -391,7 +391,7 @@ pub const COLUMNS: &[RecordColumn] = &[
         INGESTED,
         true,
         RecordColumnKind::HeadTime(|head| head.ingested),
-        "when the report was first stored; null where a file of an older version does not say",
+        "when the report was first stored; null in files of older versions",
     ),
 ];
 

@@ -68,7 +68,7 @@ fn columns() -> Vec<TableColumn> {
     let column = |name, kind, nullable, doc| TableColumn { name, kind, nullable, doc };
     vec![
         column("week", ColumnType::Text, false, "ISO week, such as 2026-W47"),
-        column("customer", ColumnType::Text, true, "whose the domain is, by the settings"),
+        column("customer", ColumnType::Text, true, "customer that owns the domain, according to the settings"),
         column("policy_domain", ColumnType::Text, false, "domain that the sender sends as"),
         column("address", ColumnType::Text, true, "its only address, or the first of its network; null if unknown"),
         column("prefix", ColumnType::Int, false, "leading bits of the address that count"),

@@ -37,13 +37,13 @@ fn columns() -> Vec<TableColumn> {
             "class",
             ColumnType::Text,
             true,
-            "kind of network: mail_service, rented_host or isp; null where no rule says",
+            "kind of network: mail_service, rented_host or isp; null if no rule applies",
         ),
         column(
             "class_ground",
             ColumnType::Text,
             true,
-            "what the class is told by, such as `host name under amazonaws.com`",
+            "the rule that decided the class, such as `host name under amazonaws.com`",
         ),
     ]
 }
