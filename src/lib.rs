@@ -1,4 +1,8 @@
-//! DMARC aggregate reports from any bytes to columns, and from columns to answers.
+//! Reads DMARC aggregate reports and SMTP TLS reports from any bytes, stores them as Parquet, and summarizes who sends
+//! mail as your domains.
+//!
+//! To read reports in your own program, start with the example below: [`unpack::unpack`], [`normalize::reports`] and
+//! [`judge::judge`] need no feature, file, clock or network.
 //!
 //! # Stages
 //!
@@ -15,18 +19,18 @@
 //! | [`parse`] | XML of any encoding and dialect, record by record, as written | judge, default or drop anything |
 //! | [`normalize`] | [`model::Report`] and a finding for each guess | guess silently |
 //! | [`judge`] | alignment and cause of each record | use the network |
-//! | `store` | a data folder that survives a kill at any instant | parse, or lose or double a report |
+//! | `store` | a data folder that stays consistent if the program is killed | parse, or lose a report or store it twice |
 //! | `analyze` | sums, senders, verdicts, actions and events from rows | read files or the clock, or print |
 //! | `present` | answers as text, Markdown, HTML, JSON, CSV and mail | compute |
 //!
-//! `ingest` composes the stages, and [`limits`] bounds each of them. Beside them: `dns` checks records and verifies mails,
-//! `simulate` judges stored mail by proposed records, `query` answers SQL, `alert` tells what changed once, `site` keeps
-//! an archive of static pages, `send` delivers mail. `cli` is the only place that uses clap, anyhow, standard output and
-//! exit codes.
+//! `ingest` runs the stages, and [`limits`] bounds each of them. The other modules use them: `dns` checks records and
+//! verifies mails, `simulate` judges stored mail by proposed records, `query` answers SQL, `alert` reports each change
+//! once, `site` writes an archive of static pages, `send` delivers mail. `cli` is the only module that uses clap, anyhow,
+//! standard output and exit codes.
 //!
-//! # Rooms
+//! # Folders
 //!
-//! A large module is divided into folders; each imports only from those to its left.
+//! A large module is divided into folders. Each folder imports only from those to its left.
 //!
 //! ```text
 //! store     tables, disk | pack, parquet | ledger | read, write | upkeep, export
@@ -37,7 +41,9 @@
 //! cli       terminal | settings | wiring | collect, report, setup, maintain
 //! ```
 //!
-//! The core alone, from an attachment to the verdict on its rows:
+//! # Example
+//!
+//! From an attachment to the verdict on its rows:
 //!
 //! ```
 //! use dmarquet::{judge, limits::Limits, normalize, unpack};
@@ -66,9 +72,18 @@
 //! ```
 //!
 //! From `unpack` to `judge` everything is a pure function from bytes to values. `tests/it/source/layering.rs` checks
-//! which module may import which. Cargo features: none for this core; `store` adds the data folder, the analysis and
-//! its renderings; `imap` the mailboxes; `dns` checks and verification; `cli` (default) the program; `query`
-//! SQL over the tables.
+//! which module may import which.
+//!
+//! # Cargo features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | none | the core above: `fetch` for files, `unpack`, `parse`, `normalize`, `judge` |
+//! | `store` | the data folder, the analysis, and its renderings |
+//! | `imap` | mailboxes by IMAP and POP3 |
+//! | `dns` | DNS checks, and verification of mails |
+//! | `cli` (default) | the program, with all of the above |
+//! | `query` | SQL over the tables |
 
 pub mod fetch;
 #[cfg(any(test, fuzzing))]

@@ -3,7 +3,7 @@
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::output;
-use crate::cli::wiring::ingest_run::count;
+use crate::cli::wiring::ingest_run::{count, size};
 use crate::cli::wiring::run::CommandContext;
 use crate::store::{self, Store, StoreError};
 use serde::Serialize;
@@ -60,7 +60,7 @@ pub(crate) fn run(run: &CommandContext, args: &BackupArgs) -> anyhow::Result<Exi
         OutputFormat::Json => output::json(&answer)?,
         OutputFormat::Text => {
             let files = count(answer.files as u64, "file");
-            let text = format!("{files}, {} KiB; {} copied\n", answer.bytes.div_ceil(1024), answer.copied);
+            let text = format!("{files}, {}; {} copied\n", size(answer.bytes), answer.copied);
             output::data(text.as_bytes())?;
         }
     }

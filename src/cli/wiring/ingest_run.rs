@@ -114,7 +114,7 @@ pub(crate) fn name_rejected(console: &Console, tally: &Tally) {
     }
     let more = tally.rejected_count().saturating_sub(NAMED as u64);
     if more > 0 {
-        console.unreadable("... and", &format!("{more} more"));
+        console.unreadable("...", &format!("and {more} more"));
     }
 }
 
@@ -226,9 +226,20 @@ pub(crate) fn count(amount: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(amount), if amount == 1 { "" } else { "s" })
 }
 
+/// A number of bytes: below 1 MiB in whole KiB, rounded up, else with one decimal.
+pub(crate) fn size(bytes: u64) -> String {
+    // Whole tenths: a rounded number never shows a part that does not exist.
+    let tenths = |unit: u32| (u128::from(bytes) * 10) >> unit;
+    match bytes {
+        0..0x10_0000 => format!("{} KiB", bytes.div_ceil(1024)),
+        0x10_0000..0x4000_0000 => format!("{}.{} MiB", tenths(20) / 10, tenths(20) % 10),
+        _ => format!("{}.{} GiB", tenths(30) / 10, tenths(30) % 10),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{clock_warning, exit, text, what_became};
+    use super::{clock_warning, exit, size, text, what_became};
     use crate::cli::terminal::exit::Exit;
     use crate::ingest::{FoundItem, ItemOutcome, RejectedItem, SetAside, Stored, Tally};
 
@@ -241,6 +252,13 @@ mod tests {
             findings: vec![FoundItem { origin: "a".to_owned(), code: "row.gap", detail: String::new() }],
             ..Tally::default()
         }
+    }
+
+    #[test]
+    fn sizes_are_in_the_unit_that_fits() {
+        let sizes = [0, 1, 1024, 1025, (1 << 20) - 1, 1 << 20, 1_600_000, 1 << 30, 5 << 29];
+        let expected = ["0 KiB", "1 KiB", "1 KiB", "2 KiB", "1024 KiB", "1.0 MiB", "1.5 MiB", "1.0 GiB", "2.5 GiB"];
+        assert_eq!(sizes.map(size), expected);
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(crate) fn description(mailbox: &Mailbox, survey: &Survey) -> String {
             folder.new
         );
         if folder.new_bytes > 0 {
-            let _ = write!(out, " ({} KiB)", folder.new_bytes.div_ceil(1024));
+            let _ = write!(out, " ({})", ingest_run::size(folder.new_bytes));
         }
         if folder.name != folder.setting {
             let _ = write!(out, "; the server calls it {}", folder.name);

@@ -105,7 +105,7 @@ fn subtitle(overview: &Overview) -> String {
             DomainState::Spoofed => counted(number, "is spoofed", "are spoofed"),
             DomainState::KeyBroken => counted(number, "has a broken DKIM key", "have a broken DKIM key"),
             DomainState::Silent => counted(number, "has gone silent", "have gone silent"),
-            DomainState::NeverReported => counted(number, "was never reported on", "were never reported on"),
+            DomainState::NeverReported => counted(number, "has no reports yet", "have no reports yet"),
             DomainState::DnsFault => counted(number, "has a DNS fault", "have a DNS fault"),
             DomainState::Well => counted(number, "is well", "are well"),
         })

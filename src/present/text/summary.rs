@@ -210,7 +210,11 @@ impl TextLayout {
             self.lines.push(String::new());
             self.wrapped(&page.domains_note, "");
         }
-        page.domains.iter().filter(|domain| domain.whole).for_each(|domain| self.domain(domain));
+        let mut detailed = page.domains.iter().filter(|domain| domain.whole && !domain.details.is_empty()).peekable();
+        if detailed.peek().is_some() {
+            self.head("");
+        }
+        detailed.for_each(|domain| self.domain(domain));
     }
 
     /// One line per domain; if there are not too many, with the policy and what blocks the next step below.
@@ -243,11 +247,8 @@ impl TextLayout {
 
     /// The details of a domain.
     fn domain(&mut self, domain: &DomainLine) {
-        if domain.details.is_empty() {
-            return;
-        }
         let name = self.paint(&domain.domain, "1");
-        let bars = domain.trend.as_ref().map_or(String::new(), |chart| format!("  [{}]", chart.text));
+        let bars = domain.trend.as_ref().map_or(String::new(), |chart| format!("  pass rate [{}]", chart.text));
         self.lines.push(format!("{name}{bars}"));
         domain.details.iter().for_each(|line| self.item("  · ", line));
     }

@@ -8,7 +8,7 @@ use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
-use crate::cli::wiring::ingest_run::{self, count, grouped};
+use crate::cli::wiring::ingest_run::{self, count, grouped, size};
 use crate::cli::wiring::period::Stretch;
 use crate::cli::wiring::run::CommandContext;
 use crate::store::{Status, Store};
@@ -110,7 +110,7 @@ fn too_old(age: Stretch, run: &CommandContext, status: &Status, mailboxes: &[Mai
 fn unlisted(out: &mut String, files: i64, folder: &str) {
     if files > 0 {
         let files = count(files.unsigned_abs(), "file");
-        let _ = write!(out, "; {files} in {folder}/ not listed (the ledger that knew them is gone)");
+        let _ = write!(out, "; {files} in {folder}/ not listed (they belong to an earlier ledger)");
     }
 }
 
@@ -124,9 +124,9 @@ fn text(status: &Status, mailboxes: &[MailboxNewest], dir: &str, now: Timestamp)
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             out,
-            "{name:<10} {}, {} KiB",
+            "{name:<10} {}, {}",
             count(files.count.unsigned_abs(), "file"),
-            number(files.bytes / 1024)
+            size(files.bytes.max(0).unsigned_abs())
         );
     }
     let _ = write!(out, "rejected   {}", number(status.rejected.count));
