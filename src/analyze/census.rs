@@ -9,9 +9,9 @@ use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Reporters told apart; a stranger can report under any name.
+/// Maximum number of reporters counted separately; a stranger can report under any name.
 const REPORTERS: usize = 5_000;
-/// Texts of one kind told apart per reporter.
+/// Maximum number of texts of one kind counted separately per reporter.
 const TEXTS: usize = 20;
 /// Characters kept of a text.
 const TEXT_CHARS: usize = 200;
@@ -26,7 +26,7 @@ pub struct Census {
     pub newest: Option<Date>,
     /// Those with most reports first.
     pub reporters: Vec<ReporterCensus>,
-    /// Reports of reporters beyond the limit: 5,000 are told apart.
+    /// Reports of reporters beyond the first 5,000.
     pub more_reports: u64,
     /// Of the domains asked about: who reports on them, and how each finds the policy.
     pub methods: Vec<DomainMethod>,

@@ -20,7 +20,7 @@ pub(crate) const ENOUGH_REPORTERS: usize = 2;
 /// Messages from which a loss or a fault is more than chance.
 pub(crate) const NO_CHANCE: u64 = 10;
 
-/// At most one in so many TLS sessions fails by chance: connections break, and servers restart. 1%.
+/// At most one in this many TLS sessions fails by chance: connections break, and servers restart. 1%.
 pub(crate) const TLS_CHANCE_ONE_IN: u64 = 100;
 
 /// Messages from which a sender is worth a line.

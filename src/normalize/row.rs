@@ -41,7 +41,7 @@ pub(super) struct RecordReader<'l> {
 }
 
 impl<'l> RecordReader<'l> {
-    /// A reader of a report with about so many rows in a text of so many bytes, beside other bytes that are in memory.
+    /// A reader for a report with about this many rows in a text of this many bytes, while other bytes are in memory too.
     pub(super) fn new(rows: usize, (text, beside): (usize, usize), limits: &'l Limits) -> Self {
         let most = usize::try_from(limits.report_bytes).unwrap_or(usize::MAX);
         Self {
@@ -59,7 +59,7 @@ impl<'l> RecordReader<'l> {
         self.room == Some(0)
     }
 
-    /// How many rows a large text seems to have. A list that grows as it is filled is there twice each time.
+    /// Estimates the number of rows of a large text, because a list that grows is in memory twice while it is copied.
     pub(super) fn expected(text: &str, limits: &Limits) -> usize {
         if text.len() < LARGE {
             return 0;

@@ -24,7 +24,7 @@ pub fn decode(bytes: &[u8]) -> Decoded<'_> {
     decode_within(bytes, usize::MAX).expect("no text has more bytes than that")
 }
 
-/// The same for text of at most so many bytes as UTF-8; `None` if it has more. A byte of windows-1252 may take three, so
+/// The same for text of at most this many bytes as UTF-8; `None` if it has more. A byte of windows-1252 may take three, so
 /// long text is measured before memory is reserved for it.
 pub(crate) fn decode_within(bytes: &[u8], most: usize) -> Option<Decoded<'_>> {
     // Before UTF-16: the little-endian mark of UTF-32 begins with that of UTF-16.

@@ -1,7 +1,7 @@
 //! Header fields of the outermost message, as written and bounded.
 //!
 //! None of them is trusted, with one exception: a `dmarc=fail` in the topmost `Authentication-Results` is, because
-//! nobody forges a failure in their own favor. A pass is not, because anybody can write one.
+//! nobody forges a failure in their own favor. A pass is not, because anyone can write one.
 
 use super::header::{Fields, unfold};
 use super::results::{Results, without_comments_and_quotes};

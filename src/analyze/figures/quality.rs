@@ -62,7 +62,7 @@ pub(crate) fn quality(
     quality
 }
 
-/// Reporters of the period that see what nobody else sees, by name.
+/// Reporters of the period that see mail fail that passes for all others, by name.
 fn lone_reporters(view: &View<'_>, weights: &Weights) -> Vec<LoneReporter> {
     let current = |window: u8| window == view.added.scope.current;
     let lone = weights.lone.iter().filter(|((.., window), _)| current(*window));
@@ -139,7 +139,7 @@ pub struct Quality {
     /// TLS reports that count for nothing: their mail was not the reporter's, or not signed.
     #[serde(skip_serializing_if = "is_zero")]
     pub tls_left_out_reports: u64,
-    /// TLS reports whose mail nobody verified; they count.
+    /// TLS reports whose mail was not verified; they count.
     #[serde(skip_serializing_if = "is_zero")]
     pub tls_unverified_reports: u64,
     /// Items that should have been a report and could not be read.
@@ -170,7 +170,7 @@ pub struct Quality {
     pub foreign_reports: u64,
     /// Days of the period on which a receiver that matters did not report.
     pub missing_days: Vec<MissingDays>,
-    /// Days of the period on which nobody reported.
+    /// Days of the period without a report.
     #[serde(serialize_with = "form::days")]
     pub empty_days: Vec<Date>,
     /// The user's domains without a report in the period, except silent ones.
@@ -190,7 +190,7 @@ pub struct Quality {
     pub findings: BTreeMap<Foreign, u64>,
 }
 
-/// A reporter that sees what nobody else sees.
+/// A reporter that sees mail fail that passes for all others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoneReporter {
     /// Its name.

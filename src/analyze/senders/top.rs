@@ -19,10 +19,10 @@ impl<T, const MOST: usize> Default for Top<T, MOST> {
 }
 
 impl<T, const MOST: usize> Top<T, MOST> {
-    /// So many are held before those beyond the first are let go.
+    /// Number of entries held before those beyond the first `MOST` are dropped.
     const ROOM: usize = MOST + MOST / 8 + 1;
 
-    /// With room for so many: what a list leaves behind that grows as it is filled is more than the list.
+    /// Allocates all the room at once: the copies that a growing list leaves behind take more memory than the list.
     pub(crate) fn with_room(many: usize) -> Self {
         Self { kept: Vec::with_capacity(many.min(Self::ROOM)), ..Self::default() }
     }

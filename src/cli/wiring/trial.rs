@@ -73,7 +73,7 @@ fn address_space() -> u64 {
 /// Additional arguments of a child.
 #[derive(Debug, Default, Clone)]
 struct ChildArgs {
-    /// The store that it is to put items into.
+    /// The store that it adds items to.
     job: Option<StoreJob>,
     /// The servers that it asks for the keys of signatures; `None`: it verifies none.
     servers: Option<Vec<SocketAddr>>,

@@ -52,7 +52,7 @@ impl KeptRecords {
     }
 }
 
-/// Nobody looked at the DNS records of a domain.
+/// The DNS records of a domain were never looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NeverLooked;
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// The longest lifetime that a policy may have, in seconds: a year.
 const LONGEST: u64 = 31_557_600;
-/// A lifetime shorter than this protects nobody who writes less than daily, in seconds.
+/// Lifetimes shorter than this, in seconds, protect only from senders that deliver daily.
 const SHORT: u64 = 86_400;
 /// Patterns read of a policy.
 const PATTERNS: usize = 200;

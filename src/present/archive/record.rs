@@ -167,7 +167,7 @@ impl WeekRecord {
         let day = |day: Option<jiff::civil::Date>| day.map(|day| day.to_string()).unwrap_or_default();
         let sums = &summary.totals.sums;
         let mut domains: Vec<&DomainSummary> = summary.domains.iter().collect();
-        // Domains that nobody vouches for may be invented.
+        // Domains without authenticated reports or passing mail may be invented.
         domains.sort_by_key(|domain| !domain.vouched);
         domains.truncate(DOMAINS);
         let senders = summary.senders.iter().filter(|sender| sender.who.role != Role::Suspect);

@@ -50,7 +50,7 @@ pub(crate) struct DomainLine {
 
 /// Maximum number of domains with details; if there are more, all are in a table, and only notable ones have details.
 const FEW: usize = 8;
-/// Maximum number of domains listed that nobody vouches for: one mail of 1.3 MiB can contain 60,000 invented ones.
+/// Maximum number of unauthenticated domains listed: one mail of 1.3 MiB can contain 60,000 invented ones.
 const UNVOUCHED: usize = 20;
 /// Maximum length of a table.
 const LISTED: usize = 400;

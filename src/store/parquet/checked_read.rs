@@ -64,7 +64,8 @@ fn words(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("a panic").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// More values than any writer puts into a column of a row group: memory is allocated for as many as a file declares.
+/// Maximum number of values in a column of a row group, above what any writer produces: memory is allocated for the
+/// number that a file declares.
 pub(crate) const MOST_VALUES: usize = 1 << 26;
 /// The largest declared decompressed size of a page; ours have at most a row group.
 pub(crate) const PAGE_BYTES: usize = 1 << 30;

@@ -100,7 +100,7 @@ impl Store {
 /// How often to look, as long as every pass finds something else.
 const PASSES: u32 = 5;
 
-/// Looks once, at the ledger as it stands at one instant.
+/// Verifies the store once, as the ledger describes it at one instant.
 fn check(layout: &Layout, ledger: &Ledger) -> Result<Vec<Problem>, StoreError> {
     // It writes nothing, so there is nothing to commit.
     let _reading = ledger.connection.unchecked_transaction().map_err(ledger.failed("reading the ledger"))?;

@@ -221,7 +221,7 @@ impl Writer {
         self.batch.accepted.push(accepted);
     }
 
-    /// Adds a report to be kept as a conflict: its original, and who sent it. Nobody reads its rows.
+    /// Adds a report to be kept as a conflict: its original and its sender. Its rows are not stored.
     pub(crate) fn push_conflict(&mut self, mut accepted: Accepted) {
         accepted.report.records = Vec::new();
         accepted.verdicts = Vec::new();

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Senders of unreadable reports told apart.
+/// Maximum number of senders of unreadable reports counted separately.
 const UNREADABLE: usize = 1000;
 
 /// The census as JSON, version 1.
@@ -41,7 +41,7 @@ struct DifferingDomain {
     differs: &'static str,
 }
 
-/// Items that could not be read, by whose name stands in their file name.
+/// Items that could not be read, by the receiver in their file name.
 #[derive(Debug, Serialize)]
 struct UnreadableReports {
     receiver: String,
@@ -49,7 +49,7 @@ struct UnreadableReports {
     newest: Timestamp,
 }
 
-/// Do it.
+/// Runs `status --reporters`.
 pub(super) fn run(
     settings: &Settings,
     store: &Store,
@@ -71,7 +71,7 @@ pub(super) fn run(
         }
     })?;
     let census = taker.finish();
-    // Whose an unreadable report is, nobody knows for certain.
+    // An unreadable report cannot be assigned to a customer with certainty.
     let unreadable = if owner.is_none() { unreadable(store)? } else { Vec::new() };
     match format {
         OutputFormat::Json => {
