@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Writes the columns of `records`: one row per record, each report once. TLS reports have no records: --tls-reports and --tls-failures write their rows.
 
-With --frames, standard input is a sequence of items: u32 length of the name, the name, u32 length of the body, the body; lengths are little-endian. A frame of two zero lengths flushes: all records so far are written, then an empty batch (with --format ndjson an empty line). Duplicates are recognized over the whole stream; with --stateless only up to the next flush, so that a batch that is sent again gives its rows again.
+With --frames, standard input is a sequence of items: u32 length of the name, the name, u32 length of the body, the body; lengths are little-endian. A frame of two zero lengths flushes: all records so far are written, then an empty batch (with --format ndjson an empty line). Duplicates are recognized over the whole stream; with --stateless only up to the next flush, so that a repeated batch produces the same rows again.
 
 --outcomes writes one line of JSON per thing found, with `origin`, `outcome` (stored, duplicate, conflict, set_aside or rejected), `reason` and `report_key`.
 

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 const EXAMPLES: &str = "\
-Names are kept as long as DNS allows, a day to a week. An interrupted run resumes where it stopped. Also finds out whose servers the sources are, and stores whose network each address belongs to if a database of networks is installed, or named by --geoip or `geoip` in the settings.
+Names are kept as long as DNS allows, a day to a week. An interrupted run resumes where it stopped. Also determines which service operates each source and, if a network database is installed or given by --geoip or `geoip` in the settings, which network it is in.
 
 Examples:
   dmarquet enrich

@@ -17,7 +17,7 @@ Examples:
   cp -a /srv/backup/dmarquet /var/lib/       restore it
   rm /var/lib/dmarquet/backup-of";
 
-/// Copy the data folder, even while it is in use, into a new folder or over an earlier backup
+/// Copy the data folder, even while it is in use
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BackupArgs {

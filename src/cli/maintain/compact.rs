@@ -8,7 +8,7 @@ use crate::cli::wiring::run::CommandContext;
 use crate::store::StoreError;
 use serde::Serialize;
 
-/// Merge the small files of each month (runs also do so when there are many)
+/// Merge the small files of each month
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompactArgs {
     /// Output format: text or json

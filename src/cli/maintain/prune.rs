@@ -65,7 +65,7 @@ pub(crate) fn run(run: &CommandContext, args: &PruneArgs) -> anyhow::Result<Exit
         OutputFormat::Json => output::json(&answer)?,
         OutputFormat::Text => {
             let verb = if args.dry_run { "would be deleted" } else { "deleted" };
-            let line = format!("{} {verb}: all before {}\n", count(reports, "report"), answer.first);
+            let line = format!("{} {verb} (all before {})\n", count(reports, "report"), answer.first);
             output::data(line.as_bytes())?;
         }
     }

@@ -25,7 +25,7 @@ Examples:
   dmarquet rejected show 3f2a --raw     the bytes themselves
   dmarquet rejected retry               after an update: try all again
   dmarquet rejected list --conflicts    reports that contradict one that counts
-  dmarquet rejected promote 9b1d        let that one count instead";
+  dmarquet rejected promote 9b1d        count that one instead";
 
 /// List, show or retry what could not be read
 #[derive(Debug, clap::Args)]

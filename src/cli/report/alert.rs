@@ -32,7 +32,7 @@ Examples:
 
 Exit codes: 0 done; 1 with --exit-code, something new was reported; 2 could not run, or a channel failed. With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
 
-/// Report what changed since the last run: a broken key, a wave of spoofing, a silent reporter
+/// Report each urgent change once, such as a broken key or spoofing
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct AlertArgs {

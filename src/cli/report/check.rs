@@ -21,6 +21,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
+Checks the DMARC, SPF, DKIM, MX, MTA-STS, TLS-RPT and TLSA records of each domain, and the reverse DNS names of its sources. docs/checks.md lists all findings.
+
 A record under \"Publish\" replaces the records of its type at that name. Each proposal was checked: it has no fault, keeps what was right, and lists every source in the reports that would fail under it.
 
 Examples:
@@ -33,7 +35,7 @@ Examples:
 
 Exit codes: 0 no faults; 1 faults found; 2 something could not be looked up.";
 
-/// Check a domain's DMARC, SPF, DKIM, MX, MTA-STS, TLS-RPT and TLSA records, and the names of its sources
+/// Check the DNS records of a domain: DMARC, SPF, DKIM, MX and TLS
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArgs {

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const EXAMPLES: &str = "\
-Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row per record), DIR/reports/month=.../ (one row per report), DIR/tls_reports/month=.../ and DIR/tls_failures/month=.../ (TLS reports), DIR/senders/ and DIR/domains/ (what `summary` says of each complete week), and after `dmarquet enrich` also DIR/sources/. The other formats go to standard output, or with --out to DIR/records.FORMAT, DIR/tls_reports.FORMAT, DIR/tls_failures.FORMAT, DIR/senders.FORMAT and DIR/domains.FORMAT.
+Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row per record), DIR/reports/month=.../ (one row per report), DIR/tls_reports/month=.../ and DIR/tls_failures/month=.../ (TLS reports), DIR/senders/ and DIR/domains/ (the verdicts of `summary` on each complete week), and after `dmarquet enrich` also DIR/sources/. The other formats go to standard output, or with --out to DIR/records.FORMAT, DIR/tls_reports.FORMAT, DIR/tls_failures.FORMAT, DIR/senders.FORMAT and DIR/domains.FORMAT.
 
 --since-run is for loaders: it writes only what came after run N, and DIR/run.json with the number to continue from. 0 means everything; the same N gives the same rows again.
 

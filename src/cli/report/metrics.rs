@@ -19,7 +19,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-Messages are counted over the seven days up to yesterday. docs/alerts.md lists all metrics; packaging/ has a Grafana dashboard and alert rules for them. No label contains an address.
+Covers messages, spoofing, reporters, mailboxes, the store, open alerts and actions. Messages are counted over the seven days up to yesterday. docs/alerts.md lists all metrics; packaging/ has a Grafana dashboard and alert rules for them. No label contains an address.
 
 Examples:
   dmarquet metrics
@@ -30,7 +30,7 @@ const DOMAINS: usize = 500;
 /// The label of the sum of all other domains.
 const OTHER: &str = "other";
 
-/// Write metrics for Prometheus: messages, spoofing, reporters, mailboxes, the store, open alerts and actions
+/// Write metrics for Prometheus
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MetricsArgs {
@@ -102,7 +102,7 @@ fn of_store(store: &Store, now: Timestamp) -> anyhow::Result<Vec<Metric>> {
         Metric::single("dmarquet_metrics_timestamp_seconds", "When these metrics were written.", seconds(now)),
         Metric::single("dmarquet_reports", "Reports in the store.", float(status.totals.reports)),
         Metric::single("dmarquet_messages", "Messages in all reports of the store.", float(status.totals.messages)),
-        Metric::single("dmarquet_reporters", "Names under which reports came.", float(status.reporters.len())),
+        Metric::single("dmarquet_reporters", "Reporters of all reports in the store.", float(status.reporters.len())),
         time("dmarquet_newest_report_timestamp_seconds", "When the newest report arrived.", status.newest_arrival),
         time("dmarquet_last_commit_timestamp_seconds", "When a run last stored anything.", status.last_commit),
         Metric::single("dmarquet_rejected_items", "Items that could not be read.", float(status.rejected.count)),
@@ -143,14 +143,14 @@ fn of_mailboxes(store: &Store, names: &[String]) -> anyhow::Result<Vec<Metric>> 
 
 fn of_alerts(events: &[StoredEvent], now: Timestamp) -> Vec<Metric> {
     let open = alert::open_events(events, utc_day(now));
-    let mut metric = Metric::new("dmarquet_open_alerts", "Alerts that go on and that nobody acknowledged.");
+    let mut metric = Metric::new("dmarquet_open_alerts", "Open alerts that are not acknowledged.");
     for severity in ["critical", "warning", "info"] {
         let count = open.iter().filter(|event| event.severity == severity).count();
         metric = metric.with(label("severity", severity), float(count));
     }
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     open.iter().for_each(|event| *kinds.entry(event.kind.as_str()).or_default() += 1);
-    let mut by_kind = Metric::new("dmarquet_open_alerts_by_kind", "The same by kind.");
+    let mut by_kind = Metric::new("dmarquet_open_alerts_by_kind", "Open alerts that are not acknowledged, by kind.");
     for kind in crate::analyze::EventKind::ALL {
         by_kind = by_kind.with(label("kind", kind.word()), float(kinds.get(kind.word()).copied().unwrap_or(0)));
     }
@@ -199,8 +199,8 @@ fn of_week(summary: &Summary) -> Vec<Metric> {
         "Messages of the seven days up to yesterday, by DMARC result and what receivers did with them.",
     );
     let mut spoofed =
-        Metric::new("dmarquet_week_spoofed_messages", "Of them, those that nothing connects to the domain.");
-    let mut reports = Metric::new("dmarquet_week_reports", "Reports on the seven days up to yesterday.");
+        Metric::new("dmarquet_week_spoofed_messages", "Messages of these days that nothing connects to the domain.");
+    let mut reports = Metric::new("dmarquet_week_reports", "Reports about the seven days up to yesterday.");
     for (domain, sums) in &sums {
         let by =
             |result, disposition| labels([("policy_domain", domain), ("result", result), ("disposition", disposition)]);
@@ -218,13 +218,13 @@ fn of_week(summary: &Summary) -> Vec<Metric> {
     let count = |wanted: &dyn Fn(&crate::analyze::Tracking) -> bool| {
         float(summary.actions.iter().filter(|action| wanted(&action.tracking)).count())
     };
-    let actions = Metric::new("dmarquet_open_actions", "Actions that the summary of these days asks for.")
+    let actions = Metric::new("dmarquet_open_actions", "Actions in the summary of these days.")
         .with(label("state", "new"), count(&|tracking| !tracking.folded && tracking.state == ActionState::New))
         .with(label("state", "open"), count(&|tracking| !tracking.folded && tracking.state == ActionState::Open))
         .with(label("state", "acknowledged"), count(&|tracking| tracking.folded));
     let reporters = Metric::single(
         "dmarquet_week_reporters",
-        "Names under which those reports came.",
+        "Reporters of the reports about these days.",
         float(summary.totals.reporters),
     );
     vec![messages, spoofed, reports, reporters, actions, of_tls(summary)]

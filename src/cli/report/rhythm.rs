@@ -17,7 +17,7 @@ pub(crate) struct RhythmArgs {
     /// Send no mail if there is nothing to do, nothing of yours fails, and spoofing is blocked
     #[arg(long)]
     quiet_if_well: bool,
-    /// Send one line instead if all is well, to show that it runs
+    /// Send one line instead if all is well, to show that dmarquet is running
     #[arg(long, conflicts_with = "quiet_if_well")]
     heartbeat: bool,
 }

@@ -33,7 +33,7 @@ Examples:
 /// Maximum number of weeks of an archive: ten years.
 const WEEKS: usize = 520;
 
-/// Write the store as static pages: an index, a page per week, domain and sender, and a feed
+/// Write an archive of static pages: weeks, domains and senders
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SiteArgs {

@@ -57,11 +57,17 @@ pub(crate) fn warning(secret: &Secret) -> Option<String> {
     let Secret::File(path) = secret else { return None };
     let mode = match std::fs::metadata(path) {
         Ok(metadata) => metadata.permissions().mode() & 0o777,
-        Err(error) => return Some(format!("{}: expected a file with a secret, found: {error}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Some(format!(
+                "{}: this file does not exist; write the password or token into it, and run chmod 600 on it",
+                path.display()
+            ));
+        }
+        Err(error) => return Some(format!("{}: cannot be read: {error}", path.display())),
     };
     (mode & 0o077 != 0).then(|| {
         format!(
-            "{}: expected a file only its owner may read, found mode {mode:04o}; run chmod 600 on it",
+            "{}: others can read this file (mode {mode:04o}); run chmod 600 on it",
             path.display()
         )
     })
@@ -78,8 +84,8 @@ mod tests {
         let secret = Secret::File(file.path().to_owned());
         assert_eq!(warning(&secret), None);
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(warning(&secret).unwrap().contains("found mode 0644"));
+        assert!(warning(&secret).unwrap().contains("(mode 0644)"));
         drop(file);
-        assert!(warning(&secret).unwrap().contains("expected a file with a secret"));
+        assert!(warning(&secret).unwrap().contains("this file does not exist"));
     }
 }

@@ -128,7 +128,7 @@ impl Console {
     }
 
     fn line(&self, label: &str, paint: &str, message: &str) {
-        let message = clean(message);
+        let message = clean(&without_error_numbers(message));
         let _ = if self.color {
             writeln!(io::stderr(), "{paint}{label}:\x1b[0m {message}")
         } else {
@@ -240,9 +240,29 @@ pub(crate) fn clean_lines(text: &str) -> String {
     text.lines().map(|line| clean(line) + "\n").collect()
 }
 
+/// Removes the numbers that the standard library adds to system errors, such as ` (os error 2)`: the text before says the
+/// same in words.
+fn without_error_numbers(message: &str) -> String {
+    let mut pieces = message.split(" (os error ");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        match piece.split_once(')') {
+            Some((number, after)) if number.parse::<u32>().is_ok() => out.push_str(after),
+            _ => out.extend([" (os error ", piece]),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Color, clean};
+    use super::{Color, clean, without_error_numbers};
+
+    #[test]
+    fn system_errors_are_shown_without_their_number() {
+        let shown = without_error_numbers("a: No such file or directory (os error 2); (os error x), b (os error 13)");
+        assert_eq!(shown, "a: No such file or directory; (os error x), b");
+    }
 
     #[test]
     fn escapes_and_bidi_controls_never_reach_a_terminal_raw() {

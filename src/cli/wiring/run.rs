@@ -34,7 +34,14 @@ impl CommandContext {
     pub(crate) fn opened(&self, settings: &Settings, records: Option<&Path>) -> anyhow::Result<Store> {
         Ok(match records {
             Some(folder) => Store::open_folder(folder)?,
-            None => Store::open(&self.store(settings)?)?,
+            None => {
+                let dir = self.store(settings)?;
+                if !dir.exists() {
+                    let hint = "`dmarquet fetch` or `dmarquet ingest PATH` creates it";
+                    self.console.note(&format!("there is no data folder at {} yet; {hint}", dir.display()));
+                }
+                Store::open(&dir)?
+            }
         })
     }
 

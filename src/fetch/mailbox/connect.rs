@@ -61,7 +61,7 @@ pub(crate) async fn dial(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result
 async fn tcp(mailbox: &Mailbox, doing: &str) -> Result<Box<dyn Socket>, ServerError> {
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((mailbox.host.as_str(), mailbox.port))
         .await
-        .map_err(|error| ServerError::lost(doing, error))?
+        .map_err(|error| ServerError::lost(doing, format_args!("the host name cannot be looked up: {error}")))?
         .collect();
     if mailbox.security == Security::None && !addresses.iter().all(|address| address.ip().is_loopback()) {
         return Err(ServerError::hinted(

@@ -5,7 +5,7 @@ use crate::analyze::Summary;
 use crate::present::page::summary::page;
 use crate::present::wording::branding::Branding;
 use crate::present::wording::numbers::{count, counted};
-use crate::present::wording::words::MONTHS;
+use crate::present::wording::words::{self, MONTHS};
 use minijinja::{
     AutoEscape, Environment, Output, State, Value, context, escape_formatter, syntax::SyntaxConfig, value::Serde,
 };
@@ -48,6 +48,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("soft", move |text: &str| Value::from_safe_string(soft(text, LONG, styled)));
     environment.add_filter("tight", move |text: &str| Value::from_safe_string(soft(text, TIGHT, styled)));
     environment.add_filter("grouped", count);
+    environment.add_filter("capital", words::capital);
     environment.add_filter("counted", |number: u64, one: &str, many: &str| counted(number, one, many));
     // Style sheets do not apply in mails.
     let whole = "<span style=\"white-space:nowrap\">";

@@ -44,7 +44,7 @@ pub(super) fn news(summary: &Summary) -> Vec<News> {
         Mark::Fix => 1,
         Mark::Good | Mark::Calm => 2,
     });
-    if news.is_empty() {
+    if news.is_empty() && summary.totals.reports > 0 {
         news.push(nothing(summary));
     }
     news

@@ -291,10 +291,11 @@ fn policy(policy: &PolicySeen) -> String {
 fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
     let readiness = &domain.readiness;
     let mut lines = Vec::new();
+    let next = readiness.next.as_deref().unwrap_or("a stricter policy");
     if readiness.verdict != ReadinessVerdict::Done {
         for losing in readiness.losing.iter().take(3) {
             lines.push(format!(
-                "{} from {} would be lost: {}",
+                "{} from {} would be lost with {next}: {}",
                 words::messages(losing.failing),
                 words::sender(&losing.who),
                 words::cause(losing.cause)
@@ -302,12 +303,12 @@ fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
         }
         let more = (readiness.losing.len().saturating_sub(3) as u64).saturating_add(readiness.more_losing);
         if more > 0 {
-            lines.push(format!("and {} that would lose mail", counted(more, "more sender", "more senders")));
+            lines.push(format!("And {} that would lose mail", counted(more, "more sender", "more senders")));
         }
     }
     for unclear in readiness.unclear_senders.iter().filter(|unclear| unclear.failing > 0).take(3) {
         lines.push(format!(
-            "may be yours: {}, {} in eight weeks fail",
+            "May be yours: {}, {} in eight weeks fail",
             words::sender(&unclear.who),
             words::messages(unclear.failing)
         ));
@@ -315,7 +316,7 @@ fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
     let more =
         (readiness.unclear_senders.len().saturating_sub(3) as u64).saturating_add(readiness.more_unclear_senders);
     if more > 0 {
-        lines.push(format!("and {} that may be yours", counted(more, "more sender", "more senders")));
+        lines.push(format!("And {} that may be yours", counted(more, "more sender", "more senders")));
     }
     if readiness.forwarded_at_risk > 0 {
         lines.push(format!(
@@ -324,7 +325,7 @@ fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
         ));
     }
     if readiness.lost_now > 0 {
-        lines.insert(0, format!("receivers already blocked {} of yours", words::messages(readiness.lost_now)));
+        lines.insert(0, format!("Receivers already blocked {} of yours", words::messages(readiness.lost_now)));
     }
     for reporter in readiness.silent_reporters.iter().take(3) {
         lines.push(format!(
@@ -347,15 +348,15 @@ fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
         .take(3)
         .map(|name| {
             format!(
-                "{} ({}, {})",
+                "{} ({}, {} pass)",
                 Clean::new(&name.header_from),
-                count(name.messages),
+                words::messages(name.messages),
                 percent(Rate::of(name.dmarc_pass, name.messages))
             )
         })
         .collect();
     if !names.is_empty() {
-        lines.push(format!("also sent as {}", names.join(", ")));
+        lines.push(format!("Also sent as {}", names.join(", ")));
     }
     lines
 }

@@ -31,8 +31,8 @@ fn no_data(summary: &Summary) -> String {
     if !summary.tls.is_empty() {
         return "There are no DMARC reports about these days.".to_owned();
     }
-    "No data: there are no reports about these days. Check that the mailbox still receives them, and that rua= in your \
-     DMARC records names it."
+    "No data: there are no reports about these days. If you expected some, check that the mailbox receives them and that \
+     rua= in your DMARC records names it."
         .to_owned()
 }
 

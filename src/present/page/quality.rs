@@ -20,11 +20,11 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
         u64::from(quality.reports_may_come && !quality.unfinished),
         "Reports about the last days may still arrive.".to_owned(),
     );
-    let empty: Vec<String> = quality.empty_days.iter().take(7).map(|day| words::weekday(*day)).collect();
-    push(empty.len() as u64, format!("No reports at all about {}.", words::list(empty.clone())));
+    let empty = &quality.empty_days;
+    push(empty.len() as u64, format!("No reports at all about {}.", words::days(empty)));
     for missing in quality.missing_days.iter().take(NAMED) {
-        let days: Vec<String> = missing.days.iter().take(7).map(|day| words::weekday(*day)).collect();
-        push(1, format!("No report from {} about {}.", Clean::new(&missing.org_name), words::list(days)));
+        let days = words::days(&missing.days);
+        push(1, format!("No report from {} about {days}.", Clean::new(&missing.org_name)));
     }
     let unreported: Vec<String> =
         quality.unreported_domains.iter().take(NAMED).map(|domain| Clean::new(domain).to_string()).collect();
@@ -38,8 +38,8 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
     push(
         quality.conflicts,
         format!(
-            "{} came again with other content{}. The authentic one counts, else the fuller, else the first; \
-             `dmarquet rejected list --conflicts` lists the others.",
+            "{} arrived again with different content{}. The authentic one counts, else the fuller, else the first; \
+             dmarquet rejected list --conflicts shows the others.",
             counted(quality.conflicts, "report", "reports"),
             contradicted(quality)
         ),

@@ -140,7 +140,7 @@ fn actions_note(summary: &Summary) -> String {
     if folded > 0 {
         let gap = if note.is_empty() { "" } else { " " };
         note = format!(
-            "{note}{gap}{} and not repeated here; `dmarquet ack list` has the notes.",
+            "{note}{gap}{} and not repeated here; dmarquet ack list shows the notes.",
             counted(folded, "action is acknowledged", "actions are acknowledged")
         );
     }

@@ -121,8 +121,8 @@ fn senders(summary: &Summary) -> Tile {
     names.dedup();
     let of = match (names.as_slice(), summary.domains.len()) {
         ([], _) | (_, 1) => None,
-        ([name], _) => Some(format!("all as {name}")),
-        (names, _) => Some(format!("as {} domains", count(names.len() as u64))),
+        ([name], _) => Some(format!("all in {name}")),
+        (names, _) => Some(format!("in {} domains", count(names.len() as u64))),
     };
     let (mark, state) = if number == 0 {
         (Mark::Good, "None of yours fails".to_owned())
@@ -133,7 +133,7 @@ fn senders(summary: &Summary) -> Tile {
         )
     };
     let figure = |point: &Point| point.senders_to_fix.unwrap_or(0);
-    let note: Vec<String> = usual.into_iter().chain(of).collect();
+    let note: Vec<String> = of.into_iter().chain(usual).collect();
     Tile {
         label: "Senders to fix",
         number: count(number),

@@ -45,7 +45,7 @@ pub(crate) struct TlsLine {
     pub(crate) before: String,
     pub(crate) reporters: String,
     pub(crate) mark: Mark,
-    /// `fails at mx.example.com`.
+    /// `Fails at mx.example.com`.
     pub(crate) state: String,
 }
 
@@ -88,7 +88,7 @@ pub(super) fn section(summary: &Summary) -> Option<TlsSection> {
     }
     if summary.quality.tls_unverified_reports > 0 {
         notes.push(format!(
-            "{} not verified; `fetch --verify` verifies the mails that bring reports.",
+            "{} not verified; fetch --verify verifies the mails that bring reports.",
             counted(summary.quality.tls_unverified_reports, "TLS report is", "TLS reports are")
         ));
     }
@@ -116,11 +116,11 @@ fn line(tls: &TlsSummary) -> TlsLine {
     let hosts: Vec<String> = hosts.map(|host| Clean::new(host).to_string()).collect();
     let failed = tls.causes.iter().fold(tls.failed_sessions, |most, cause| most.max(cause.failed_sessions));
     let (mark, state) = match (failed, tls.sessions()) {
-        (0, 0) => (Mark::Calm, "no sessions".to_owned()),
-        (0, _) => (Mark::Good, "no failures".to_owned()),
-        _ if !tls.is_failing() => (Mark::Good, "few failures, probably chance".to_owned()),
+        (0, 0) => (Mark::Calm, "No sessions".to_owned()),
+        (0, _) => (Mark::Good, "No failures".to_owned()),
+        _ if !tls.is_failing() => (Mark::Good, "Few failures, probably chance".to_owned()),
         _ if hosts.is_empty() => (Mark::Fix, first_title(tls)),
-        _ => (Mark::Fix, format!("fails at {}", listed(&hosts))),
+        _ => (Mark::Fix, format!("Fails at {}", listed(&hosts))),
     };
     TlsLine {
         domain: domain(tls),
@@ -140,16 +140,7 @@ fn line(tls: &TlsSummary) -> TlsLine {
 }
 
 fn first_title(tls: &TlsSummary) -> String {
-    tls.causes.first().map_or_else(|| "fails".to_owned(), |cause| lower(cause.advice().title))
-}
-
-fn lower(text: &str) -> String {
-    // Acronyms are kept.
-    if text.chars().nth(1).is_some_and(char::is_uppercase) {
-        return text.to_owned();
-    }
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+    tls.causes.first().map_or_else(|| "Fails".to_owned(), |cause| cause.advice().title.to_owned())
 }
 
 fn domain(tls: &TlsSummary) -> String {

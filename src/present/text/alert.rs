@@ -2,7 +2,7 @@
 
 use crate::analyze::{EventKind, Incident, IncidentDetails};
 use crate::present::wording::clean::Clean;
-use crate::present::wording::numbers::counted;
+use crate::present::wording::numbers::{count, counted};
 use crate::present::wording::words::{messages, weekday};
 use jiff::civil::Date;
 use std::net::IpAddr;
@@ -40,9 +40,10 @@ pub fn alert_text(incident: &Incident) -> String {
             format!("New sender of {domain}: {who}, {amount} since {since}, {by}; {passing}.")
         }
         IncidentDetails::Wave { blocked, addresses } => format!(
-            "Wave of spoofing: {} from {} used {domain} since {since}, {by}; receivers blocked {blocked} of them.",
+            "Wave of spoofing: {} from {} used {domain} since {since}, {by}; receivers blocked {} of them.",
             counted(incident.messages, "unauthenticated message", "unauthenticated messages"),
             counted(*addresses, "address", "addresses"),
+            if *blocked == 0 { "none".to_owned() } else { count(*blocked) },
         ),
         IncidentDetails::Rate { now, lowest } => format!(
             "Pass rate fallen: {now:.1}% of the mail of {domain}'s known senders passes DMARC since {since}; before, it was never below {lowest:.1}% \

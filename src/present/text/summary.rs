@@ -62,8 +62,10 @@ impl TextLayout {
         self.senders(page);
         self.head("DATA QUALITY");
         page.quality.iter().for_each(|line| self.item("· ", line));
-        self.head("");
-        self.wrapped(&format!("The records behind a source: {}", page.explain), "");
+        if !page.tiles.is_empty() {
+            self.head("");
+            self.wrapped(&format!("The records behind a source: {}", page.explain), "");
+        }
         if !page.brand.footer.is_empty() {
             self.head("");
             self.wrapped(&page.brand.footer, "");

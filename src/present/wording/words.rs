@@ -219,6 +219,30 @@ pub(crate) fn list_some(mut items: Vec<String>, most: usize, what: &str) -> Stri
     list(items)
 }
 
+/// Maximum number of ranges of days in a sentence.
+const MOST_RANGES: usize = 7;
+
+/// Days in order, consecutive ones as a range: `Wed, Nov 18`, or `Nov 16 and Nov 20 to Nov 22`.
+pub(crate) fn days(days: &[jiff::civil::Date]) -> String {
+    let mut ranges: Vec<(jiff::civil::Date, jiff::civil::Date)> = Vec::new();
+    for day in days {
+        match ranges.last_mut() {
+            Some((_, last)) if last.tomorrow().is_ok_and(|next| next == *day) => *last = *day,
+            _ => ranges.push((*day, *day)),
+        }
+    }
+    if let [(first, last)] = ranges[..] {
+        return if first == last { weekday(first) } else { format!("{} to {}", weekday(first), weekday(last)) };
+    }
+    let range = |(first, last): (jiff::civil::Date, jiff::civil::Date)| {
+        if first == last { month_day(first) } else { format!("{} to {}", month_day(first), month_day(last)) }
+    };
+    let rest = ranges.split_off(ranges.len().min(MOST_RANGES));
+    let named = ranges.into_iter().map(range);
+    let more: u64 = rest.iter().map(|(first, last)| last.duration_since(*first).as_hours().unsigned_abs() / 24 + 1).sum();
+    list(named.chain((more > 0).then(|| counted(more, "more day", "more days"))).collect())
+}
+
 /// `4-week median`, with the number of periods.
 pub(crate) fn median_of(comparison: &Comparison, weeks: bool) -> String {
     format!("{}-{} median", comparison.periods, if weeks { "week" } else { "period" })

@@ -231,7 +231,7 @@ fn status_tells_a_monitor_when_reports_stay_away() {
     work.write("c.toml", settings);
     let done = work.run(["status", "--max-age", "3d", "--config", "c.toml", "--format", "json"]);
     assert_eq!(done.code, Some(1));
-    assert_eq!(done.stderr, "warning: mailbox reports: expected a report in the last 3 days, found never one\n");
+    assert_eq!(done.stderr, "warning: mailbox reports: no report in the last 3 days; there has never been one\n");
     assert_eq!(done.json()["mailboxes"][0]["newest_report"], serde_json::Value::Null);
 }
 

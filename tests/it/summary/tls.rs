@@ -136,7 +136,7 @@ fn a_domain_that_only_tls_reports_are_about_has_its_page_and_its_place() {
     let read = |name: &str| std::fs::read_to_string(work.path(format!("site/{name}"))).unwrap();
     let page = read("domains/d2.example.html");
     assert!(page.contains("There are no DMARC reports about this domain"), "{page}");
-    assert!(page.contains("fails at mx.d2.example") && page.contains("Certificate expired at mx.d2.example"), "{page}");
+    assert!(page.contains("Fails at mx.d2.example") && page.contains("Certificate expired at mx.d2.example"), "{page}");
     let told: Value = serde_json::from_str(&read("domains/d2.example.json")).unwrap();
     let weeks: Vec<_> = told["tls"].as_array().unwrap().iter().map(|line| (&line["week"], &line["failed"])).collect();
     assert_eq!(weeks, [(&json!("2026-W47"), &json!("12")), (&json!("2026-W46"), &json!("0"))]);
@@ -147,7 +147,7 @@ fn a_domain_that_only_tls_reports_are_about_has_its_page_and_its_place() {
     assert!(index.contains("href=\"domains/d2.example.html\""), "{index}");
     let listed: Value = serde_json::from_str(&read("index.json")).unwrap();
     let entry = listed["domains"].as_array().unwrap().iter().find(|entry| entry["domain"] == "d2.example").unwrap();
-    let why = json!("TLS (MTA-STS, enforce): fails at mx.d2.example");
+    let why = json!("TLS (MTA-STS, enforce): Fails at mx.d2.example");
     assert_eq!((&entry["state"], &entry["why"], &entry["mark"]), (&json!("No DMARC reports"), &why, &json!("fix")));
 
     // A customer's archive and status have those of the customer's domains alone.

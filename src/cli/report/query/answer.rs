@@ -52,7 +52,7 @@ pub(crate) struct QueryArgs {
     /// Output format: table, csv, ndjson, parquet or arrow (an IPC stream)
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: QueryForm,
-    /// Most memory to take, in MiB [default: half of what is available]
+    /// Memory limit, in MiB [default: half of what is available]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     memory: Option<u32>,
     /// List the named queries
@@ -82,8 +82,9 @@ enum QueryForm {
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit> {
     let Some(given) = args.sql.as_deref().filter(|_| !args.list) else {
+        let wide = NAMED_QUERIES.iter().map(|query| query.name.len()).max().unwrap_or(0);
         let lines: Vec<String> =
-            NAMED_QUERIES.iter().map(|query| format!("{}  {}\n", query.name, query.answers)).collect();
+            NAMED_QUERIES.iter().map(|query| format!("{:<wide$}  {}\n", query.name, query.answers)).collect();
         output::data(lines.concat().as_bytes())?;
         return Ok(Exit::Handled);
     };

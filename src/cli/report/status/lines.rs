@@ -14,9 +14,10 @@ const NAMED: usize = 15;
 
 /// The message about something whose newest report is too old; `None` if it is not.
 pub(super) fn late(age: Stretch, now: Timestamp, what: &str, newest: Option<Timestamp>) -> Option<String> {
-    let found = newest.map_or_else(|| "never one".to_owned(), |newest| format!("the last on {}", minute(newest)));
+    let last = newest
+        .map_or_else(|| "there has never been one".to_owned(), |newest| format!("the last one on {}", minute(newest)));
     let is_late = newest < Some(age.before_instant(now));
-    is_late.then(|| format!("{what}: expected a report in the last {age}, found {found}"))
+    is_late.then(|| format!("{what}: no report in the last {age}; {last}"))
 }
 
 /// A minute in UTC.
@@ -33,7 +34,8 @@ pub(super) fn when(at: Option<Timestamp>, now: Timestamp) -> String {
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
     let minutes = now.duration_since(at).as_mins().max(0).unsigned_abs();
     match minutes {
-        0..120 => format!("{} ago", count(minutes, "minute")),
+        0 => "just now".to_owned(),
+        1..120 => format!("{} ago", count(minutes, "minute")),
         120..2880 => format!("{} ago", count(minutes / 60, "hour")),
         _ => format!("{} ago", count(minutes / 1440, "day")),
     }
@@ -69,7 +71,7 @@ fn tls_text(status: &Status, now: Timestamp, out: &mut String) {
 /// The reporters, the most recent first.
 pub(super) fn reporters_text(status: &Status, out: &mut String) {
     if !status.reporters.is_empty() {
-        out.push_str("\nREPORTERS, longest silent last\n");
+        out.push_str("\nREPORTERS, the most recent first\n");
     }
     let mut reporters: Vec<_> = status.reporters.iter().collect();
     reporters.sort_by(|a, b| (b.newest_end, &a.org_name).cmp(&(a.newest_end, &b.org_name)));
@@ -83,7 +85,7 @@ pub(super) fn reporters_text(status: &Status, out: &mut String) {
         );
     }
     if let Some(more) = reporters.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        let _ = writeln!(out, "... and {more} more, all in --format json");
+        let _ = writeln!(out, "... and {more} more; --format json lists all");
     }
 }
 

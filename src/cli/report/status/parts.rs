@@ -85,7 +85,7 @@ pub(crate) fn of_customer(
                 reporters: ReporterNewest::of(&status),
             })?;
         }
-        OutputFormat::Text if choice.max_age.is_some() && silent.is_none() && !run.console.wants_tally() => {}
+        OutputFormat::Text if choice.max_age.is_some() && !run.console.wants_tally() => {}
         OutputFormat::Text => {
             let text = customer_text(customer, &status, (rejected, newest_rejected), conflicts, run.now);
             pager::show(&output::clean_lines(&text))?;
@@ -168,7 +168,7 @@ pub(crate) fn by_domain(
         .collect();
     match choice.format {
         OutputFormat::Json => output::json(&DomainStatuses { domains })?,
-        OutputFormat::Text if choice.max_age.is_some() && silent.is_empty() && !run.console.wants_tally() => {}
+        OutputFormat::Text if choice.max_age.is_some() && !run.console.wants_tally() => {}
         OutputFormat::Text => pager::show(&output::clean_lines(&domains_text(&domains, run.now)))?,
     }
     silent.iter().for_each(|message| run.console.warning(message));

@@ -20,9 +20,9 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   dmarquet status
-  dmarquet status --max-age 3d                 for monitoring: prints nothing and exits 0
-                                               unless a mailbox got no report for three days
-  dmarquet status --reporters                  a census of those who report
+  dmarquet status --max-age 3d                 for cron: prints only mailboxes without a report
+                                               for three days, and then exits 1
+  dmarquet status --reporters                  software, methods and defects of each reporter
   dmarquet status --by-domain --max-age 7d     the same for each domain's reports";
 
 /// Show mailboxes, newest reports, silent reporters and rejected items
@@ -67,11 +67,11 @@ pub(crate) fn run(run: &CommandContext, args: &StatusArgs) -> anyhow::Result<Exi
     let status = store.status()?;
     let mailboxes = mailboxes(&store, &settings)?;
     let silent = args.max_age.map_or(Vec::new(), |age| too_old(age, run, &status, &mailboxes));
-    // If all is well, a check in a crontab prints nothing: cron would mail it every day.
-    let all_well = args.max_age.is_some() && silent.is_empty();
+    // In a crontab, only the warnings: cron mails all output, and the rest would hide them.
+    let is_check = args.max_age.is_some() && !run.console.wants_tally();
     match args.format {
         OutputFormat::Json => output::json(&StatusJson::of(&status, mailboxes, dir.display().to_string()))?,
-        OutputFormat::Text if all_well && !run.console.wants_tally() => {}
+        OutputFormat::Text if is_check => {}
         OutputFormat::Text => {
             let text = text(&status, &mailboxes, &dir.display().to_string(), run.now);
             pager::show(&output::clean_lines(&text))?;
