@@ -2,7 +2,7 @@
 
 use super::reader::Section;
 use crate::fetch::mailbox::Secret;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// The three keys of a secret.
@@ -55,8 +55,8 @@ pub(super) fn read(section: &mut Section<'_>, keys: &SecretKeys, folder: &Path) 
 /// A warning about a secret, if a problem is visible without reading it.
 pub(crate) fn warning(secret: &Secret) -> Option<String> {
     let Secret::File(path) = secret else { return None };
-    let mode = match std::fs::metadata(path) {
-        Ok(metadata) => metadata.permissions().mode() & 0o777,
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Some(format!(
                 "{}: this file does not exist; write the password or token into it, and run chmod 600 on it",
@@ -65,11 +65,11 @@ pub(crate) fn warning(secret: &Secret) -> Option<String> {
         }
         Err(error) => return Some(format!("{}: cannot be read: {error}", path.display())),
     };
-    (mode & 0o077 != 0).then(|| {
-        format!(
-            "{}: others can read this file (mode {mode:04o}); run chmod 600 on it",
-            path.display()
-        )
+    // A file of another owner, such as root, may be readable by the group that the program runs as.
+    let others = if metadata.uid() == nix::unistd::geteuid().as_raw() { 0o077 } else { 0o007 };
+    let mode = metadata.permissions().mode() & 0o777;
+    (mode & others != 0).then(|| {
+        format!("{}: others can read this file (mode {mode:04o}); run chmod 600 on it", path.display())
     })
 }
 

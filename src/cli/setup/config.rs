@@ -5,6 +5,7 @@ use crate::cli::settings::{self, Outlet, Smtp};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::output;
+use crate::cli::wiring::ingest_run::{count, grouped};
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::{mail_summary, mailbox_survey};
 use crate::fetch::mailbox::{Mailbox, Protocol, Secret};
@@ -158,6 +159,11 @@ fn description(settings: &Settings, file: &Path, store: &Path) -> String {
     }
     if !settings.domains.is_empty() {
         let _ = writeln!(out, "domains    {}", settings.domains.join(", "));
+    }
+    if !settings.customers.is_empty() {
+        let domains: usize = settings.customers.iter().map(|customer| customer.domains.len()).sum();
+        let (customers, domains) = (settings.customers.len() as u64, domains as u64);
+        let _ = writeln!(out, "customers  {} ({})", grouped(customers), count(domains, "domain"));
     }
     for mailbox in &settings.mailboxes {
         let _ = writeln!(out, "mailbox    {}: {}", mailbox.name, place(mailbox));

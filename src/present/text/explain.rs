@@ -70,9 +70,10 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     }
     for sender in &explanation.senders {
         let evidence: Vec<String> = sender.evidence.iter().map(words::evidence).collect();
-        let evidence = if evidence.is_empty() { "none".to_owned() } else { evidence.join("; ") };
+        let evidence =
+            if evidence.is_empty() { String::new() } else { format!(" Evidence: {}.", evidence.join("; ")) };
         let line = format!(
-            "{}: {}, {}. Evidence: {evidence}.",
+            "{}: {}, {}.{evidence}",
             words::sender(&sender.who),
             words::role(sender.who.role),
             words::why(sender.who.role, sender.cause)

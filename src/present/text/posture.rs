@@ -37,10 +37,20 @@ pub fn posture(posture: &Posture) -> String {
     transport(&mut text, posture);
     if !posture.sources.is_empty() {
         section(&mut text, "Sources in the reports");
-        posture.sources.iter().for_each(|one| source(&mut text, one));
+        let (senders, others): (Vec<_>, Vec<_>) = posture.sources.iter().partition(|one| one.seen.dmarc_pass > 0);
+        let shown = senders.into_iter().chain(others.iter().copied().take(FAILING_LISTED));
+        shown.for_each(|one| source(&mut text, one));
+        let more = others.len().saturating_sub(FAILING_LISTED) as u64;
+        if more > 0 {
+            let more = numbers::counted(more, "more source", "more sources");
+            line(&mut text, 1, &format!("and {more} of which nothing passed DMARC; --format json lists them"));
+        }
     }
     text
 }
+
+/// Maximum number of sources listed of which nothing passes: most are spoofing, and there may be many.
+const FAILING_LISTED: usize = 5;
 
 /// Maximum number of failed lookups listed.
 const UNKNOWN_LISTED: usize = 10;

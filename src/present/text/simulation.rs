@@ -46,8 +46,8 @@ pub fn text(simulation: &Simulation, style: &Style) -> String {
     checks(&mut writer, simulation);
     writer.head("");
     writer.wrapped(
-        "This is what the record asks of receivers. Each may have a policy of its own, and mail that no report is about \
-         is not in it.",
+        "This is what the record asks of receivers. A receiver may decide otherwise, and mail without a report is not \
+         included.",
         "",
     );
     writer.finish()
