@@ -228,7 +228,9 @@ fn check_use(args: &SummaryArgs, of_customers: bool) -> anyhow::Result<()> {
         return Err(error.hint("each customer's summary goes to its own folder or mail"));
     }
     if args.customers.each_customer && (args.explain.is_some() || !args.mail_to.is_empty()) {
-        return Err(anyhow!("--each-customer cannot be combined with --explain or --mail-to; choose one customer with --customer NAME"));
+        return Err(anyhow!(
+            "--each-customer cannot be combined with --explain or --mail-to; choose one customer with --customer NAME"
+        ));
     }
     if args.rhythm.wants_mail() && args.mail_to.is_empty() && !args.mail {
         return Err(anyhow!("--quiet-if-well and --heartbeat need --mail-to or --mail"));
@@ -294,10 +296,8 @@ fn explain(
     let watched = match name {
         "unknown" => Watched::Unknown,
         name => network_of(name).map(|(network, bits)| Watched::Network(network, bits)).ok_or_else(|| {
-            anyhow!(
-                "--explain {name}: expected an address, a network such as 192.0.2.0/24, or 'unknown'"
-            )
-            .hint("`dmarquet summary --format csv` lists the sources")
+            anyhow!("--explain {name}: expected an address, a network such as 192.0.2.0/24, or 'unknown'")
+                .hint("`dmarquet summary --format csv` lists the sources")
         })?,
     };
     let (explainer, exit) = match questions.as_deref() {

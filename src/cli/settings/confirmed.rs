@@ -13,12 +13,16 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Confirmed> {
         section.fault("sender", "expected \"mine\" or \"not_mine\", found no such key");
     }
     let mine = section.choice("sender", &WORDS);
-    let signs_as = domain(section, "signs_as", "a signing domain or a domain of a return path, such as \"esp.example\"");
+    let signs_as =
+        domain(section, "signs_as", "a signing domain or a domain of a return path, such as \"esp.example\"");
     let network = section.text("network").map(str::to_owned);
     let network = network.and_then(|text| {
         let read = network_of(&text);
         if read.is_none() {
-            section.fault("network", &format!("expected an address or a network such as \"192.0.2.0/24\", found {text:?}"));
+            section.fault(
+                "network",
+                &format!("expected an address or a network such as \"192.0.2.0/24\", found {text:?}"),
+            );
         }
         read
     });

@@ -68,9 +68,8 @@ pub(crate) fn warning(secret: &Secret) -> Option<String> {
     // A file of another owner, such as root, may be readable by the group that the program runs as.
     let others = if metadata.uid() == nix::unistd::geteuid().as_raw() { 0o077 } else { 0o007 };
     let mode = metadata.permissions().mode() & 0o777;
-    (mode & others != 0).then(|| {
-        format!("{}: others can read this file (mode {mode:04o}); run chmod 600 on it", path.display())
-    })
+    (mode & others != 0)
+        .then(|| format!("{}: others can read this file (mode {mode:04o}); run chmod 600 on it", path.display()))
 }
 
 #[cfg(test)]

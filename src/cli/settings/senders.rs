@@ -56,7 +56,7 @@ mod tests {
         let told = |text: &str| format!("{:#}", parse(text, "s.toml").unwrap_err());
         let fault = told("[[sender]]\nname = \"x\"\n");
         assert!(
-            fault.contains("s.toml line 2: sender 1: name: expected one of dkim, bounce, alias, ptr and spf"),
+            fault.contains("s.toml line 2: sender 1: name: expected at least one of dkim, bounce, alias, ptr and spf"),
             "{fault}"
         );
         let fault = told("[[sender]]\ndkim = [\"a.example\"]\ncolor = 1\n");

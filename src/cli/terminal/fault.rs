@@ -103,7 +103,9 @@ fn of_store(error: &StoreError) -> Option<&'static str> {
             Some("wait until it ends; in cron, `dmarquet fetch --if-idle` exits without output instead")
         }
         StoreError::Version { .. } => Some("install a newer dmarquet; this version leaves the folder untouched"),
-        StoreError::NoStore { .. } => Some("`dmarquet fetch` and `dmarquet ingest PATH` create it; --store DIR names another"),
+        StoreError::NoStore { .. } => {
+            Some("`dmarquet fetch` and `dmarquet ingest PATH` create it; --store DIR names another")
+        }
         StoreError::Damaged { .. } => {
             Some("`dmarquet verify` checks all files, `dmarquet rebuild` rebuilds the tables")
         }

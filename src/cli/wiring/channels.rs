@@ -66,7 +66,8 @@ fn json(message: &AlertMessage) -> Result<String, DeliveryFailure> {
 }
 
 fn mail(smtp: Option<&Smtp>, to: &str, message: &AlertMessage, key: &str) -> Result<(), DeliveryFailure> {
-    let smtp = smtp.ok_or_else(|| settled("settings: expected an [smtp] section for mail_to in [alert], found none"))?;
+    let smtp =
+        smtp.ok_or_else(|| settled("settings: expected an [smtp] section for mail_to in [alert], found none"))?;
     let events = event_texts(message);
     let outgoing = OutgoingMail {
         from: smtp.from.clone(),

@@ -283,7 +283,11 @@ mod tests {
     fn weeks_that_do_not_exist_are_refused_with_what_was_expected() {
         assert_eq!("2025-W53".parse::<Week>().unwrap_err(), "expected an ISO week that 2025 has, W01 to W52 or W53");
         for text in ["2026W47", "2026-47", "x", "", "-W", "2026-W"] {
-            assert_eq!(text.parse::<Week>().unwrap_err(), "expected a year and an ISO week, such as 2026-W47", "{text}");
+            assert_eq!(
+                text.parse::<Week>().unwrap_err(),
+                "expected a year and an ISO week, such as 2026-W47",
+                "{text}"
+            );
         }
     }
 

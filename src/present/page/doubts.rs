@@ -117,7 +117,7 @@ mod tests {
         };
         assert_eq!(asked(&losing), [""; 0]);
         losing.failing = ASKED;
-        assert!(asked(&losing)[0].starts_with("Is the mail without proof from "), "{:?}", asked(&losing));
+        assert!(asked(&losing)[0].starts_with("Is the unproven mail from "), "{:?}", asked(&losing));
         losing.who.address = "203.0.113.99".parse().ok();
         losing.failing = 3;
         assert!(asked(&losing)[0].starts_with("Is 203.0.113.99"), "another address is asked about");

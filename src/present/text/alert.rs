@@ -126,7 +126,8 @@ pub fn alert_action(incident: &Incident) -> String {
             Clean::new(&record.as_str().into())
         ),
         IncidentDetails::Dns { .. } => {
-            "If this change was not yours, ask the owner of the record. `dmarquet check --diff 14d` names the domains.".to_owned()
+            "If this change was not yours, ask the owner of the record. `dmarquet check --diff 14d` names the domains."
+                .to_owned()
         }
         IncidentDetails::Silent { name: Some(_), .. } => {
             "Check whether its reports arrive in another folder or are rejected; otherwise it has stopped reporting."

@@ -70,8 +70,7 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     }
     for sender in &explanation.senders {
         let evidence: Vec<String> = sender.evidence.iter().map(words::evidence).collect();
-        let evidence =
-            if evidence.is_empty() { String::new() } else { format!(" Evidence: {}.", evidence.join("; ")) };
+        let evidence = if evidence.is_empty() { String::new() } else { format!(" Evidence: {}.", evidence.join("; ")) };
         let line = format!(
             "{}: {}, {}.{evidence}",
             words::sender(&sender.who),
@@ -94,7 +93,10 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     explanation.rows.iter().for_each(|found| row(&mut writer, found));
     if explanation.more_rows > 0 {
         writer.wrapped(
-            &format!("And {}; `dmarquet export` writes all of them.", counted(explanation.more_rows, "more row", "more rows")),
+            &format!(
+                "And {}; `dmarquet export` writes all of them.",
+                counted(explanation.more_rows, "more row", "more rows")
+            ),
             "",
         );
     }

@@ -90,7 +90,7 @@ mod tests {
             still_broken: false,
         };
         let said = |repair: &Repair, state| came_of(repair, state);
-        assert!(said(&repair, ActionState::Published).ends_with("no report about mail since then yet"));
+        assert!(said(&repair, ActionState::Published).ends_with("no reports about later mail yet"));
         (repair.messages, repair.reporters) = (1804, 6);
         assert!(said(&repair, ActionState::Published).contains("none of 1,804 messages has failed since"));
         assert_eq!(

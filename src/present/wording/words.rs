@@ -239,7 +239,8 @@ pub(crate) fn days(days: &[jiff::civil::Date]) -> String {
     };
     let rest = ranges.split_off(ranges.len().min(MOST_RANGES));
     let named = ranges.into_iter().map(range);
-    let more: u64 = rest.iter().map(|(first, last)| last.duration_since(*first).as_hours().unsigned_abs() / 24 + 1).sum();
+    let more: u64 =
+        rest.iter().map(|(first, last)| last.duration_since(*first).as_hours().unsigned_abs() / 24 + 1).sum();
     list(named.chain((more > 0).then(|| counted(more, "more day", "more days"))).collect())
 }
 

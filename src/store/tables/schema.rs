@@ -380,7 +380,12 @@ pub const COLUMNS: &[RecordColumn] = &[
         RecordColumnKind::Text(|row| row.verdict.mismatch.map(crate::model::Mismatch::as_str)),
         "why the reporter's result and the recomputed one disagree; null if they agree",
     ),
-    column("cause", false, RecordColumnKind::Text(|row| Some(row.verdict.cause.as_str())), "cause of the result as far as this row shows, see summary.md"),
+    column(
+        "cause",
+        false,
+        RecordColumnKind::Text(|row| Some(row.verdict.cause.as_str())),
+        "cause of the result as far as this row shows, see summary.md",
+    ),
     column(
         "sender_auth",
         true,

@@ -315,7 +315,9 @@ fn monitoring_names_the_domains_that_went_silent() {
     let silent = run(&work, &["status", "--by-domain", "--max-age", "1d"]);
     assert_eq!(silent.code, Some(1), "{silent:#?}");
     assert!(
-        silent.stderr.contains("alder-shop.example (Alder & Co): no report in the last 1 day; there has never been one")
+        silent
+            .stderr
+            .contains("alder-shop.example (Alder & Co): no report in the last 1 day; there has never been one")
     );
     assert!(!silent.stderr.contains("stray.example"), "a stranger's domain is nobody's business: {}", silent.stderr);
     let own = run(&work, &["status", "--by-domain", "--customer", "Birch", "--max-age", "100y"]);
