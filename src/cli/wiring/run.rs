@@ -32,17 +32,15 @@ impl CommandContext {
 
     /// Opens the folder of Parquet files if given, else the store.
     pub(crate) fn opened(&self, settings: &Settings, records: Option<&Path>) -> anyhow::Result<Store> {
-        Ok(match records {
-            Some(folder) => Store::open_folder(folder)?,
-            None => {
-                let dir = self.store(settings)?;
-                if !dir.exists() {
-                    let hint = "`dmarquet fetch` or `dmarquet ingest PATH` creates it";
-                    self.console.note(&format!("there is no data folder at {} yet; {hint}", dir.display()));
-                }
-                Store::open(&dir)?
-            }
-        })
+        if let Some(folder) = records {
+            return Ok(Store::open_folder(folder)?);
+        }
+        let dir = self.store(settings)?;
+        if !dir.exists() {
+            let hint = "`dmarquet fetch` or `dmarquet ingest PATH` creates it";
+            self.console.note(&format!("there is no data folder at {} yet; {hint}", dir.display()));
+        }
+        Ok(Store::open(&dir)?)
     }
 
     /// Opens the store for writing, with the access the settings ask for.
