@@ -93,6 +93,8 @@ fn lines_again(
     }
     let mut plan = (!is_single).then(|| Plan::new(&lines, &keys));
     let mut number = 0;
+    // A single report is passed on after its text is dropped: storing it takes memory, too.
+    let mut single = None;
     for text in texts {
         each_in(Cow::Owned(text), context, options, &mut |report, findings, document| {
             let plan = plan.get_or_insert_with(|| Plan::new(&lines, &[Keys::of(&report)]));
@@ -105,10 +107,15 @@ fn lines_again(
             if claim.reports > 1 {
                 claim.hold(parsed);
             } else if let Some(line) = claim.lines.pop() {
-                give(line, Some(parsed));
+                if is_single {
+                    single = Some((line, parsed));
+                } else {
+                    give(line, Some(parsed));
+                }
             }
         });
     }
+    single.into_iter().for_each(|(line, parsed)| give(line, Some(parsed)));
     let claims = plan.unwrap_or_else(|| Plan::new(&lines, &[])).claims;
     for mut claim in claims {
         while let Some(line) = claim.lines.pop() {

@@ -1,6 +1,7 @@
 //! Detects when something stopped working, by the days of the reports: a key, or SPF for an address.
 
-use super::facts::{BySource, EventFact, float};
+use super::by_source::{BySource, EventFact};
+use super::facts::float;
 use crate::analyze::sums::shards::network;
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};

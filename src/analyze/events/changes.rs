@@ -3,7 +3,8 @@
 use super::{
     EventFacts, Rhythm,
     breaks::{self, Break},
-    facts::{BySource, TAGS},
+    by_source::{BySource, WORKING},
+    facts::TAGS,
     incident::{Ended, EventKind, EventSeverity, Incident, IncidentDetails, KnownEvent},
     newcomers::{self, SenderMark},
     policies, rates, silence, waves,
@@ -127,7 +128,8 @@ struct ChangeRules<'a> {
 }
 
 fn addresses(sources: &[SourceAddress]) -> Vec<IpAddr> {
-    sources.iter().filter_map(|source| source.address()).take(MOST_SOURCES).collect()
+    let told = sources.iter().filter(|source| **source != WORKING);
+    told.filter_map(|source| source.address()).take(MOST_SOURCES).collect()
 }
 
 /// Addresses of an event that are listed.
@@ -193,7 +195,11 @@ impl ChangeRules<'_> {
                 seen: date(wave.seen),
                 messages: wave.messages,
                 reporters: wave.reporters.len() as u64,
-                details: IncidentDetails::Wave { blocked: wave.blocked, addresses: wave.addresses },
+                details: IncidentDetails::Wave {
+                    blocked: wave.blocked,
+                    addresses: wave.addresses,
+                    more: self.facts.is_crowded(),
+                },
             });
         }
         found

@@ -1,6 +1,7 @@
 //! Adds up the rows and reports of the last weeks for the rules: who saw which key, return path and sender on which
 //! day.
 
+use super::by_source::{BySource, EventFact, MailFact, Room};
 use crate::analyze::period::number;
 use crate::analyze::sums::interner::{IdMap, Interner};
 use crate::judge::organizational;
@@ -10,34 +11,6 @@ use std::collections::BTreeMap;
 
 /// Days before today that are examined.
 pub(crate) const WEEKS_DAYS: i32 = 56;
-
-/// What one reporter saw of something on one day.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct EventFact {
-    pub(crate) day: i32,
-    pub(crate) reporter: u32,
-    /// Messages for which it worked.
-    pub(crate) good: u64,
-    /// Messages for which it did not.
-    pub(crate) bad: u64,
-    /// The bad ones that fail DMARC.
-    pub(crate) lost: u64,
-    /// Another organization that authenticates the same mail: the first that signs it, else that of its return path.
-    pub(crate) voucher: Option<u32>,
-}
-
-/// What one reporter saw of the mail of one address on one day.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct MailFact {
-    pub(crate) day: i32,
-    pub(crate) reporter: u32,
-    pub(crate) passed: u64,
-    pub(crate) failed: u64,
-    /// Failing messages that are not authenticated as any domain.
-    pub(crate) unauthenticated: u64,
-    /// Those of them that the receiver blocked.
-    pub(crate) blocked: u64,
-}
 
 /// What distinguishes the senders of a domain: the network, and the domains that authenticate the mail.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,57 +24,6 @@ pub(crate) struct SenderMarks {
     pub(crate) path: Option<u32>,
     /// SPF proves the domain's own return path.
     pub(crate) own_path: bool,
-}
-
-/// Mail of one kind, by address. Of most kinds there is one address: a map for each of 250,000 selectors in one report
-/// would take half a kilobyte.
-#[derive(Debug, Clone)]
-pub(crate) enum BySource<F> {
-    One(Option<(SourceAddress, Vec<F>)>),
-    Many(BTreeMap<SourceAddress, Vec<F>>),
-}
-
-impl<F> Default for BySource<F> {
-    fn default() -> Self {
-        Self::One(None)
-    }
-}
-
-impl<F> BySource<F> {
-    /// What is known of an address.
-    fn of(&mut self, source: SourceAddress) -> &mut Vec<F> {
-        if let Self::One(one) = self
-            && one.as_ref().is_some_and(|(known, _)| *known != source)
-        {
-            *self = Self::Many(one.take().into_iter().collect());
-        }
-        match self {
-            Self::One(one) => &mut one.get_or_insert_with(|| (source, Vec::with_capacity(1))).1,
-            Self::Many(many) => many.entry(source).or_insert_with(|| Vec::with_capacity(1)),
-        }
-    }
-
-    /// The mail of an address.
-    fn get(&self, source: SourceAddress) -> Option<&Vec<F>> {
-        match self {
-            Self::One(one) => one.as_ref().filter(|(known, _)| *known == source).map(|(_, facts)| facts),
-            Self::Many(many) => many.get(&source),
-        }
-    }
-
-    /// The addresses in order, each with its mail.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&SourceAddress, &Vec<F>)> {
-        let (one, many) = match self {
-            Self::One(one) => (one.as_ref(), None),
-            Self::Many(many) => (None, Some(many)),
-        };
-        one.into_iter().map(|(source, facts)| (source, facts)).chain(many.into_iter().flatten())
-    }
-
-    /// The mail of each address, in their order.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &Vec<F>> {
-        self.iter().map(|(_, facts)| facts)
-    }
 }
 
 /// A policy in one report; omitted tags have their defaults.
@@ -119,6 +41,7 @@ pub(crate) const TAGS: [&str; 6] = ["p", "sp", "np", "adkim", "aspf", "pct"];
 #[derive(Debug, Default)]
 pub struct EventFacts {
     today: i32,
+    pub(super) room: Room,
     names: Interner<Text>,
     /// The organization of each name.
     organizations: Vec<u32>,
@@ -207,6 +130,20 @@ impl EventFacts {
         self.names.find(name)
     }
 
+    /// Whether there were more names or addresses than are told apart.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.room.is_used_up()
+    }
+
+    /// A name in a row. One that is new when there is no room has only an organization, if that is known.
+    fn row_name(&mut self, name: &str) -> RowName {
+        if self.names.find(name).is_some() || self.room.take(NAME + name.len()) {
+            let id = self.id(name);
+            return RowName { id: Some(id), organization: Some(self.organization(id)) };
+        }
+        RowName { id: None, organization: self.names.find(organizational(name)) }
+    }
+
     fn id(&mut self, name: &str) -> u32 {
         let id = self.names.id(name, || name.into());
         if id as usize >= self.organizations.len() {
@@ -255,14 +192,13 @@ impl EventFacts {
 
     /// Adds rows.
     pub fn rows(&mut self, rows: &Rows) {
-        let ids = |facts: &mut Self, words: &Words| -> Vec<u32> {
-            words.dictionary.iter().map(|word| facts.id(word)).collect()
+        let names = |facts: &mut Self, words: &Words| -> Vec<RowName> {
+            words.dictionary.iter().map(|word| facts.row_name(word)).collect()
         };
-        let domains = ids(self, &rows.policy_domain);
-        let (dkim_domains, selectors) = (ids(self, &rows.dkim_domain), ids(self, &rows.dkim_selector));
-        let spf_domains = ids(self, &rows.spf_domain);
+        let domains: Vec<u32> = rows.policy_domain.dictionary.iter().map(|domain| self.id(domain)).collect();
+        let (dkim_domains, selectors) = (names(self, &rows.dkim_domain), names(self, &rows.dkim_selector));
+        let spf_domains = names(self, &rows.spf_domain);
         let reporters: Vec<u32> = rows.org_name.dictionary.iter().map(|name| self.reporter_of(name)).collect();
-        let at = |ids: &[u32], words: &Words, row: usize| ids.get(words.codes[row] as usize).copied();
         for row in 0..rows.len {
             let day = rows.day[row];
             let forged = rows.sender_auth.get(row) == Some(SenderAuth::Fail.as_str());
@@ -281,12 +217,12 @@ impl EventFacts {
                 for line in lines.lines() {
                     let mut parts = line.split('\t');
                     if let (Some(d), Some(s), Some(result)) = (parts.next(), parts.next(), parts.next()) {
-                        signatures.push((self.id(d), self.id(s), outcome(Some(result))));
+                        signatures.push(RowSignature::new(self.row_name(d), self.row_name(s), Some(result)));
                     }
                 }
             } else if let Some(d) = at(&dkim_domains, &rows.dkim_domain, row) {
-                let selector = at(&selectors, &rows.dkim_selector, row).unwrap_or_else(|| self.id(""));
-                signatures.push((d, selector, outcome(rows.dkim_result.get(row))));
+                let selector = at(&selectors, &rows.dkim_selector, row).unwrap_or_else(|| self.row_name(""));
+                signatures.push(RowSignature::new(d, selector, rows.dkim_result.get(row)));
             }
             let path = at(&spf_domains, &rows.spf_domain, row).map(|path| (path, outcome(rows.spf_result.get(row))));
             let blocked = matches!(rows.disposition.get(row), Some("reject" | "quarantine"));
@@ -307,12 +243,12 @@ impl EventFacts {
         id
     }
 
-    fn add(&mut self, seen: &EventRow, signatures: &[(u32, u32, Option<bool>)], path: Option<(u32, Option<bool>)>) {
+    fn add(&mut self, seen: &EventRow, signatures: &[RowSignature], path: Option<(RowName, Option<bool>)>) {
         let &EventRow { domain, source, day, reporter, count, pass, blocked } = seen;
         let own = self.organization(domain);
-        let signers = signatures.iter().filter(|(_, _, works)| *works == Some(true)).map(|(signer, ..)| *signer);
-        let authenticated = signers.chain(path.filter(|(_, works)| *works == Some(true)).map(|(path, _)| path));
-        let voucher = authenticated.map(|name| self.organization(name)).find(|name| *name != own);
+        let signers = signatures.iter().filter(|one| one.works == Some(true)).filter_map(|one| one.organization);
+        let owner = path.filter(|(_, works)| *works == Some(true)).and_then(|(path, _)| path.organization);
+        let voucher = signers.chain(owner).find(|name| *name != own);
         let fact = |works: bool| EventFact {
             day,
             reporter,
@@ -329,39 +265,59 @@ impl EventFacts {
             own_path: false,
         };
         let mut signed_as_own = false;
+        // Something authenticates the mail whose name there was no room for: it is no sender of its own.
+        let mut is_nameless = false;
         let mut done: Vec<(u32, u32)> = Vec::new();
-        for (signer, selector, works) in signatures {
-            if self.organization(*signer) != own {
+        for RowSignature { key, organization, works } in signatures {
+            if *organization != Some(own) {
                 if *works == Some(true) {
-                    marks.signers.push(self.organization(*signer));
+                    is_nameless |= organization.is_none();
+                    marks.signers.extend(organization);
                 }
                 continue;
             }
             signed_as_own = true;
-            // Of two signatures with one key, the one that works counts.
-            let best = signatures.iter().any(|other| (other.0, other.1, other.2) == (*signer, *selector, Some(true)));
             let Some(works) = *works else { continue };
-            if done.contains(&(*signer, *selector)) || works != best {
+            let Some(key) = *key else {
+                is_nameless |= works;
+                continue;
+            };
+            // Of two signatures with one key, the one that works counts.
+            let best = signatures.iter().any(|other| (other.key, other.works) == (Some(key), Some(true)));
+            if done.contains(&key) || works != best {
                 continue;
             }
-            done.push((*signer, *selector));
+            done.push(key);
             if works {
-                marks.keys.push((*signer, *selector));
+                marks.keys.push(key);
             }
-            push(self.keys.entry((domain, *signer, *selector)).or_default(), source, fact(works));
+            if let Some(facts) = self.room.entry(&mut self.keys, (domain, key.0, key.1)) {
+                facts.add(source, fact(works), &mut self.room);
+            }
         }
         if let Some((path, works)) = path {
-            let is_own = self.organization(path) == own;
+            let is_own = path.organization == Some(own);
             match works {
                 Some(works) if is_own => {
                     marks.own_path = works;
-                    push(self.paths.entry((domain, path)).or_default(), source, fact(works));
+                    if let Some(path) = path.id
+                        && let Some(facts) = self.room.entry(&mut self.paths, (domain, path))
+                    {
+                        facts.add(source, fact(works), &mut self.room);
+                    }
                 }
-                Some(true) => marks.path = Some(self.organization(path)),
+                Some(true) => {
+                    is_nameless |= path.organization.is_none();
+                    marks.path = path.organization;
+                }
                 _ => {}
             }
         }
-        let vouched = !marks.keys.is_empty() || !marks.signers.is_empty() || marks.path.is_some() || marks.own_path;
+        let vouched = is_nameless
+            || !marks.keys.is_empty()
+            || !marks.signers.is_empty()
+            || marks.path.is_some()
+            || marks.own_path;
         let alone = if pass || vouched || signed_as_own { 0 } else { count };
         let mail = MailFact {
             day,
@@ -371,14 +327,44 @@ impl EventFacts {
             unauthenticated: alone,
             blocked: if blocked { alone } else { 0 },
         };
-        self.mail.entry(domain).or_default().of(source).push(mail);
-        if vouched {
+        self.mail.entry(domain).or_default().add(source, mail, &mut self.room);
+        if vouched && !is_nameless {
             marks.keys.sort_unstable();
             marks.signers.sort_unstable();
             marks.signers.dedup();
-            push(self.senders.entry(domain).or_default().entry(marks).or_default(), source, fact(pass));
+            if let Some(facts) = self.room.entry(self.senders.entry(domain).or_default(), marks) {
+                facts.add(source, fact(pass), &mut self.room);
+            }
         }
     }
+}
+
+/// Bytes of a name beside its text, and of its organization's.
+const NAME: usize = 64;
+
+/// A name in a row: its ID, if it is told apart, and its organization's, if that is.
+#[derive(Debug, Clone, Copy)]
+struct RowName {
+    id: Option<u32>,
+    organization: Option<u32>,
+}
+
+/// A signature of a row: its signing domain and selector, if both are told apart.
+struct RowSignature {
+    key: Option<(u32, u32)>,
+    organization: Option<u32>,
+    works: Option<bool>,
+}
+
+impl RowSignature {
+    fn new(domain: RowName, selector: RowName, result: Option<&str>) -> Self {
+        Self { key: domain.id.zip(selector.id), organization: domain.organization, works: outcome(result) }
+    }
+}
+
+/// What a row's word was translated to.
+fn at<T: Copy>(translated: &[T], words: &Words, row: usize) -> Option<T> {
+    translated.get(words.codes[row] as usize).copied()
 }
 
 /// A number of messages as a float.
@@ -396,18 +382,6 @@ struct EventRow {
     count: u64,
     pass: bool,
     blocked: bool,
-}
-
-fn push(facts: &mut BySource<EventFact>, source: SourceAddress, fact: EventFact) {
-    let facts = facts.of(source);
-    match facts.last_mut() {
-        Some(last) if (last.day, last.reporter, last.voucher) == (fact.day, fact.reporter, fact.voucher) => {
-            last.good = last.good.saturating_add(fact.good);
-            last.bad = last.bad.saturating_add(fact.bad);
-            last.lost = last.lost.saturating_add(fact.lost);
-        }
-        _ => facts.push(fact),
-    }
 }
 
 /// Whether an authentication worked; `None` if the result says nothing: a temporary error is not a failure.

@@ -159,6 +159,8 @@ pub enum IncidentDetails {
         blocked: u64,
         /// How many addresses sent it.
         addresses: u64,
+        /// There may be more of them: there were too many to tell all apart.
+        more: bool,
     },
     /// A pass rate, in percent.
     Rate {

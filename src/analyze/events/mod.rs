@@ -5,6 +5,7 @@
 //! events, and return [`EventChanges`]: what began, what continues, what ended.
 
 mod breaks;
+mod by_source;
 mod changes;
 mod facts;
 mod incident;
@@ -12,6 +13,8 @@ mod newcomers;
 mod policies;
 mod rates;
 mod silence;
+#[cfg(test)]
+mod tests;
 mod waves;
 
 pub use changes::{EventChanges, EventQuestion, compare, is_same};

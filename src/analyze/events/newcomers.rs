@@ -1,6 +1,7 @@
 //! New senders: a network, key, signing service or return path that is not known yet.
 
-use super::facts::{BySource, EventFact, SenderMarks};
+use super::by_source::{BySource, EventFact};
+use super::facts::SenderMarks;
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 

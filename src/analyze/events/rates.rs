@@ -1,6 +1,7 @@
 //! A pass rate that fell below everything seen before: of the domain's known senders, so that spoofing does not count.
 
-use super::facts::{BySource, MailFact, float};
+use super::by_source::{BySource, MailFact};
+use super::facts::float;
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,7 @@
 //! Waves of spoofing: far more unauthenticated mail than usual for a domain, seen by two reporters.
 
-use super::facts::{BySource, MailFact, float};
+use super::by_source::{BySource, MailFact};
+use super::facts::float;
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 

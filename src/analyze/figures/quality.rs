@@ -42,6 +42,7 @@ pub(crate) fn quality(
         findings: heads.findings.iter().map(|(code, reports)| (code.clone().into(), *reports)).collect(),
         foreign_reports: heads.findings.get(FindingCode::DOMAIN_FOREIGN.as_str()).copied().unwrap_or(0),
         unproven_left_out: question.authentic,
+        unlisted_source_messages: view.added.common.untold,
         lone_reporters: lone_reporters(view, weights),
         repeated_reports: repeated_reports(view, weights),
         ..Quality::default()
@@ -166,6 +167,9 @@ pub struct Quality {
     pub unproven_messages: u64,
     /// They are left out of every other number.
     pub unproven_left_out: bool,
+    /// Messages of addresses beyond the first 800,000, of which none is told apart: they count as the unknown source.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unlisted_source_messages: u64,
     /// Reports about domains that were not the user's according to the settings at the time.
     pub foreign_reports: u64,
     /// Days of the period on which a receiver that matters did not report.

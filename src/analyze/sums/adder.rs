@@ -67,12 +67,19 @@ impl Adder {
     /// Adds rows. Rows of other days and domains are ignored; columns that were not read count as null.
     pub fn rows(&self, rows: &Rows) {
         let chunk = RowChunk::new(rows);
-        let known = self.common().add(&chunk, &self.scope, &self.question);
-        self.facts.add(rows, |row| {
+        let mut common = self.common();
+        let (known, bounds) = (common.add(&chunk, &self.scope, &self.question), common.bounds.clone());
+        drop(common);
+        let is_watched = |source| self.question.watch.is_some_and(|watch| watch.holds(source));
+        let untold = self.facts.add(rows, (&bounds, &is_watched), |row| {
             let (pattern, day) = known.classes[chunk.classes()[row] as usize];
             let code = rows.org_name.codes.get(row).copied().unwrap_or(NONE);
             RowKey { pattern, day, reporter: known.reporters.get(code as usize).copied().unwrap_or(NONE) }
         });
+        if untold > 0 {
+            let mut common = self.common();
+            common.untold = common.untold.saturating_add(untold);
+        }
     }
 
     /// Adds what a TLS report says of a policy. Other days and domains are left out.
@@ -269,6 +276,34 @@ mod tests {
             };
             assert_eq!(domains(&bounded), domains(&free));
         }
+    }
+
+    #[test]
+    fn beyond_the_bound_addresses_count_as_the_unknown_source_and_no_message_is_lost() {
+        let forged = |number: u32| Line::new("2026-11-17", &format!("2001:db8::{number:x}"), 2).unauthenticated();
+        let own = |number: u32| Line::new("2026-11-18", &format!("192.0.2.{number}"), 3);
+        let lines: Vec<Line> = (1..=500).map(forged).chain((1..=9).map(own)).collect();
+        let told = |bounds: Bounds| {
+            let question = Question {
+                watch: Some(crate::analyze::Watched::Network("2001:db8::1f4".parse().unwrap(), 128)),
+                ..week()
+            };
+            let adder = Adder::new(&question);
+            adder.common().bounds = bounds;
+            lines.chunks(40).for_each(|lines| adder.rows(&made::rows(lines)));
+            adder.finish()
+        };
+        let (free, bounded) = (told(Bounds::default()), told(Bounds { sources: 40, ..Bounds::default() }));
+        assert_eq!((free.sources.len(), free.quality.unlisted_source_messages), (509, 0));
+        // A quarter is kept for mail that passes; a watched address is always told apart.
+        assert_eq!((bounded.sources.len(), bounded.quality.unlisted_source_messages), (30 + 1 + 1 + 9, 2 * (500 - 31)));
+        assert_eq!((bounded.totals, bounded.watched.len()), (free.totals, free.watched.len()));
+        let sum = |summary: &Summary| summary.sources.iter().map(|source| source.sums.messages).sum::<u64>();
+        assert_eq!((sum(&bounded), sum(&free)), (1027, 1027));
+        let unknown = bounded.sources.iter().find(|source| source.source_ip.is_none()).unwrap();
+        assert_eq!((unknown.sums.messages, unknown.sums.dmarc_pass), (2 * (500 - 31), 0));
+        let passing = bounded.sources.iter().filter(|source| source.sums.dmarc_pass > 0);
+        assert_eq!(passing.count(), 9);
     }
 
     #[test]

@@ -43,14 +43,16 @@ pub(crate) struct Bounds {
     pub(crate) words: usize,
     /// Bytes of the names of reporters.
     pub(crate) reporters: usize,
-    /// Patterns and word bytes used by all that share these bounds.
-    pub(crate) used: Arc<(AtomicUsize, AtomicUsize)>,
+    /// Addresses: further ones count as the unknown source.
+    pub(crate) sources: usize,
+    /// Patterns, word bytes and addresses used by all that share these bounds.
+    pub(crate) used: Arc<(AtomicUsize, AtomicUsize, AtomicUsize)>,
 }
 
 impl Default for Bounds {
     /// A year of 500 domains and their services has about 40,000 patterns and 10,000 identities; more are an attack on
     /// memory. A pattern takes 100 bytes while rows are added and up to 2 KB when it is judged, an identity 1.5 KB, a
-    /// domain 500 bytes, and 5 KB in the answer.
+    /// domain 500 bytes, and 5 KB in the answer. An address takes 60 bytes; a year of 500 domains has 370,000.
     fn default() -> Self {
         Self {
             patterns: 400_000,
@@ -60,6 +62,7 @@ impl Default for Bounds {
             told: 1 << 14,
             words: 32 << 20,
             reporters: 8 << 20,
+            sources: 800_000,
             used: Arc::default(),
         }
     }
@@ -72,6 +75,16 @@ impl Bounds {
             bound.saturating_sub(used.load(Ordering::Relaxed).saturating_sub(own))
         };
         (far(self.patterns, &self.used.0, patterns), far(self.words, &self.used.1, words))
+    }
+
+    /// How many more addresses are told apart.
+    pub(super) fn sources_left(&self) -> usize {
+        self.sources.saturating_sub(self.used.2.load(Ordering::Relaxed))
+    }
+
+    /// Records additional addresses.
+    pub(super) fn take_sources(&self, sources: usize) {
+        self.used.2.fetch_add(sources, Ordering::Relaxed);
     }
 
     /// Records additional use.
@@ -93,6 +106,8 @@ pub(crate) struct SharedSums {
     domains: HashSet<u32, RandomState>,
     /// How many distinguished policy domains are now part of [`OTHER`].
     pub(crate) more_domains: u64,
+    /// Messages of addresses that were not told apart.
+    pub(crate) untold: u64,
     /// By policy domain and day: exact for any period.
     pub(crate) days: BTreeMap<(u32, i32), Sums>,
     pub(crate) heads: Heads,

@@ -2,16 +2,20 @@
 //! not wait for each other. All rows of a network are in one part.
 
 use super::{
+    common::Bounds,
     facts::{Fact, Facts},
     interner::{Interner, NONE},
 };
-use crate::model::{Rows, SourceAddress};
+use crate::model::{Flags, Rows, SourceAddress};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
 /// How many parts. With 370,000 sources each has 5,800; in a year with one pattern per source its tables take about 400
 /// KB.
 const PARTS: usize = 64;
+
+/// Of how many addresses one is kept for mail that passes: spoofing from everywhere must not hide a domain's own servers.
+const KEPT_ONE_IN: usize = 4;
 
 /// All parts.
 #[derive(Debug)]
@@ -50,8 +54,14 @@ impl Default for Shards {
 }
 
 impl Shards {
-    /// Adds the rows of a chunk, part by part.
-    pub(crate) fn add(&self, rows: &Rows, place: impl Fn(usize) -> RowKey) {
+    /// Adds the rows of a chunk, part by part. New addresses beyond the bounds count as the unknown source, unless
+    /// they are watched; returns their messages.
+    pub(crate) fn add(
+        &self,
+        rows: &Rows,
+        (bounds, is_watched): (&Bounds, &dyn Fn(SourceAddress) -> bool),
+        place: impl Fn(usize) -> RowKey,
+    ) -> u64 {
         let parts: Vec<u8> = rows.source.iter().map(|source| part(*source)).collect();
         let mut ends = [0; PARTS];
         parts.iter().for_each(|part| ends[usize::from(*part)] += 1);
@@ -65,13 +75,25 @@ impl Shards {
             order[*at] = row;
             *at += 1;
         }
+        let room = bounds.sources_left();
+        let kept = bounds.sources / KEPT_ONE_IN;
+        let mut sources = RowSources { rows, left: room, kept, is_watched, untold: Vec::new() };
         let mut start = 0;
         for (part, end) in self.parts.iter().zip(ends) {
             if start < end {
-                part.lock().unwrap_or_else(PoisonError::into_inner).add(rows, &order[start..end], &place);
+                let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+                part.add(&mut sources, &order[start..end], &place);
             }
             start = end;
         }
+        let RowSources { left, untold, .. } = sources;
+        bounds.take_sources(room - left);
+        if untold.is_empty() {
+            return 0;
+        }
+        let unknown = &self.parts[usize::from(part(SourceAddress::UNKNOWN))];
+        unknown.lock().unwrap_or_else(PoisonError::into_inner).add_unknown(rows, &untold, place);
+        untold.iter().fold(0, |sum: u64, row| sum.saturating_add(messages(rows, *row)))
     }
 
     /// The complete parts. `part_of` has for each pattern the one it is now part of, if any changed.
@@ -87,8 +109,20 @@ impl Shards {
     }
 }
 
+/// The sources of a chunk's rows.
+struct RowSources<'a> {
+    rows: &'a Rows,
+    /// How many new ones are told apart.
+    left: usize,
+    /// How many of those are kept for mail that passes.
+    kept: usize,
+    is_watched: &'a dyn Fn(SourceAddress) -> bool,
+    /// Rows whose source is not told apart.
+    untold: Vec<usize>,
+}
+
 impl Shard {
-    fn add(&mut self, rows: &Rows, order: &[usize], place: impl Fn(usize) -> RowKey) {
+    fn add(&mut self, of: &mut RowSources<'_>, order: &[usize], place: impl Fn(usize) -> RowKey) {
         // Rows are sorted by day, domain and source: consecutive rows often have the same source.
         let mut last = None;
         for row in order {
@@ -96,16 +130,48 @@ impl Shard {
             if pattern == NONE {
                 continue;
             }
-            let address = rows.source[*row];
+            let address = of.rows.source[*row];
             let source = match last {
                 Some((known, source)) if known == address => source,
-                _ => self.sources.id(&address, || address),
+                _ => {
+                    let Some(source) = self.source(address, of, of.rows.flags[*row].has(Flags::PASS)) else {
+                        of.untold.push(*row);
+                        continue;
+                    };
+                    source
+                }
             };
             last = Some((address, source));
-            let messages = u64::try_from(rows.count[*row]).unwrap_or(0);
+            let messages = messages(of.rows, *row);
             self.facts.add(Fact { messages, source, pattern, day, reporter, records: 1 });
         }
     }
+
+    /// The ID of an address; `None` if it is new and beyond the bounds.
+    fn source(&mut self, address: SourceAddress, of: &mut RowSources<'_>, passes: bool) -> Option<u32> {
+        let kept = if passes { 0 } else { of.kept };
+        if of.left <= kept && address != SourceAddress::UNKNOWN && !(of.is_watched)(address) {
+            return self.sources.find(&address);
+        }
+        let left = &mut of.left;
+        Some(self.sources.id(&address, || {
+            *left = left.saturating_sub(1);
+            address
+        }))
+    }
+
+    /// Adds rows as those of the unknown source.
+    fn add_unknown(&mut self, rows: &Rows, order: &[usize], place: impl Fn(usize) -> RowKey) {
+        let source = self.sources.id(&SourceAddress::UNKNOWN, || SourceAddress::UNKNOWN);
+        for row in order {
+            let RowKey { pattern, day, reporter } = place(*row);
+            self.facts.add(Fact { messages: messages(rows, *row), source, pattern, day, reporter, records: 1 });
+        }
+    }
+}
+
+fn messages(rows: &Rows, row: usize) -> u64 {
+    u64::try_from(rows.count[row]).unwrap_or(0)
 }
 
 /// The network that is assumed to belong to one sender: an IPv4 /24, an IPv6 /64; the unknown source is separate.

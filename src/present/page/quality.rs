@@ -68,6 +68,13 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
         ),
     );
     push(
+        quality.unlisted_source_messages,
+        format!(
+            "{} came from more addresses than are told apart; they count as one unknown source.",
+            words::messages(quality.unlisted_source_messages)
+        ),
+    );
+    push(
         quality.foreign_reports,
         format!(
             "{} about domains that the settings do not name as yours.",

@@ -39,9 +39,10 @@ pub fn alert_text(incident: &Incident) -> String {
             };
             format!("New sender of {domain}: {who}, {amount} since {since}, {by}; {passing}.")
         }
-        IncidentDetails::Wave { blocked, addresses } => format!(
-            "Wave of spoofing: {} from {} used {domain} since {since}, {by}; receivers blocked {} of them.",
+        IncidentDetails::Wave { blocked, addresses, more } => format!(
+            "Wave of spoofing: {} from {}{} used {domain} since {since}, {by}; receivers blocked {} of them.",
             counted(incident.messages, "unauthenticated message", "unauthenticated messages"),
+            if *more { "at least " } else { "" },
             counted(*addresses, "address", "addresses"),
             if *blocked == 0 { "none".to_owned() } else { count(*blocked) },
         ),

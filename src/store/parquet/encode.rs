@@ -210,7 +210,9 @@ fn rank_addresses(reports: &[JudgedReport<'_>]) -> (Vec<String>, Vec<u32>) {
             }));
         }
     }
+    drop(codes);
     let mut texts: Vec<(String, u32)> = distinct.iter().map(ToString::to_string).zip(1..).collect();
+    drop(distinct);
     texts.sort_unstable();
     let mut ranks = vec![0; texts.len() + 1];
     for ((_, code), rank) in texts.iter().zip(1..) {

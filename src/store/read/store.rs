@@ -62,7 +62,8 @@ impl Store {
     /// If a part cannot be read.
     pub fn rows(&self, filter: &Filter, columns: ColumnSet, each: &mut dyn FnMut(Rows)) -> Result<(), StoreError> {
         let paths = self.parts(filter)?;
-        let (send, receive) = crossbeam_channel::bounded(4);
+        // A run of rows with a name of its own in each takes ten megabytes.
+        let (send, receive) = crossbeam_channel::bounded(1);
         std::thread::scope(|scope| {
             let reader = scope
                 .spawn(move || rows::each(&paths, (filter, &|_| columns), |rows| drop(send.send(rows)), || Ok(())));
