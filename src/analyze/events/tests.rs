@@ -4,7 +4,7 @@ use super::by_source::Room;
 use super::{EventChanges, EventFacts, EventKind, EventQuestion, Rhythm, compare};
 use crate::analyze::made::{self, Line};
 use crate::analyze::period::{date, number};
-use crate::model::{Cause, Flags};
+use crate::model::{Cause, Flags, Rows, Words};
 
 const TODAY: &str = "2026-11-22";
 
@@ -42,7 +42,10 @@ fn changes(room: Option<usize>) -> (EventFacts, EventChanges) {
     }
     for lines in [own(), made_up(500)] {
         made::heads(&lines, |_, _| "none").iter().for_each(|head| facts.head(head));
-        lines.chunks(90).for_each(|lines| facts.rows(&made::rows(lines)));
+        for lines in lines.chunks(90) {
+            let sender_auth = Words { dictionary: vec!["none".into()], codes: vec![0; lines.len()] };
+            facts.rows(&Rows { sender_auth, ..made::rows(lines) });
+        }
     }
     let nobody = Rhythm::new();
     let question = EventQuestion {
