@@ -10,9 +10,7 @@ use crate::analyze::Confirmed;
 use crate::analyze::sums::interner::IdMap;
 use crate::analyze::sums::shards::network;
 use crate::analyze::sums::{DayCounts, Messages};
-use crate::analyze::thresholds::{
-    BOUNCE_NAME, ENOUGH_REPORTERS, KNOWN_BY_SPF, NO_STRAY, SHARED, STAYING_WEEKS, WORTH_A_LINE,
-};
+use crate::analyze::thresholds::{BOUNCE_NAME, ENOUGH_REPORTERS, KNOWN_BY_SPF, SHARED, STAYING_WEEKS, WORTH_A_LINE};
 use crate::judge::is_within;
 use crate::model::{Cause, SourceAddress, is_in_network};
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,8 +169,8 @@ impl<'a> NetworkContext<'a> {
         // Spoofers seldom stay: an address that does may be a forgotten server.
         let stays =
             days.all().1.0 >= WORTH_A_LINE && days.bad_weeks() >= STAYING_WEEKS && source != SourceAddress::UNKNOWN;
-        let known = reporters.len() >= ENOUGH_REPORTERS || days.all().1.0 >= NO_STRAY;
-        (stays, if self.own || stays && known { Role::Unclear } else { Role::Suspect })
+        let several = reporters.len() >= ENOUGH_REPORTERS;
+        (stays, if self.own || stays && several { Role::Unclear } else { Role::Suspect })
     }
 
     fn row(&self, item: &SourceFact<'_>, identity: Identity, source: &SourceContext) -> JudgedRow {

@@ -199,8 +199,7 @@ impl Voucher {
         let large = if is_service { WORTH_A_LINE } else { NO_STRAY };
         if several && self.is_steady() {
             Role::Vendor
-        } else if messages.0 >= large && (several || self.is_steady()) {
-            // Of many domains only one receiver reports, and all customers of a shop may have their mailboxes there.
+        } else if several && messages.0 >= large {
             Role::Unclear
         } else {
             Role::Suspect
