@@ -100,6 +100,17 @@ const SECURITY: &[Claim] = &[
     ("memory that large items", &["large_items_wait_for_each_other_but_the_next_one_for_nobody"]),
     ("sources that a summary lists", &["beyond_the_bounds_names_are_folded_and_every_sum_stays_exact"]),
     (
+        "addresses that a summary tells apart",
+        &["beyond_the_bound_addresses_count_as_the_unknown_source_and_no_message_is_lost"],
+    ),
+    (
+        "names and addresses that the rules of alerts tell apart",
+        &[
+            "addresses_beyond_the_room_are_two_and_no_message_is_lost",
+            "made_up_names_take_bounded_room_and_change_no_event",
+        ],
+    ),
+    (
         "what a report takes in memory while it is read",
         &[
             "a_report_that_takes_too_much_memory_is_rejected_whole",
