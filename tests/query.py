@@ -82,7 +82,9 @@ def main():
             if list(pathlib.Path(work, "lake", table).glob("**/*.parquet")):
                 db.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{work}/lake/{table}/**/*.parquet', hive_partitioning = false)")
         for sql, words in REFUSED.items():
-            done = subprocess.run([program, "query", sql, "--store", f"{work}/store", "--memory", "64", "--config", "/dev/null"],
+            # The program alone takes some 50 MiB: only what is about memory has so small a limit.
+            most = ["--memory", "64"] if "64 MiB" in words else []
+            done = subprocess.run([program, "query", sql, "--store", f"{work}/store", *most, "--config", "/dev/null"],
                                   capture_output=True, text=True, timeout=60)
             said = done.stderr.splitlines() or [""]
             if done.returncode != 2 or done.stdout or words not in said[0] or any(not line.startswith("hint: ") for line in said[1:]):
