@@ -96,7 +96,10 @@ fn first_policy(checked: &Checked<'_>, notes: &Notes) -> Proposed {
     let mut details = Vec::new();
     if at == domain && checked.never_sends {
         edit.set("p", Policy::Reject.as_str());
-        details.push("The domain sends no mail, so nothing is lost by p=reject.".to_owned());
+        details.push(format!(
+            "{at} says that it sends no mail, so p=reject loses none of its own. Subdomains without a DMARC record of their own \
+             are rejected, too: if one of them sends mail, add sp=none first."
+        ));
         return policy_proposal(checked, notes, at, &edit, &[], true).map(|proposal| with(details, proposal));
     }
     edit.set("p", Policy::None.as_str());
