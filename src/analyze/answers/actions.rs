@@ -273,20 +273,11 @@ impl ActionFacts<'_> {
         let (change, sure) = self.broken_key(domain, key, trouble, broken.breakage());
         let tracking = Tracking::since(trouble.days.first_bad(i32::MIN).map(date), String::new());
         Action {
-            policy_domain: self.view.foreign(domain),
-            change,
             cause: Cause::OwnSigningBroken,
-            sources: addresses(&broken.largest),
-            addresses: broken.addresses,
-            messages: broken.messages.0,
-            failing: broken.failing.0,
-            reporters: broken.reporters.len() as u64,
             since: since.map(date),
             confidence: if sure { Confidence::High } else { Confidence::Medium },
             tracking: tracking.of_break(&trouble.days),
-            explained_by: None,
-            repair: None,
-            service: None,
+            ..self.by_failures(domain, change, broken)
         }
     }
 
@@ -385,20 +376,10 @@ impl ActionFacts<'_> {
             Change::AuthorizeSource { spf_domain, include }
         };
         Action {
-            policy_domain: self.view.foreign(domain),
-            change,
             cause: if lost.failing.0 > 0 { Cause::SpfGap } else { Cause::PassDkimOnly },
-            sources: addresses(&lost.largest),
-            addresses: lost.addresses,
-            messages: lost.messages.0,
-            failing: lost.failing.0,
-            reporters: lost.reporters.len() as u64,
             since: since.map(date),
-            confidence: Confidence::High,
             tracking: Tracking::since(None, entry.name()).of_break(&loss.days),
-            explained_by: None,
-            repair: None,
-            service: None,
+            ..self.by_failures(domain, change, lost)
         }
     }
 
@@ -421,17 +402,28 @@ impl ActionFacts<'_> {
     ) -> Action {
         let tracking = Tracking::since(loss.days.first_bad(i32::MIN).map(date), String::new());
         Action {
-            policy_domain: self.view.foreign(domain),
-            change: Change::RepairSpf { spf_domain: self.view.foreign(path) },
             cause: if errors.failing.0 > 0 { Cause::Unauthenticated } else { Cause::PassDkimOnly },
-            sources: addresses(&errors.largest),
-            addresses: errors.addresses,
-            messages: errors.messages.0,
-            failing: errors.failing.0,
-            reporters: errors.reporters.len() as u64,
             since: since.map(date),
             confidence: if errors.reporters.len() >= 3 { Confidence::High } else { Confidence::Medium },
             tracking: tracking.of_break(&loss.days),
+            ..self.by_failures(domain, Change::RepairSpf { spf_domain: self.view.foreign(path) }, errors)
+        }
+    }
+
+    /// An action, of high confidence, with the figures of the failures that ask for it.
+    fn by_failures(&self, domain: u32, change: Change, failures: &FailureSums) -> Action {
+        Action {
+            policy_domain: self.view.foreign(domain),
+            change,
+            cause: Cause::Unknown,
+            sources: addresses(&failures.largest),
+            addresses: failures.addresses,
+            messages: failures.messages.0,
+            failing: failures.failing.0,
+            reporters: failures.reporters.len() as u64,
+            since: None,
+            confidence: Confidence::High,
+            tracking: Tracking::default(),
             explained_by: None,
             repair: None,
             service: None,

@@ -26,18 +26,12 @@ impl ActionFacts<'_> {
         let keys = folded.signing.ended();
         let mut ended: Vec<Action> =
             keys.map(|(domain, key, trouble, broken)| self.repair_key((domain, key), trouble, broken, None)).collect();
-        let records: BTreeSet<(u32, u32)> = folded
-            .spf
-            .errors(horizon)
-            .map(|(domain, path, _)| (domain, path))
-            .chain(folded.spf.ended_errors(horizon).map(|(domain, path, ..)| (domain, path)))
-            .collect();
-        ended.extend(
-            folded
-                .spf
-                .ended_errors(horizon)
-                .map(|(domain, path, loss, errors)| self.repair_record((domain, path), loss, errors, None)),
-        );
+        let mut records: BTreeSet<(u32, u32)> =
+            folded.spf.errors(horizon).map(|(domain, path, _)| (domain, path)).collect();
+        for (domain, path, loss, errors) in folded.spf.ended_errors(horizon) {
+            records.insert((domain, path));
+            ended.push(self.repair_record((domain, path), loss, errors, None));
+        }
         for (domain, path, entry, loss, lost) in folded.spf.ended(self.view, horizon) {
             if !lost.end_in_error() || !records.contains(&(domain, path)) {
                 ended.push(self.authorize_again((domain, path, &entry), loss, lost, None));

@@ -218,17 +218,20 @@ impl<'a, 'h> Join<'a, 'h> {
     }
 }
 
-/// Whether a DMARC record asks for strict alignment by a tag.
+/// Whether one of these DMARC records asks for strict alignment by a tag.
 fn is_strict(records: &[String], tag: &str) -> bool {
-    let is_tag =
-        |part: &str| part.split_once('=').is_some_and(|(name, value)| name.trim() == tag && value.trim() == "s");
-    records.iter().any(|text| text.split(';').any(is_tag))
+    records.iter().any(|text| has_tag(text, tag, "s"))
 }
 
 /// A key record with an empty `p=` (RFC 6376 section 3.6.1).
 fn is_revoked(text: &str) -> bool {
-    text.split(';')
-        .any(|tag| tag.split_once('=').is_some_and(|(name, value)| name.trim() == "p" && value.trim().is_empty()))
+    has_tag(text, "p", "")
+}
+
+/// Whether a record of tags gives a tag this value.
+fn has_tag(text: &str, tag: &str, wanted: &str) -> bool {
+    let mut parts = text.split(';').filter_map(|part| part.split_once('='));
+    parts.any(|(name, value)| name.trim() == tag && value.trim() == wanted)
 }
 
 /// Counts the effect of the repairs of some actions, in rows that are read a second time.
@@ -290,10 +293,10 @@ impl RepairRows {
     }
 
     /// How far the repair is proven at the end of a period that begins on a day; `None` if it was already proven before.
-    fn state(&self, from: i32, action: &Action, still_broken: bool) -> Option<ActionState> {
+    fn state(&self, from: i32, ended: bool, still_broken: bool) -> Option<ActionState> {
         let proven = self.proven_on().filter(|_| !still_broken);
         let broken_again = self.days.range(from..).any(|(_, day)| day.is_bad());
-        if action.tracking.ended && proven.is_some_and(|day| day < from) && !broken_again {
+        if ended && proven.is_some_and(|day| day < from) && !broken_again {
             return None;
         }
         let clean = self.days.values().all(|day| day.failing == 0);
@@ -368,14 +371,13 @@ impl RepairCount {
         let mut over = BTreeSet::new();
         for (at, counted) in self.counts.into_inner().unwrap_or_else(PoisonError::into_inner) {
             let Some(action) = actions.get_mut(at) else { continue };
-            let Some(still_broken) = action.repair.as_ref().map(|repair| repair.still_broken) else { continue };
-            match counted.state(self.from, action, still_broken) {
+            let Some(repair) = &mut action.repair else { continue };
+            match counted.state(self.from, action.tracking.ended, repair.still_broken) {
                 Some(state) => action.tracking.state = state,
                 None => {
                     over.insert(at);
                 }
             }
-            let Some(repair) = &mut action.repair else { continue };
             let sum = |of: fn(&RepairDay) -> u64| counted.days.values().map(of).fold(0, u64::saturating_add);
             repair.failing_before = counted.failing_before;
             repair.messages = sum(|day| day.messages);

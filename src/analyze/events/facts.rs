@@ -137,11 +137,10 @@ impl EventFacts {
 
     /// A name in a row. One that is new when there is no room has only an organization, if that is known.
     fn row_name(&mut self, name: &str) -> RowName {
-        if self.names.find(name).is_some() || self.room.take(NAME + name.len()) {
-            let id = self.id(name);
-            return RowName { id: Some(id), organization: Some(self.organization(id)) };
-        }
-        RowName { id: None, organization: self.names.find(organizational(name)) }
+        let known = self.names.find(name);
+        let id = known.or_else(|| self.room.take(NAME + name.len()).then(|| self.id(name)));
+        let organization = id.map_or_else(|| self.names.find(organizational(name)), |id| Some(self.organization(id)));
+        RowName { id, organization }
     }
 
     fn id(&mut self, name: &str) -> u32 {

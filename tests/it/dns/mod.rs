@@ -5,6 +5,7 @@ mod faults;
 mod history;
 mod ladder;
 mod names;
+mod planted_days;
 mod short_breaks;
 mod sixty_days;
 mod spf;

@@ -1,18 +1,12 @@
 //! Breaks of a few days, each repaired in DNS: none vanishes from the summaries before the reports prove the repair, be it in the
 //! week of the repair or in the next, and none is listed after that.
 
-use crate::dns_servers::Scripted;
+use super::planted_days::{PlantedReport, day, planted};
 use crate::workdir::WorkDir;
-use jiff::ToSpan as _;
-use jiff::civil::{Date, date};
-use jiff::tz::Offset;
 use serde_json::{Value, json};
 use std::ops::Range;
 
-/// The first day, a Monday.
-const FIRST: Date = date(2026, 9, 28);
 const DAYS: i32 = 49;
-const REPORTERS: [&str; 3] = ["one.example.org", "two.example.org", "three.example.org"];
 /// Messages that each reporter sees from a sender each day, and all of them.
 const MESSAGES: i32 = 10;
 const A_DAY: i64 = 30;
@@ -29,10 +23,6 @@ const NO_SPF: Range<i32> = 25..27;
 const NO_ALIAS: Range<i32> = 32..34;
 /// Thursday to Saturday: the SPF record of another domain cannot be evaluated.
 const NO_RECORD: Range<i32> = 38..41;
-
-fn day(number: i32) -> Date {
-    FIRST.saturating_add(number.days())
-}
 
 fn zone(day: i32) -> String {
     let key = |name: &str| format!("{name} TXT v=DKIM1; k=ed25519; p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=\n");
@@ -84,8 +74,8 @@ fn row(
     )
 }
 
-/// What receivers saw on a day: domain, tags of its policy, rows.
-fn reports(day: i32) -> [(&'static str, String, String); 3] {
+/// What receivers saw on a day.
+fn reports(day: i32) -> [PlantedReport; 3] {
     let (main, inv1) = (!NO_MAIN_KEY.contains(&day), !NO_KEY.contains(&day));
     let (erp, alias, strict) = (!NO_SPF.contains(&day), !NO_ALIAS.contains(&day), STRICT.contains(&day));
     let evaluated = !NO_RECORD.contains(&day);
@@ -129,38 +119,16 @@ fn reports(day: i32) -> [(&'static str, String, String); 3] {
         ("example.org", if evaluated { "pass" } else { "permerror" }),
     );
     let mode = if strict { "s" } else { "r" };
+    let report = |domain, tags, rows| PlantedReport { domain, tags, rows };
     [
-        ("example.com", String::new(), of_com.concat()),
-        ("shop.example.net", format!("<adkim>{mode}</adkim>"), of_shop),
-        ("example.org", String::new(), of_org),
+        report("example.com", String::new(), of_com.concat()),
+        report("shop.example.net", format!("<adkim>{mode}</adkim>"), of_shop),
+        report("example.org", String::new(), of_org),
     ]
 }
 
 fn store() -> WorkDir {
-    let work = WorkDir::new();
-    let domains = r#"["example.com", "example.net", "shop.example.net", "example.org"]"#;
-    work.write("home/.config/dmarquet/config.toml", format!("domains = {domains}\n"));
-    for number in 0..DAYS {
-        let begin = Offset::UTC.to_timestamp(day(number).at(0, 0, 0, 0)).unwrap().as_second();
-        for (reporter, (domain, tags, rows)) in
-            REPORTERS.iter().flat_map(|reporter| reports(number).map(|of| (reporter, of)))
-        {
-            let report = format!(
-                "<feedback><report_metadata><org_name>{reporter}</org_name><email>d@{reporter}</email><report_id>{number}-{domain}\
-                 </report_id><date_range><begin>{begin}</begin><end>{}</end></date_range></report_metadata><policy_published>\
-                 <domain>{domain}</domain>{tags}<p>none</p></policy_published>{rows}</feedback>",
-                begin + 86_399
-            );
-            work.write(format!("reports/{number}-{reporter}-{domain}.xml"), report);
-        }
-    }
-    work.run(["ingest", "-q", "reports"]).quiet();
-    for number in 0..DAYS {
-        let server = Scripted::start(&zone(number));
-        let now = format!("{}T05:30:00Z", day(number));
-        work.run(["check", "--all", "--server", &server.address.to_string(), "--now", &now]);
-    }
-    work
+    planted(&["example.com", "example.net", "shop.example.net", "example.org"], DAYS, reports, zone)
 }
 
 /// The actions of a week with a repair: source, name of the record that explains it, state, and the repair.

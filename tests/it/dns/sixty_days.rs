@@ -2,18 +2,12 @@
 //! change is found on its day, joined with the break that it caused, and closed when the reports recover. Nothing else is
 //! joined, whatever else changed on the same days.
 
-use crate::dns_servers::Scripted;
+use super::planted_days::{PlantedReport, day, planted};
 use crate::workdir::WorkDir;
-use jiff::ToSpan as _;
-use jiff::civil::{Date, date};
-use jiff::tz::Offset;
 use serde_json::{Value, json};
 use std::ops::Range;
 
-/// The first day, a Monday.
-const FIRST: Date = date(2026, 9, 28);
 const DAYS: i32 = 60;
-const REPORTERS: [&str; 3] = ["one.example.org", "two.example.org", "three.example.org"];
 /// Messages that each reporter sees from a sender each day.
 const MESSAGES: i32 = 10;
 
@@ -23,10 +17,6 @@ const NO_KEY: Range<i32> = 22..30;
 const NO_SPF: Range<i32> = 37..45;
 /// The days on which another key is published at shop1.
 const OTHER_KEY: Range<i32> = 51..58;
-
-fn day(number: i32) -> Date {
-    FIRST.saturating_add(number.days())
-}
 
 /// What DNS says on a day.
 fn zone(day: i32) -> String {
@@ -93,7 +83,7 @@ fn row(domain: &str, ip: &str, dkim: Option<(&str, &str)>, (path, spf): (&str, &
 }
 
 /// What receivers saw on a day.
-fn rows(day: i32) -> [(&'static str, String); 2] {
+fn reports(day: i32) -> [PlantedReport; 2] {
     let own = |result| ("example.com", result);
     let of_com = [
         row("example.com", "192.0.2.10", Some(("main", "pass")), own("pass")),
@@ -112,31 +102,12 @@ fn rows(day: i32) -> [(&'static str, String); 2] {
         ),
     ];
     let of_net = row("example.net", "192.0.2.20", Some(("net", "pass")), ("example.net", "pass"));
-    [("example.com", of_com.concat()), ("example.net", of_net)]
+    let report = |domain, rows| PlantedReport { domain, tags: String::new(), rows };
+    [report("example.com", of_com.concat()), report("example.net", of_net)]
 }
 
 fn store() -> WorkDir {
-    let work = WorkDir::new();
-    work.write("home/.config/dmarquet/config.toml", "domains = [\"example.com\", \"example.net\"]\n");
-    for number in 0..DAYS {
-        let begin = Offset::UTC.to_timestamp(day(number).at(0, 0, 0, 0)).unwrap().as_second();
-        for (reporter, (domain, rows)) in REPORTERS.iter().flat_map(|reporter| rows(number).map(|of| (reporter, of))) {
-            let report = format!(
-                "<feedback><report_metadata><org_name>{reporter}</org_name><email>d@{reporter}</email><report_id>{number}-{domain}\
-                 </report_id><date_range><begin>{begin}</begin><end>{}</end></date_range></report_metadata><policy_published>\
-                 <domain>{domain}</domain><p>none</p></policy_published>{rows}</feedback>",
-                begin + 86_399
-            );
-            work.write(format!("reports/{number}-{reporter}-{domain}.xml"), report);
-        }
-    }
-    work.run(["ingest", "-q", "reports"]).quiet();
-    for number in 0..DAYS {
-        let server = Scripted::start(&zone(number));
-        let now = format!("{}T05:30:00Z", day(number));
-        work.run(["check", "--all", "--server", &server.address.to_string(), "--now", &now]);
-    }
-    work
+    planted(&["example.com", "example.net"], DAYS, reports, zone)
 }
 
 /// The actions of a week that a change explains, or that have a repair.

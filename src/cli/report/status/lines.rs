@@ -89,6 +89,26 @@ pub(super) fn reporters_text(status: &Status, out: &mut String) {
     }
 }
 
+/// All reports, and when the newest arrived.
+#[derive(Debug, Serialize)]
+pub(super) struct TotalSums {
+    reports: i64,
+    records: i64,
+    messages: i64,
+    dmarc_pass: i64,
+    newest_arrival: Option<Timestamp>,
+    tls_reports: i64,
+    newest_tls_arrival: Option<Timestamp>,
+}
+
+impl TotalSums {
+    pub(super) fn of(status: &Status) -> Self {
+        let ReportTotals { reports, records, messages, dmarc_pass } = status.totals;
+        let &Status { newest_arrival, tls_reports, newest_tls_arrival, .. } = status;
+        Self { reports, records, messages, dmarc_pass, newest_arrival, tls_reports, newest_tls_arrival }
+    }
+}
+
 /// The sums of a month.
 #[derive(Debug, Serialize)]
 pub(super) struct MonthSums {

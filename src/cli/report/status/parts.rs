@@ -1,6 +1,6 @@
 //! The status of a part of the store: of one customer, or per domain.
 
-use super::lines::{MonthSums, ReporterNewest, ago, late, minute, reporters_text, totals_text};
+use super::lines::{MonthSums, ReporterNewest, TotalSums, ago, late, minute, reporters_text, totals_text};
 use crate::cli::settings::Customer;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
@@ -32,13 +32,8 @@ pub(crate) struct PartChoice<'a> {
 struct CustomerStatus<'a> {
     customer: &'a str,
     domains: &'a [String],
-    reports: i64,
-    records: i64,
-    messages: i64,
-    dmarc_pass: i64,
-    newest_arrival: Option<Timestamp>,
-    tls_reports: i64,
-    newest_tls_arrival: Option<Timestamp>,
+    #[serde(flatten)]
+    totals: TotalSums,
     rejected: usize,
     newest_rejected: Option<Timestamp>,
     conflicts: usize,
@@ -67,17 +62,10 @@ pub(crate) fn of_customer(
     let silent = choice.max_age.and_then(|age| late(age, run.now, &customer.name, newest));
     match choice.format {
         OutputFormat::Json => {
-            let totals = &status.totals;
             output::json(&CustomerStatus {
                 customer: &customer.name,
                 domains: &customer.domains,
-                reports: totals.reports,
-                records: totals.records,
-                messages: totals.messages,
-                dmarc_pass: totals.dmarc_pass,
-                newest_arrival: status.newest_arrival,
-                tls_reports: status.tls_reports,
-                newest_tls_arrival: status.newest_tls_arrival,
+                totals: TotalSums::of(&status),
                 rejected,
                 newest_rejected,
                 conflicts,

@@ -1,7 +1,7 @@
 //! `status`: shows the state of the store, also for monitoring.
 
 use super::census;
-use super::lines::{MonthSums, ReporterNewest, ago, late, reporters_text, totals_text, when};
+use super::lines::{MonthSums, ReporterNewest, TotalSums, ago, late, reporters_text, totals_text, when};
 use super::parts::{self, PartChoice};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path;
@@ -170,13 +170,8 @@ fn text(status: &Status, mailboxes: &[MailboxNewest], dir: &str, now: Timestamp)
 struct StatusJson {
     store: String,
     version: Option<i64>,
-    reports: i64,
-    records: i64,
-    messages: i64,
-    dmarc_pass: i64,
-    newest_arrival: Option<Timestamp>,
-    tls_reports: i64,
-    newest_tls_arrival: Option<Timestamp>,
+    #[serde(flatten)]
+    totals: TotalSums,
     last_commit: Option<Timestamp>,
     tables: FilesJson,
     originals: FilesJson,
@@ -229,13 +224,7 @@ impl StatusJson {
         Self {
             store,
             version: status.version,
-            reports: status.totals.reports,
-            records: status.totals.records,
-            messages: status.totals.messages,
-            dmarc_pass: status.totals.dmarc_pass,
-            newest_arrival: status.newest_arrival,
-            tls_reports: status.tls_reports,
-            newest_tls_arrival: status.newest_tls_arrival,
+            totals: TotalSums::of(status),
             last_commit: status.last_commit,
             tables: files(status.parts),
             originals: files(status.packs),
