@@ -1,8 +1,8 @@
 //! Copies a data folder while others read and write it: a snapshot of the ledger, then the files that it lists.
 //!
-//! Except during a rebuild, files never change under the same name, so only missing or different files are copied. The
-//! snapshot replaces the backup's older ledger last: an interrupted backup reads as the earlier one, and a rebuild of it finds
-//! what was copied ahead.
+//! Except during a rebuild, files never change under the same name, so only missing or different files are copied, each
+//! under a hidden name until it is whole. The snapshot replaces the backup's older ledger last: an interrupted backup reads
+//! as the earlier one, and a rebuild of it finds what was copied ahead.
 
 use super::verify::Problem;
 use crate::store::disk::access::sync_folder;
@@ -108,7 +108,9 @@ fn copy(
         if let Some(folder) = to.parent() {
             create_folder(folder)?;
         }
-        let made = write_file(&to, |out| io::copy(&mut source, out).map(drop))?;
+        let hidden = Layout::temporary(&to);
+        let made = write_file(&hidden, |out| io::copy(&mut source, out).map(drop))?;
+        std::fs::rename(&hidden, &to).map_err(StoreError::io(&to, "renaming the file"))?;
         to.parent().map_or(Ok(()), sync_folder)?;
         copied.insert(path.clone());
         if seal.is_some_and(|seal| seal != made) {

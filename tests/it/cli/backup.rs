@@ -3,6 +3,8 @@
 use crate::support::copy_folder;
 use crate::workdir::{Done, WorkDir};
 use serde_json::Value;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 
 fn report(number: u32) -> String {
     format!(
@@ -194,6 +196,52 @@ fn a_first_backup_that_was_killed_at_its_first_step_is_begun_again() {
     dir.write("used/file", "precious");
     let done = dir.run(["backup", "used"]);
     assert!(done.code == Some(2) && done.stderr.contains("one that holds file"), "{done:?}");
+}
+
+/// The rows of a report whose addresses do not compress.
+fn many_rows(rows: u32) -> String {
+    let one = report(900);
+    let (head, rest) = one.split_at(one.find("<record>").unwrap());
+    let (row, end) = rest.split_at(rest.find("</feedback>").unwrap());
+    let address = |number: u32| {
+        let [a, b, c, d] = number.wrapping_mul(2_654_435_761).to_be_bytes();
+        format!("2001:db8::{a:x}{b:02x}:{c:x}{d:02x}:{:x}", number.wrapping_mul(40_503) & 0xffff)
+    };
+    let all: String = (0..rows).map(|number| row.replace("192.0.2.150", &address(number))).collect();
+    format!("{head}{all}{end}")
+}
+
+/// The size of the largest file below a folder.
+fn largest(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { largest(&path) } else { path.metadata().unwrap().len() }).max().unwrap()
+}
+
+#[test]
+fn a_backup_that_was_killed_within_a_file_restores_as_the_earlier_one_or_more() {
+    let dir = WorkDir::new();
+    ingest(&dir, 0..2);
+    dir.run(["backup", "copy"]).quiet();
+    dir.write("in/large.xml", many_rows(20_000));
+    dir.run(["ingest", "in/large.xml", "--quiet"]).quiet();
+    let pack = largest(&dir.path("store/originals"));
+    let ledger = std::fs::metadata(dir.path("store/ledger.sqlite")).unwrap().len();
+    assert!(ledger + 8192 < pack, "the ledger has {ledger} bytes, the pack only {pack}");
+    // The system ends the program in the middle of the first file that is larger.
+    let killed = dir.limited(&format!("-f {}", (ledger + 4096) / 512), &["backup", "copy"]).output().unwrap();
+    assert!(killed.status.signal().is_some(), "{killed:?}");
+    assert_eq!(reports(&dir, "copy"), 2);
+    on(&dir, "copy", &["verify"]).quiet();
+
+    copy_folder(&dir.path("copy"), &dir.path("restored"));
+    std::fs::remove_file(dir.path("restored/backup-of")).unwrap();
+    on(&dir, "restored", &["rebuild"]).quiet();
+    on(&dir, "restored", &["verify"]).quiet();
+    assert!(reports(&dir, "restored") >= 2);
+
+    dir.run(["backup", "copy"]).quiet();
+    assert_eq!(reports(&dir, "copy"), 3);
+    on(&dir, "copy", &["verify"]).quiet();
 }
 
 #[test]

@@ -223,11 +223,8 @@ fn a_folder_of_more_files_than_may_be_open_is_read_whole() {
     work.run([std::ffi::OsString::from("ingest"), samples().into()]);
     work.run(["export", "--out", "lake"]).quiet();
     let records = |limit: usize| {
-        let limited = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
         let asked = ["summary", "--records", "lake", "--week", "2026-W47", "--format", "json"];
-        let program = env!("CARGO_BIN_EXE_dmarquet");
-        let done = Command::new("sh").args(["-c", &limited, program]).args(asked).current_dir(work.path("")).output();
-        let done = done.expect("sh starts");
+        let done = work.limited(&format!("-n {limit}"), &asked).output().expect("sh starts");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         let said: Value = serde_json::from_slice(&done.stdout).unwrap();
         said["totals"]["records"].as_u64().unwrap()

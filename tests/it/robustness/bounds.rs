@@ -4,7 +4,7 @@ use crate::workdir::WorkDir;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 fn report(id: &str, rows: &str, domain: &str) -> String {
     format!(
@@ -28,20 +28,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The program under a shell that limits its address space to this many KiB.
+/// The program with a limited address space.
 fn within(work: &WorkDir, kib: u64, args: &[&str]) -> Command {
-    let program = work.command(args);
-    let mut command = Command::new("/bin/sh");
-    command.arg("-c").arg(format!("ulimit -v {kib}; exec \"$0\" \"$@\""));
-    command.arg(program.get_program()).args(program.get_args()).stdin(Stdio::null());
-    command.current_dir(program.get_current_dir().unwrap());
-    for (name, value) in program.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
+    work.limited(&format!("-v {kib}"), args)
 }
 
 /// Address space in KiB that is enough to ingest a small report. The allocator reserves much in advance, and how much

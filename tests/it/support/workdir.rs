@@ -73,6 +73,22 @@ impl WorkDir {
         command
     }
 
+    /// The program under a limit of `ulimit`, not started yet.
+    pub(crate) fn limited(&self, limit: &str, args: &[&str]) -> Command {
+        let program = self.command(args);
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("ulimit {limit}; exec \"$0\" \"$@\""));
+        command.arg(program.get_program()).args(program.get_args()).stdin(Stdio::null());
+        command.current_dir(self.folder.path());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+    }
+
     /// Runs it to its end.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Done {
         let output = self.command(args).output().expect("the program can be started");
