@@ -131,7 +131,7 @@ fn line(sender: &Sender, most: u64) -> SenderLine {
         dkim: share(sums.dkim_aligned, sums.messages),
         spf: share(sums.spf_aligned, sums.messages),
         reporters: counted(sender.reporters, "reporter", "reporters"),
-        seen: format!("{} to {}", words::month_day(sender.first_seen), words::month_day(sender.last_seen)),
+        seen: words::days_between(sender.first_seen, sender.last_seen),
         role: words::role(who.role),
         mark,
         state,
@@ -235,7 +235,7 @@ pub(super) fn suspects(summary: &Summary) -> Option<SuspectFold> {
         messages: count(sender.sums.messages),
         blocked: count(sender.blocked),
         reporters: count(sender.reporters),
-        seen: format!("{} to {}", words::month_day(sender.first_seen), words::month_day(sender.last_seen)),
+        seen: words::days_between(sender.first_seen, sender.last_seen),
     };
     let lines: Vec<SuspectLine> = listed.iter().take(SUSPECTS).map(line).collect();
     let more = listed.iter().skip(SUSPECTS).fold((0_u64, 0_u64, 0_u64), |(messages, blocked, addresses), sender| {

@@ -222,6 +222,11 @@ pub(crate) fn list_some(mut items: Vec<String>, most: usize, what: &str) -> Stri
 /// Maximum number of ranges of days in a sentence.
 const MOST_RANGES: usize = 7;
 
+/// The days from the first to the last: `Nov 9`, or `Nov 16 to Nov 22`.
+pub(crate) fn days_between(first: jiff::civil::Date, last: jiff::civil::Date) -> String {
+    if first == last { month_day(first) } else { format!("{} to {}", month_day(first), month_day(last)) }
+}
+
 /// Days in order, consecutive ones as a range: `Wed, Nov 18`, or `Nov 16 and Nov 20 to Nov 22`.
 pub(crate) fn days(days: &[jiff::civil::Date]) -> String {
     let mut ranges: Vec<(jiff::civil::Date, jiff::civil::Date)> = Vec::new();
@@ -234,11 +239,8 @@ pub(crate) fn days(days: &[jiff::civil::Date]) -> String {
     if let [(first, last)] = ranges[..] {
         return if first == last { weekday(first) } else { format!("{} to {}", weekday(first), weekday(last)) };
     }
-    let range = |(first, last): (jiff::civil::Date, jiff::civil::Date)| {
-        if first == last { month_day(first) } else { format!("{} to {}", month_day(first), month_day(last)) }
-    };
     let rest = ranges.split_off(ranges.len().min(MOST_RANGES));
-    let named = ranges.into_iter().map(range);
+    let named = ranges.into_iter().map(|(first, last)| days_between(first, last));
     let more: u64 =
         rest.iter().map(|(first, last)| last.duration_since(*first).as_hours().unsigned_abs() / 24 + 1).sum();
     list(named.chain((more > 0).then(|| counted(more, "more day", "more days"))).collect())
