@@ -54,6 +54,10 @@ impl Writer {
             outbox::numbers_may_return(transaction)?;
             let reports = reports + tls::forget_before(transaction, day)?;
             transaction.execute("DELETE FROM totals WHERE month < ?1", [&month])?;
+            transaction.execute_batch(
+                "DELETE FROM reporters;
+                 INSERT INTO reporters SELECT org_name, COUNT(*), MAX(\"end\"), MAX(arrival) FROM reports GROUP BY org_name",
+            )?;
             Ok(Pruned { reports, files })
         })?;
         self.settle()?;
