@@ -166,7 +166,7 @@ impl Pages {
                 let Some(file) = entry.file_name().to_str().map(str::to_owned) else { continue };
                 let name = if folder.is_empty() { file.clone() } else { format!("{folder}/{file}") };
                 // Other files directly in the folder may belong to the user.
-                let ours = !folder.is_empty() || file.ends_with(UNDER_WAY);
+                let ours = !folder.is_empty() || file.ends_with(UNDER_WAY) || is_further_page(&file);
                 if ours && entry.path().is_file() && !self.kept.contains(&name) {
                     fs::remove_file(entry.path()).map_err(failed(&entry.path(), "removing the file"))?;
                     removed += 1;
@@ -176,6 +176,14 @@ impl Pages {
         drop(self.marker);
         Ok(Written { written: self.written, removed, files: self.kept.len() as u64 })
     }
+}
+
+/// Whether a file directly in the folder is one of the pages that continue the first one's list of domains.
+fn is_further_page(file: &str) -> bool {
+    let number = file
+        .strip_prefix("domains-")
+        .and_then(|rest| [".html", ".json"].into_iter().find_map(|ending| rest.strip_suffix(ending)));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether a folder is empty, apart from temporary files of a killed run.
@@ -240,6 +248,14 @@ mod tests {
         fs::write(folder.path().join("weeks/a.html.part"), "").unwrap();
         assert_eq!(run(&["index.html"]), Written { written: 0, removed: 2, files: 1 });
         assert!(folder.path().join("own.css").exists());
+        fs::write(folder.path().join("domains-of-mine.html"), "").unwrap();
+        run(&["index.html", "domains-2.html", "domains-2.json", "domains-13.html"]);
+        assert_eq!(
+            run(&["index.html"]),
+            Written { written: 0, removed: 3, files: 1 },
+            "fewer domains need fewer pages"
+        );
+        assert!(folder.path().join("domains-of-mine.html").exists());
     }
 
     #[test]
