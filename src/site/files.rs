@@ -91,9 +91,9 @@ impl Pages {
         fs::read_to_string(self.root.join(name)).ok()
     }
 
-    /// Whether there is such a file.
+    /// Whether there is such a file. Files are not synced: after a power failure, the last ones may be empty.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.root.join(name).is_file()
+        fs::metadata(self.root.join(name)).is_ok_and(|found| found.is_file() && found.len() > 0)
     }
 
     /// Keeps a file as it is.

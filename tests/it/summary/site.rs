@@ -126,6 +126,20 @@ fn a_second_run_writes_nothing_and_a_new_report_only_what_it_changes() {
 }
 
 #[test]
+fn a_page_that_a_power_failure_left_empty_is_written_again() {
+    let work = archive();
+    let before = state(&work.path("site"));
+    for name in ["weeks/2026-W44.html", "state/2026-W44.state", "domains/example.org.html", "index.json"] {
+        work.write(Path::new("site").join(name), "");
+    }
+    assert_eq!(site(&work, &[]), Some(0));
+    let bytes = |files: BTreeMap<PathBuf, (Vec<u8>, SystemTime)>| -> BTreeMap<PathBuf, Vec<u8>> {
+        files.into_iter().map(|(name, (bytes, _))| (name, bytes)).collect()
+    };
+    assert!(bytes(before) == bytes(state(&work.path("site"))));
+}
+
+#[test]
 fn files_of_something_else_are_left_alone() {
     let work = archive();
     work.write("site/robots.txt", "User-agent: *\nDisallow: /\n");
