@@ -12,7 +12,9 @@ use crate::fetch::mailbox::{Mailbox, Protocol, Secret};
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// What `config init` writes: every key with its meaning.
@@ -72,15 +74,22 @@ fn init(run: &CommandContext) -> anyhow::Result<Exit> {
 
 /// Writes the file, but never overwrites one.
 fn write_new(file: &Path) -> anyhow::Result<()> {
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
+    let taken = || anyhow!("already exists; not overwritten").hint("use --config FILE to write another file");
+    if file.symlink_metadata().is_ok() {
+        return Err(taken());
     }
-    match std::fs::File::create_new(file) {
-        Ok(mut out) => Ok(out.write_all(TEMPLATE.as_bytes())?),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(anyhow!("already exists; not overwritten").hint("use --config FILE to write another file"))
-        }
-        Err(error) => Err(error.into()),
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    // Under another name first: half a file would be taken for the settings, and never overwritten. As with any new file,
+    // the umask decides who may read it.
+    let mut fresh =
+        tempfile::Builder::new().prefix(".dmarquet-").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
+    fresh.write_all(TEMPLATE.as_bytes())?;
+    fresh.as_file().sync_all()?;
+    match fresh.persist_noclobber(file) {
+        Ok(_) => Ok(()),
+        Err(failed) if failed.error.kind() == std::io::ErrorKind::AlreadyExists => Err(taken()),
+        Err(failed) => Err(failed.error.into()),
     }
 }
 

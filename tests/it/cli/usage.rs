@@ -103,6 +103,17 @@ fn config_init_writes_once_and_what_it_writes_is_accepted() {
         ),
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "# mine\n");
+    // A kill in the middle, here by a limit on the size of files, leaves no half of a settings file.
+    std::fs::remove_file(&file).unwrap();
+    let killed = std::process::Command::new("sh")
+        .args(["-c", "ulimit -c 0; ulimit -f 1; exec \"$0\" --config \"$1\" config init"])
+        .arg(env!("CARGO_BIN_EXE_dmarquet"))
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(!killed.status.success() && !file.exists(), "{killed:?}");
+    assert_eq!(work.run(["config", "init"]).quiet(), "");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
     work.write("home/.config/dmarquet/config.toml", text);
     let check = work.run(["config", "check", "--offline"]);
     assert_eq!(check.code, Some(0), "{check:#?}");
