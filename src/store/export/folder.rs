@@ -65,14 +65,19 @@ impl ExportFolder {
         placed
     }
 
-    /// Hard-links a file into the folder; an existing one is replaced.
+    /// Hard-links a file into the folder; an existing one is replaced, and never missing meanwhile.
     ///
     /// # Errors
     /// If a folder on the path is a link, or the file system does not support links.
     pub fn link(&self, from: &Path, path: &Path) -> io::Result<()> {
         let (folder, name) = self.make_way(path)?;
-        remove(&folder, name)?;
-        Ok(rustix::fs::linkat(CWD, from, &folder, name, AtFlags::empty())?)
+        let temporary = temporary(name);
+        remove(&folder, Path::new(&temporary))?;
+        rustix::fs::linkat(CWD, from, &folder, &temporary, AtFlags::empty())?;
+        let placed = renameat(&folder, &temporary, &folder, name);
+        // It is still there if both names were links to the same file.
+        remove(&folder, Path::new(&temporary))?;
+        Ok(placed?)
     }
 
     /// Removes a file, and folders that become empty. A missing file is fine.
@@ -202,6 +207,23 @@ mod tests {
         assert_eq!(std::fs::read_to_string(victim.join("file")).unwrap(), "precious");
         assert_eq!(victim.read_dir().unwrap().count(), 1);
         assert!(out.join("records/a.parquet").symlink_metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn a_hard_link_takes_the_place_of_a_file_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (out, part) = (dir.path().join("out"), dir.path().join("part"));
+        std::fs::write(&part, "new").unwrap();
+        let folder = ExportFolder::open(&out).unwrap();
+        write(&folder, "records/a.parquet", "old").unwrap();
+        // The second time, both names are links to the same file already.
+        for _ in 0..2 {
+            folder.link(&part, Path::new("records/a.parquet")).unwrap();
+            assert_eq!(std::fs::read_to_string(out.join("records/a.parquet")).unwrap(), "new");
+            assert_eq!(out.join("records").read_dir().unwrap().count(), 1);
+        }
+        folder.link(&dir.path().join("missing"), Path::new("records/a.parquet")).unwrap_err();
+        assert!(out.join("records/a.parquet").exists(), "what is there stays if there is nothing in its place");
     }
 
     #[test]
