@@ -112,12 +112,19 @@ pub(crate) fn run(run: &CommandContext, args: &SiteArgs) -> anyhow::Result<Exit>
         question,
     };
     match chosen {
-        None => tell(run, &args.out, source.write(&args.out, None)?),
+        None => tell(run, &args.out, source.write(&args.out, None, settings.site.clone())?),
         Some(chosen) => {
             for owner in chosen {
-                let customer = &settings.customers[owner];
-                let out = if args.customers.each_customer { args.out.join(&customer.folder) } else { args.out.clone() };
-                tell(run, &out, source.write(&out, Some(owner))?);
+                let folder = &settings.customers[owner].folder;
+                // A single customer's archive need not be published below the address in the settings, which has the pages
+                // of all: without an address, its links are relative.
+                let (out, site) = if args.customers.each_customer {
+                    let below = |url: &String| format!("{}/{folder}/", url.trim_end_matches('/'));
+                    (args.out.join(folder), settings.site.as_ref().map(below))
+                } else {
+                    (args.out.clone(), None)
+                };
+                tell(run, &out, source.write(&out, Some(owner), site)?);
             }
         }
     }
@@ -172,8 +179,8 @@ fn odd_days(store: &Store) -> anyhow::Result<BTreeMap<Date, u64>> {
 }
 
 impl Source<'_> {
-    /// Updates one archive: the operator's or a customer's.
-    fn write(&self, out: &Path, owner: Option<usize>) -> anyhow::Result<Written> {
+    /// Updates one archive: the operator's or a customer's. `site` is where it is published.
+    fn write(&self, out: &Path, owner: Option<usize>, site: Option<String>) -> anyhow::Result<Written> {
         let branding = match owner {
             Some(owner) => logo::branding(&self.settings.customers[owner])?,
             None => Branding::default(),
@@ -183,7 +190,7 @@ impl Source<'_> {
             None => self.question.clone(),
         };
         let key = self.key(&question, &branding, owner);
-        let mut archive = Archive::open(out, &key, branding, self.settings.site.clone())?;
+        let mut archive = Archive::open(out, &key, branding, site)?;
         for week in &self.weeks {
             let name = week.iso_week().unwrap_or_default();
             let recent = self.recent(*week);

@@ -185,6 +185,34 @@ fn nothing_of_one_customer_reaches_another() {
 }
 
 #[test]
+fn an_archive_of_one_customer_leads_to_its_own_pages() {
+    let work = town(None);
+    let settings = std::fs::read_to_string(work.path("dmarquet.toml")).unwrap();
+    work.write("dmarquet.toml", format!("{settings}[site]\nurl = \"https://dmarc.msp.example\"\n"));
+    let site = |args: &[&str]| {
+        let now = ["site", "--weeks", "2", "--now", "2026-11-25T06:00:00Z"];
+        assert_eq!(run(&work, &[&now, args].concat()).code, Some(0));
+    };
+    site(&["--each-customer", "--out", "all"]);
+    for (owner, folder) in [(&ALDER, "alder---co"), (&BIRCH, "birch")] {
+        for file in files_below(&work.path("all").join(folder)) {
+            assert_bounded(
+                owner,
+                &std::fs::read_to_string(&file).unwrap(),
+                file.to_str().unwrap().trim_start_matches('/'),
+            );
+        }
+        let feed = std::fs::read_to_string(work.path("all").join(folder).join("feed.xml")).unwrap();
+        let links: Vec<&str> = feed.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let own = format!("https://dmarc.msp.example/{folder}/");
+        assert!(links.len() > 2 && links.iter().all(|link| link.starts_with(&own)), "{links:?}");
+    }
+    site(&["--customer", "birch", "--out", "one"]);
+    let feed = std::fs::read_to_string(work.path("one/feed.xml")).unwrap();
+    assert!(!feed.contains("msp.example"), "the address in the settings has the pages of all: {feed}");
+}
+
+#[test]
 fn a_file_for_one_customer_holds_no_bytes_of_another_even_where_no_reader_looks() {
     let work = town(None);
     // One part of all owners: a row group and its dictionaries are everybody's.
