@@ -12,7 +12,7 @@ use crate::cli::wiring::{storeless, verdicts};
 use crate::ingest::ReportSink;
 use crate::model::Accepted;
 use crate::store::{
-    ExportFolder, Filter, PartFiles, RUN, RowFormat, SideOutputs, Store, StoreError, Stream, StreamFormat,
+    ExportFolder, Filter, PartFiles, RUN, RowFormat, SideOutputs, SideTable, Store, StoreError, Stream, StreamFormat,
     WeekVerdicts, verdict_tables,
 };
 use anyhow::{Context as _, anyhow};
@@ -226,7 +226,13 @@ fn write(
             tables.extend(verdict_tables(&verdicts::of_domains(verdicts, &filter.domains))?);
         }
     }
-    for table in tables {
+    // Of a table that this export does not have, an earlier one may have left rows: they would be taken for its own.
+    let is_left = |table: &SideTable| {
+        let file = folder.path().join(format!("{}.{}", table.name(), format.extension()));
+        !tables.iter().any(|written| written.name() == table.name()) && file.symlink_metadata().is_ok()
+    };
+    let left: Vec<SideTable> = SideTable::of_some_exports().into_iter().filter(is_left).collect();
+    for table in tables.into_iter().chain(left) {
         to_file(&folder, table.name(), format, |out| {
             table.write(format, out).with_context(|| format!("{}.{}", table.name(), format.extension()))
         })?;

@@ -8,9 +8,11 @@ use crate::store::error::StoreError;
 use crate::store::read::store::Store;
 use crate::store::tables::columns::{Table, TableColumn};
 use crate::store::tables::dns::DNS;
+use crate::store::tables::domains::DOMAINS;
 use crate::store::tables::filter::Filter;
+use crate::store::tables::senders::SENDERS;
 use crate::store::tables::sources::SOURCES;
-use polars_arrow::array::Array;
+use polars_arrow::array::{Array, new_empty_array};
 use polars_arrow::datatypes::ArrowSchema;
 use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::record_batch::RecordBatchT;
@@ -33,6 +35,14 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
 }
 
 impl SideTable {
+    /// The tables that only some exports to files of text have, without rows.
+    pub fn of_some_exports() -> [Self; 4] {
+        [&SENDERS, &DOMAINS, &SOURCES, &DNS].map(|table| {
+            let columns = (table.columns)().iter().map(|column| new_empty_array(column.kind.arrow())).collect();
+            Self { table, columns, rows: 0 }
+        })
+    }
+
     /// Its name, and that of its file without the ending.
     pub const fn name(&self) -> &'static str {
         self.table.name

@@ -1,5 +1,6 @@
 //! Several customers in one store: nothing of one appears in another's output, and each gets all of its own.
 
+use crate::dns_servers::Scripted;
 use crate::workdir::{WorkDir, files_below};
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -210,6 +211,26 @@ fn an_archive_of_one_customer_leads_to_its_own_pages() {
     site(&["--customer", "birch", "--out", "one"]);
     let feed = std::fs::read_to_string(work.path("one/feed.xml")).unwrap();
     assert!(!feed.contains("msp.example"), "the address in the settings has the pages of all: {feed}");
+}
+
+#[test]
+fn a_table_without_rows_replaces_the_one_that_an_earlier_export_left() {
+    let work = town(None);
+    let dns = Scripted::start("");
+    let geoip = work.write("ip2asn-v4.tsv", format!("{SERVER}\t{SERVER}\t64500\tDE\tEXAMPLE-CLOUD\n"));
+    let server = dns.address.to_string();
+    run(&work, &["enrich", "--weeks", "520", "--server", &server, "--geoip", geoip.to_str().unwrap()]).quiet();
+    let export = |args: &[&str]| run(&work, &[&["export", "--format", "csv", "--out", "out"], args].concat()).quiet();
+    let rows =
+        |table: &str| std::fs::read_to_string(work.path(format!("out/{table}.csv"))).unwrap().lines().count() - 1;
+    export(&["--customer", "Birch"]);
+    assert!(rows("records") > 0 && rows("sources") > 0 && rows("senders") > 0);
+    // None of its days has a row, and it has no verdicts.
+    export(&["--customer", "Clover", "--from", "2020-01-01", "--to", "2020-01-07"]);
+    assert_eq!(["records", "sources", "senders", "domains", "tls_reports"].map(rows), [0; 5]);
+    export(&["--customer", "Birch"]);
+    export(&["--since-run", "1000"]);
+    assert_eq!(["records", "senders", "domains"].map(rows), [0; 3]);
 }
 
 #[test]
