@@ -18,7 +18,7 @@ use crate::dns::hosts::ptr;
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::bounded::BoundedLookup;
 use crate::dns::lookup::resolver::{self, Resolver};
-use crate::model::{ColumnSet, SourceAddress, utc_day};
+use crate::model::{ColumnSet, Owners, SourceAddress, utc_day};
 use crate::store::{Filter, LookedUp, Store, StoreError, StoredName, StoredNetwork, Writer};
 
 use anyhow::anyhow;
@@ -85,7 +85,7 @@ pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exi
     output::data(tally_line(&tally).as_bytes())?;
     if !interrupt.is_set() && !all_failed(&tally) {
         let resolver = Resolver::of_servers(&args.server)?;
-        keep_origins(&store, (&resolver, &settings.services()?), args.weeks, &mut writer, run.now)?;
+        keep_origins(&store, (&resolver, &settings.services()?, &settings.owners()), args.weeks, &mut writer, run.now)?;
     }
     if interrupt.is_set() {
         run.console.warning("interrupted: what was looked up so far is kept, and the next run continues");
@@ -118,7 +118,7 @@ pub(crate) fn after_fetch(
             let resolver = brief_resolver(servers)?;
             let is_stopped = || interrupt.is_set();
             let bounded = BoundedLookup::new(&resolver, Instant::now() + AFTER_FETCH, &is_stopped);
-            keep_origins(store, (&bounded, &services), args.weeks, writer, run.now)
+            keep_origins(store, (&bounded, &services, &settings.owners()), args.weeks, writer, run.now)
         });
         if let Err(error) = kept {
             run.console.warning(&format!("{error:#}"));
@@ -203,13 +203,13 @@ fn look_up(
 /// Determines who operates the sources.
 fn keep_origins<L: Lookup + Sync>(
     store: &Path,
-    (lookup, services): (&L, &Services),
+    (lookup, services, owners): (&L, &Services, &Owners),
     weeks: u16,
     writer: &mut Writer,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let (store, filter) = (Store::open(store)?, since(weeks, now));
-    origins::keep((&store, &filter), (lookup, services), writer, now)
+    origins::keep((&store, &filter), (lookup, services, owners), writer, now)
 }
 
 fn since(weeks: u16, now: Timestamp) -> Filter {

@@ -5,7 +5,7 @@ use crate::dns::hosts::network_class::{ClassFacts, classify};
 use crate::dns::hosts::origin::{OriginFinder, ServiceNames, ServiceRange, SourceEvidence, expand};
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name::organizational;
-use crate::model::{ColumnSet, Rows, SignatureColumns, SourceAddress, SourceOrigin};
+use crate::model::{ColumnSet, Owners, Rows, SignatureColumns, SourceAddress, SourceOrigin};
 use crate::store::{AddressRange, Filter, KeptRanges, Store, Writer};
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
@@ -60,9 +60,11 @@ impl ServiceNames for Services {
 }
 
 /// Determines who operates the sources of these rows, and stores it.
+///
+/// No source is named after a customer's domain: its name is shown to every customer whose reports have the source.
 pub(crate) fn keep<L: Lookup + Sync>(
     (store, filter): (&Store, &Filter),
-    (lookup, services): (&L, &Services),
+    (lookup, services, owners): (&L, &Services, &Owners),
     writer: &mut Writer,
     now: Timestamp,
 ) -> anyhow::Result<()> {
@@ -85,9 +87,12 @@ pub(crate) fn keep<L: Lookup + Sync>(
             let by_host = || host.map(|host| (services.of_domain(host).unwrap_or(host).to_owned(), 4));
             let by_network = || Some((network?.as_name.clone()?, 5));
             let found = finder.find(*address, evidence);
-            let proven = found.proven.or_else(by_host).or_else(by_network);
+            let is_shown = |name: &str| owners.owner_of(name).is_none();
+            let proven = found.proven.filter(|(name, _)| is_shown(name)).or_else(by_host).or_else(by_network);
             let rung = proven.as_ref().map_or(u8::MAX, |(_, rung)| *rung);
-            if let Some(known) = before.get(address).filter(|known| found.is_unsure && known.rung < rung) {
+            if let Some(known) =
+                before.get(address).filter(|known| found.is_unsure && known.rung < rung && is_shown(&known.name))
+            {
                 // DNS does not answer now: earlier evidence is kept.
                 return Some(known.clone());
             }
