@@ -34,7 +34,7 @@
 //!
 //! ```text
 //! store     tables, disk | pack, parquet | ledger | read, write | upkeep, export
-//! analyze   period, thresholds, question | sums | senders | figures | answers, events
+//! analyze   period, thresholds, question | sums | senders | figures | actions | answers, events
 //! dns       lookup | dkim, dmarc, spf, hosts | transport, proposals | posture, verify
 //! fetch     mailbox (account, secrets, TLS) | files, pop3, imap | poll
 //! present   wording | page | text, markup, structured, archive

@@ -8,28 +8,22 @@
 //! per pattern and per domain and day, and sums of report heads; `finish` turns those into the answer. There is one set
 //! of facts, split by network and locked part by part: they determine how much memory a summary takes.
 
-mod census;
-mod figures;
-#[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls them with references")]
-pub(crate) mod form;
-
+mod actions;
 mod answers;
-
+mod census;
 mod events;
 mod explained_by;
-
+mod figures;
 mod foreign;
+#[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls them with references")]
+pub(crate) mod form;
 mod host_name;
-
 mod known;
 #[cfg(test)]
 pub(crate) mod made;
 pub(crate) mod period;
-
 mod question;
-
 mod senders;
-
 mod sums;
 mod thresholds;
 
@@ -41,14 +35,14 @@ mod tls;
 #[cfg(test)]
 pub(crate) mod weeks;
 
+pub use actions::{Action, ActionState, Change, Confidence, KeyProblem, Repair, RepairCount, ServiceHelp, Tracking};
 pub use answers::attributed::{AttributedMail, MailResults, MailRow, MailSender, ReportedSignature};
 pub use answers::explain::{ExplainedRow, Explainer, Explanation};
 pub use answers::row_sample::{RowSample, SampledRow};
-pub use answers::summary::{Changes, DomainSummary, SCHEMA, Summary, SummaryPeriod};
+pub use answers::summary::{Changes, DomainSummary, SCHEMA, Summary};
 pub use answers::{
-    Action, ActionState, Answers, Change, Confidence, DnsState, DomainState, HeldBy, KeyProblem, Level, Losing,
-    Overview, OverviewDomain, OverviewRow, QuestionAnswer, Readiness, ReadinessVerdict, Repair, RepairCount, Sender,
-    SenderChange, SenderChanges, SenderName, ServiceHelp, Spoofing, Tracking,
+    Answers, DnsState, DomainState, HeldBy, Level, Losing, Overview, OverviewDomain, OverviewRow, QuestionAnswer,
+    Readiness, ReadinessVerdict, Sender, SenderChange, SenderChanges, SenderName, Spoofing,
 };
 pub use census::{Census, CensusTaker, CountedText, DomainMethod, ReporterCensus};
 pub use events::{
@@ -65,7 +59,7 @@ pub use figures::trend::{Comparison, FailingBy, Point};
 pub use foreign::Foreign;
 pub use host_name::HostName;
 pub use known::{Service, Services};
-pub use period::{Period, PeriodError};
+pub use period::{Period, PeriodError, SummaryPeriod};
 pub use question::Acknowledged;
 pub use question::{Aside, Confirmed, Contradicted, Network, Question, Watched};
 pub use senders::source::SourceSummary;

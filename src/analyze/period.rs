@@ -1,10 +1,12 @@
 //! The days an answer is about, all in UTC. A [`Period`] includes both its first and its last day. It never reads the
 //! clock; `cli` parses dates on the command line.
 
+use super::form;
 pub(crate) use crate::model::days_since_epoch as number;
 use crate::model::{monday, utc_day};
 use jiff::civil::{Date, Weekday};
 use jiff::{Span, Timestamp, ToSpan};
+use serde::Serialize;
 
 /// Day 0 of the `date` column.
 const EPOCH: Date = Date::constant(1970, 1, 1);
@@ -17,6 +19,19 @@ pub(crate) const DAYS: (i32, i32) = (-4_371_587, 2_932_896);
 pub struct Period {
     from: Date,
     to: Date,
+}
+
+/// The days an answer is about, inclusive, in UTC. `None` if there was nothing to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SummaryPeriod {
+    /// The first day.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub from: Option<Date>,
+    /// The last day.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub to: Option<Date>,
+    /// The ISO week, such as `2026-W47`.
+    pub week: Option<String>,
 }
 
 /// A period could not be read.

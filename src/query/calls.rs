@@ -1,9 +1,9 @@
 //! The functions a query calls: of one row, or of many.
 
-use super::statement::function_name;
+use super::expression::function_name;
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Query,
-    Value, visit_expressions,
+    visit_expressions,
 };
 use std::ops::ControlFlow;
 
@@ -161,17 +161,6 @@ pub(super) fn argument(function: &Function) -> Option<&FunctionArgExpr> {
     match &function.args {
         FunctionArguments::List(FunctionArgumentList { args, .. }) => match args.as_slice() {
             [FunctionArg::Unnamed(argument)] => Some(argument),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// An integer literal.
-pub(super) fn number(expression: &Expr) -> Option<usize> {
-    match expression {
-        Expr::Value(value) => match &value.value {
-            Value::Number(number, _) => number.parse().ok(),
             _ => None,
         },
         _ => None,

@@ -1,7 +1,7 @@
 //! Sums, counts, minimums and maximums by group, computed from parts of the rows.
 
-use super::calls::{Aggregate, aggregate, argument, number};
-use super::statement::{call, parsed, wide};
+use super::calls::{Aggregate, aggregate, argument};
+use super::expression::{call, columns_in, number, parsed, wide};
 use crate::store::tables::table::TABLES;
 use sqlparser::ast::{
     DuplicateTreatment, Expr, FunctionArgExpr, FunctionArguments, Ident, OrderByKind, Query, Select, SelectItem,
@@ -247,20 +247,6 @@ pub(super) fn grouped(
         format!("SELECT {} FROM {PARTIAL}{}", parts(&|name, _| name.to_owned(), true), by(&keys)),
         format!("SELECT {projection} FROM {PARTIAL}{}{having}{tail}", by(&own)),
     ])
-}
-
-/// The names of the columns in an expression.
-pub(super) fn columns_in(expression: &Expr) -> Vec<String> {
-    let mut names = Vec::new();
-    let _ = visit_expressions(expression, |part| {
-        match part {
-            Expr::Identifier(name) => names.push(name.value.clone()),
-            Expr::CompoundIdentifier(_) => names.push(part.to_string()),
-            _ => {}
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    names
 }
 
 /// An expression of one column, with another in its place.

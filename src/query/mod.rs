@@ -23,6 +23,7 @@
 
 mod calls;
 mod error;
+mod expression;
 mod groups;
 pub(crate) mod memory;
 mod named;

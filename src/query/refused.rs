@@ -1,7 +1,7 @@
 //! Refuses statements that Polars would answer otherwise than SQL says: a wrong answer is worse than none.
 
 use super::calls::is_aggregate;
-use super::groups::columns_in;
+use super::expression::columns_in;
 use sqlparser::ast::{Expr, Function, GroupByExpr, Query, Select, SelectItem, Visit, Visitor};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;

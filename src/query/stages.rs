@@ -3,7 +3,8 @@
 //! Rows that are chosen and computed one by one are handed over as they come. Sums, counts, least and greatest values by
 //! group are worked out of each stretch, then of what came of those. Anything else is one stage, over all rows.
 
-use super::calls::{Calls, number};
+use super::calls::Calls;
+use super::expression::number;
 use super::groups::grouped;
 use super::narrow::largest_summand;
 use sqlparser::ast::{

@@ -1,12 +1,12 @@
 //! Parses a statement: one SELECT over our tables, and nothing else.
 
 use super::error::{QueryError, words};
+use super::expression::{function_name, one_word, wide};
 use super::refused::{check_length, check_select};
 use crate::store::tables::table::TABLES;
 use sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName,
-    ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value, Visit, VisitMut,
-    Visitor, VisitorMut,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, OrderByKind, Query, Select,
+    SelectItem, SetExpr, Statement, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserOptions};
@@ -134,18 +134,6 @@ fn check_body(body: &SetExpr) -> ControlFlow<String> {
     }
 }
 
-fn one_word(name: &ObjectName) -> Option<&str> {
-    match name.0.as_slice() {
-        [ObjectNamePart::Identifier(name)] => Some(&name.value),
-        _ => None,
-    }
-}
-
-/// The name of a function, in lower case.
-pub(super) fn function_name(function: &sqlparser::ast::Function) -> String {
-    one_word(&function.name).unwrap_or_default().to_ascii_lowercase()
-}
-
 /// Replaces the expressions in ORDER BY and GROUP BY by their positions in the result: Polars does not support aggregates in
 /// the first, nor two expressions over one column in the second.
 struct Positions;
@@ -220,36 +208,6 @@ impl VisitorMut for WideSums {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// The same value, 128 bits wide if it is an integer. Adding a zero of that type leaves fractions what they are, and Polars
-/// knows no functions of ours in subqueries.
-pub(super) fn wide(expression: &Expr) -> Expr {
-    parsed(&format!("({expression}) + CAST(0 AS HUGEINT)")).unwrap_or_else(|| expression.clone())
-}
-
-/// The expression that a text is.
-pub(super) fn parsed(text: &str) -> Option<Expr> {
-    Parser::new(&GenericDialect).try_with_sql(text).and_then(|mut parser| parser.parse_expr()).ok()
-}
-
-/// A call of a function of one argument.
-pub(super) fn call(name: &str, argument: Expr) -> Expr {
-    let args = sqlparser::ast::FunctionArgumentList {
-        duplicate_treatment: None,
-        args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
-        clauses: Vec::new(),
-    };
-    Expr::Function(sqlparser::ast::Function {
-        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(args),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 #[cfg(test)]

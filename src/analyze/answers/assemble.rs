@@ -1,16 +1,17 @@
 //! Turns sums into the summary. The order of the sums does not matter: everything is sorted here.
 
-use super::actions::{self, ActionFacts};
+use super::action_list::actions;
 use super::changes::{self, Surroundings};
 use super::readiness::{DomainFacts, readiness};
 use super::step::EnforcementStep;
-use super::summary::{DomainSummary, SCHEMA, SummaryPeriod};
+use super::summary::{DomainSummary, SCHEMA};
 use super::{Sender, Spoofing, questions, senders};
+use crate::analyze::actions::ActionFacts;
 use crate::analyze::figures::reporters::{self, Attendance, ReporterSilence};
 use crate::analyze::figures::totals::{self, Subdomain};
 use crate::analyze::figures::trend::{self, Windows};
 use crate::analyze::figures::{policies, quality};
-use crate::analyze::period::{date, number};
+use crate::analyze::period::{SummaryPeriod, date, number};
 use crate::analyze::senders::{DomainFold, Folded, History, Horizon, PolicyScope, Role, View, Weights, fold};
 use crate::analyze::sums::adder::{Adder, CollectedSums};
 use crate::analyze::sums::heads::DomainReports;
@@ -77,7 +78,7 @@ pub(crate) fn summary(added: &CollectedSums) -> Summary {
         spoofing.merge(&domain.spoofing);
     }
     let findings = ActionFacts { view: &view, folded: &folded, history: &history, horizon };
-    let (actions, more_actions) = actions::actions(&findings, &domains, period);
+    let (actions, more_actions) = actions(&findings, &domains, period);
     let trend = trend::series(&view, &folded, None, period);
     let mut summary = Summary {
         schema: SCHEMA,

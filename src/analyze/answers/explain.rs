@@ -1,11 +1,11 @@
 //! Explains one source or one network: its rows in the period, how it is classified, and why. It uses the same rows and
 //! reports as the summary, because the reasoning depends on the whole.
 
-use super::actions::Action;
 use super::senders::Sender;
-use super::summary::SummaryPeriod;
+use crate::analyze::actions::Action;
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
+use crate::analyze::period::SummaryPeriod;
 use crate::analyze::period::{DAYS, date};
 use crate::analyze::question::{Question, Watched};
 use crate::analyze::senders::source::SourceSummary;

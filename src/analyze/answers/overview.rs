@@ -1,7 +1,9 @@
 //! One line per domain for users with many: the worst first, and what is wrong with each.
 
-use super::summary::{DomainSummary, Summary, SummaryPeriod};
-use super::{Action, Change, ReadinessVerdict};
+use super::readiness::ReadinessVerdict;
+use super::summary::{DomainSummary, Summary};
+use crate::analyze::actions::{Action, Change};
+use crate::analyze::period::SummaryPeriod;
 use crate::analyze::sums::Rate;
 use crate::analyze::thresholds::NO_CHANCE;
 use crate::analyze::{foreign::Foreign, form};

@@ -1,42 +1,9 @@
 //! The four questions an administrator has, answered by a level: fine, worth a look, or urgent.
 
-use super::summary::Summary;
-use super::{Action, ActionState, Change, Confidence, ReadinessVerdict};
+use super::readiness::ReadinessVerdict;
+use super::summary::{Answers, Level, QuestionAnswer, Summary};
+use crate::analyze::actions::{Action, ActionState, Change, Confidence};
 use crate::analyze::thresholds::NO_CHANCE;
-use serde::Serialize;
-
-/// How urgent an answer is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Nothing to do.
-    #[default]
-    Ok,
-    /// Worth a look.
-    Notice,
-    /// Look at it now.
-    Alert,
-}
-
-/// One question, answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct QuestionAnswer {
-    /// How urgent it is.
-    pub level: Level,
-}
-
-/// The four answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Answers {
-    /// Is anyone spoofing the domains?
-    pub spoofing: QuestionAnswer,
-    /// Do the own senders pass?
-    pub own_senders: QuestionAnswer,
-    /// Can the domains enforce a stricter policy?
-    pub policy: QuestionAnswer,
-    /// What is new?
-    pub news: QuestionAnswer,
-}
 
 impl Summary {
     /// Answers the questions anew, once it is known which actions are already done.

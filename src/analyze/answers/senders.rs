@@ -7,7 +7,7 @@ use crate::analyze::senders::{
 use crate::analyze::sums::interner::NONE;
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE, STAYING_WEEKS};
 use crate::analyze::{Foreign, Network, ServerOrigin, Sums, form};
-use crate::model::{Cause, NetworkClass, SourceAddress, Text};
+use crate::model::{Cause, NetworkClass, Text};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -237,11 +237,6 @@ fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
         push(1, Evidence::Steady { days: group.current.days(), periods: periods as u64, reporters });
     }
     evidence
-}
-
-/// The addresses with most messages, as listed.
-pub(super) fn addresses(largest: &[(std::cmp::Reverse<u64>, SourceAddress)]) -> Vec<IpAddr> {
-    largest.iter().filter(|(messages, _)| messages.0 > 0).filter_map(|(_, source)| source.address()).collect()
 }
 
 #[cfg(test)]

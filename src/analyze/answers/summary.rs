@@ -1,23 +1,20 @@
 //! The summary: one value from which every rendering is made. Its JSON form is the format of `summary --format json`,
 //! described by `present/structured/summary.schema.json`.
 
-use super::actions::Action;
 use super::changes::SenderChanges;
-use super::questions::Answers;
 use super::readiness::Readiness;
 use super::senders::Sender;
 use super::spoofing::Spoofing;
+use crate::analyze::actions::Action;
 use crate::analyze::figures::policies::{PolicyChange, PolicySeen};
 use crate::analyze::figures::quality::Quality;
 use crate::analyze::figures::reporters::{ReporterDays, SilentDomain, SilentReporter};
 use crate::analyze::figures::totals::{Subdomain, Totals};
 use crate::analyze::figures::trend::{Comparison, Point};
 use crate::analyze::foreign::Foreign;
-use crate::analyze::form;
+use crate::analyze::period::SummaryPeriod;
 use crate::analyze::senders::source::SourceSummary;
 use crate::analyze::tls::TlsSummary;
-
-use jiff::civil::Date;
 use serde::Serialize;
 
 /// The version of the JSON form: raised when a key changes its meaning or is removed.
@@ -82,19 +79,6 @@ pub struct Changes {
     pub policies: Vec<PolicyChange>,
 }
 
-/// The days an answer is about, inclusive, in UTC. `None` if there was nothing to read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SummaryPeriod {
-    /// The first day.
-    #[serde(serialize_with = "form::day_or_null")]
-    pub from: Option<Date>,
-    /// The last day.
-    #[serde(serialize_with = "form::day_or_null")]
-    pub to: Option<Date>,
-    /// The ISO week, such as `2026-W47`.
-    pub week: Option<String>,
-}
-
 /// One policy domain.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DomainSummary {
@@ -119,4 +103,37 @@ pub struct DomainSummary {
     pub spoofing: Spoofing,
     /// Names in `header_from` other than the domain itself: most messages first, at most ten.
     pub subdomains: Vec<Subdomain>,
+}
+
+/// How urgent an answer is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Nothing to do.
+    #[default]
+    Ok,
+    /// Worth a look.
+    Notice,
+    /// Look at it now.
+    Alert,
+}
+
+/// One question, answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct QuestionAnswer {
+    /// How urgent it is.
+    pub level: Level,
+}
+
+/// The four answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Answers {
+    /// Is anyone spoofing the domains?
+    pub spoofing: QuestionAnswer,
+    /// Do the own senders pass?
+    pub own_senders: QuestionAnswer,
+    /// Can the domains enforce a stricter policy?
+    pub policy: QuestionAnswer,
+    /// What is new?
+    pub news: QuestionAnswer,
 }

@@ -146,3 +146,8 @@ impl SourceSummary {
         self.sums.pass_rate()
     }
 }
+
+/// The addresses with most messages, as listed.
+pub(crate) fn addresses(largest: &[(std::cmp::Reverse<u64>, SourceAddress)]) -> Vec<IpAddr> {
+    largest.iter().filter(|(messages, _)| messages.0 > 0).filter_map(|(_, source)| source.address()).collect()
+}

@@ -1,10 +1,9 @@
 //! Breaks that are over, but whose repair is not proven yet or was proven in the period: without them, an action would
 //! vanish in the week in which somebody followed it. Only a change in DNS distinguishes a repair from an outage.
 
-use super::Action;
-use super::actions::ActionFacts;
+use super::action::{Action, ActionIdentity, order};
+use super::failures::ActionFacts;
 use super::repairs::explain;
-use super::tracking::ActionIdentity;
 use crate::analyze::Period;
 use crate::analyze::period::date;
 use crate::model::DnsHistory;
@@ -13,7 +12,7 @@ use std::collections::BTreeSet;
 impl ActionFacts<'_> {
     /// Actions that are not listed because nothing, or too little, fails in the period, and that a change in DNS both explains
     /// and repairs. Whether the reports prove it is counted later.
-    pub(super) fn repaired(
+    pub(crate) fn repaired(
         &self,
         listed: &BTreeSet<ActionIdentity>,
         history: &DnsHistory,
@@ -44,7 +43,7 @@ impl ActionFacts<'_> {
             action.tracking.ended = true;
             action.tracking.first_seen = action.tracking.broke.map(|(first, _)| date(first));
         }
-        ended.sort_by_cached_key(super::actions::order);
+        ended.sort_by_cached_key(order);
         ended
     }
 }

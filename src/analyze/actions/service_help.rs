@@ -1,26 +1,11 @@
 //! What the service behind an action offers to align its customers' mail.
 
-use super::actions::{Action, Change};
-use crate::analyze::{Foreign, Question};
+use super::action::{Action, Change, ServiceHelp};
+use crate::analyze::Question;
 use crate::model::Text;
-use serde::Serialize;
-
-/// The repair that a service describes itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ServiceHelp {
-    /// What it is called.
-    pub name: Foreign,
-    /// The kind of proof that the mail is the service's: 1 a signature or return path of its own that passes, 2 delegation in
-    /// DNS. Weaker proof is no ground for advice.
-    pub rung: u8,
-    /// What to do there.
-    pub fix: String,
-    /// The page of the service that says so.
-    pub help: Option<String>,
-}
 
 /// The service of an action that changes how a sender authenticates.
-pub(super) fn for_action(action: &Action, question: &Question) -> Option<ServiceHelp> {
+pub(crate) fn for_action(action: &Action, question: &Question) -> Option<ServiceHelp> {
     let services = &question.services;
     let (name, rung) = match &action.change {
         Change::AlignSender { organization, .. } => {

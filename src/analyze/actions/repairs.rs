@@ -4,18 +4,16 @@
 //! the SPF records of its return path. The same day is not enough. Mail after a repair is counted in the rows of the
 //! action's sources, in a second read that [`RepairCount`] requests.
 
+use super::action::{Action, ActionState, Change, Repair};
 use super::spf_history::{Authorized, authorized, is_spf};
-use super::summary::SummaryPeriod;
-use super::{Action, ActionState, Change};
+use crate::analyze::Period;
 use crate::analyze::explained_by::ExplainedBy;
-use crate::analyze::period::{date, number};
+use crate::analyze::period::{SummaryPeriod, date, number};
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::BROKEN_ONE_IN;
-use crate::analyze::{Foreign, Period, form};
 use crate::model::{ColumnSet, DnsChange, DnsHistory, Flags, RecordType, Rows, SourceAddress};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::Offset};
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
@@ -29,32 +27,8 @@ const COMPARED: i64 = 7;
 const PROVING_REPORTERS: usize = 2;
 const PROVING_DAYS: usize = 3;
 
-/// What happened after a change that removes the cause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Repair {
-    /// The day a lookup first saw it.
-    #[serde(serialize_with = "form::day")]
-    pub published: Date,
-    /// The day after: from then on mail should pass.
-    #[serde(serialize_with = "form::day")]
-    pub since: Date,
-    /// Messages that failed in the seven days before `since`.
-    pub failing_before: u64,
-    /// Messages from `since` to the end of the period.
-    pub messages: u64,
-    /// Of them, those that fail DMARC.
-    pub failing: u64,
-    /// Reporters that saw these messages.
-    pub reporters: u64,
-    /// Those of them that still see failures, by name.
-    pub still_failing: Vec<Foreign>,
-    /// What was repaired still does not pass, whether or not the mail passes DMARC in another way.
-    #[serde(skip)]
-    pub still_broken: bool,
-}
-
 /// Adds to each action the change that explains it, and the one that repairs it.
-pub(super) fn explain(actions: &mut [Action], history: &DnsHistory, period: Option<Period>) {
+pub(crate) fn explain(actions: &mut [Action], history: &DnsHistory, period: Option<Period>) {
     let Some(period) = period.filter(|_| !history.changes.is_empty()) else { return };
     for action in actions {
         let Some((cause, repaired)) = Join::new(action, history, period).map(|join| join.changes()) else { continue };
