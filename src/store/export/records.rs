@@ -10,15 +10,14 @@ use super::{reports, side_tables, tls};
 use crate::store::disk::layout::{FileKind, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::reports::since;
-use crate::store::parquet::encode::{PartWriter, arrow_schema};
-use crate::store::parquet::pages::compress;
+use crate::store::parquet::encode::arrow_schema;
 use crate::store::parquet::rows::{ParquetPart, selected_rows};
 use crate::store::parquet::table_columns::{IngestedTimes, record_column};
-use crate::store::parquet::table_file::check_nulls;
+use crate::store::parquet::table_file::TableFile;
 use crate::store::parquet::{checked_read, cut};
 use crate::store::read::store::Store;
 use crate::store::tables::filter::{Filter, NewReports};
-use crate::store::tables::schema::{COLUMNS, RecordColumn};
+use crate::store::tables::schema::COLUMNS;
 use crate::store::tables::table::{self, RECORDS};
 use crate::store::tables::values::day;
 use crate::store::tables::verdicts::WeekVerdicts;
@@ -104,7 +103,7 @@ impl Store {
         }
         if exported.is_empty(records) {
             let target = records.join(quiet_month(filter).folder()).join("empty.parquet");
-            let bytes = PartWriter::new().and_then(PartWriter::finish);
+            let bytes = TableFile::new(&RECORDS).and_then(TableFile::finish);
             exported.write(target, &bytes.map_err(StoreError::parquet(dir, "writing a part without rows"))?)?;
         }
         reports::export(self, filter, &mut exported)?;
@@ -159,22 +158,15 @@ impl Store {
     /// The rows of a part that match the filter, as a new part; `None` without any.
     fn cut(&self, part: &ParquetPart, filter: &Filter) -> Result<Option<Vec<u8>>, StoreError> {
         let failed = || StoreError::parquet(&part.path, "writing its rows as a new part");
-        let mut writer = PartWriter::new().map_err(failed())?;
+        let mut file = TableFile::new(&RECORDS).map_err(failed())?;
         let times = self.ingested_times(part)?;
         let mut any = false;
         for group in &part.metadata.row_groups {
-            let Some((arrays, rows)) = group_arrays(part, group, filter, &times)? else { continue };
+            let Some((arrays, _)) = group_arrays(part, group, filter, &times)? else { continue };
             any = true;
-            for (column, array) in COLUMNS.iter().zip(&arrays) {
-                check_nulls(column.name, column.nullable, array.as_ref()).map_err(failed())?;
-            }
-            let pages = |column: &RecordColumn, kind: &polars_parquet::write::ParquetType| {
-                let index = COLUMNS.iter().position(|other| other.name == column.name).expect("a column of the list");
-                compress(arrays[index].as_ref(), kind)
-            };
-            writer.write(rows, pages).map_err(failed())?;
+            file.write(&arrays).map_err(failed())?;
         }
-        if any { writer.finish().map(Some).map_err(failed()) } else { Ok(None) }
+        if any { file.finish().map(Some).map_err(failed()) } else { Ok(None) }
     }
 }
 

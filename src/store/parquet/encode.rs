@@ -4,7 +4,8 @@
 //! within a report, so each column is interned once and written as a dictionary.
 
 use super::dictionary::{DictionaryBuilder, dictionary, narrow};
-use super::pages::{compress, options};
+use super::pages::compress;
+use super::table_file::TableFile;
 use crate::model::{Accepted, Verdict};
 use crate::store::tables::schema::{COLUMNS, Head, ListField, RecordColumn, RecordColumnKind, RecordRow};
 use crate::store::tables::table::RECORDS;
@@ -14,12 +15,7 @@ use polars_arrow::array::{Array, BooleanArray, ListArray, PrimitiveArray, Struct
 use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
 use polars_arrow::offset::OffsetsBuffer;
 use polars_error::PolarsResult;
-use polars_parquet::write::{
-    CompressedPage, DynIter, DynStreamingIterator, FileWriter, KeyValue, ParquetType, fallible_streaming_iterator,
-    to_parquet_schema,
-};
 use polars_utils::aliases::{InitHashMaps, PlHashMap};
-use rayon::prelude::*;
 use std::borrow::Borrow;
 use std::net::IpAddr;
 
@@ -65,23 +61,15 @@ pub(crate) fn arrow_schema() -> ArrowSchema {
     COLUMNS.iter().map(|column| (column.name.into(), arrow_field(column))).collect()
 }
 
-/// The Arrow schema of `records` with the ids of its columns.
-fn schema_with_ids() -> ArrowSchema {
-    RECORDS.fields_with_ids().into_iter().map(|field| (field.name.clone(), field)).collect()
-}
-
-/// The Parquet type of each column of `records`.
-pub(crate) fn parquet_types() -> PolarsResult<Vec<ParquetType>> {
-    Ok(to_parquet_schema(&schema_with_ids())?.fields().to_vec())
-}
-
 /// One Parquet file of all rows of these reports, sorted by date, policy domain and source address.
 pub(crate) fn encode(reports: &[JudgedReport<'_>]) -> PolarsResult<Vec<u8>> {
     let sorted = Sorted::new(reports);
-    let mut file = PartWriter::new()?;
+    let mut file = TableFile::new(&RECORDS)?;
     for rows in sorted.rows.chunks(ROW_GROUP) {
         let group = RowGroup { reports, addresses: &sorted.addresses, rows };
-        file.write(rows.len(), |column, kind| encode_column(&group, column, kind))?;
+        file.write_columns(rows.len(), |column, kind| {
+            compress(build_column(&group, &COLUMNS[column])?.as_ref(), kind)
+        })?;
     }
     file.finish()
 }
@@ -101,54 +89,6 @@ pub(crate) fn batches<'a>(
         let arrays = COLUMNS.iter().map(|column| build_column(&group, column)).collect::<PolarsResult<_>>();
         Some(arrays.map(|arrays| (rows.len(), arrays)))
     })
-}
-
-/// Writes row groups column by column; the file grows in memory, compressed.
-pub(crate) struct PartWriter {
-    writer: FileWriter<Vec<u8>>,
-    types: Vec<ParquetType>,
-}
-
-impl PartWriter {
-    pub(crate) fn new() -> PolarsResult<Self> {
-        let schema = schema_with_ids();
-        let parquet = to_parquet_schema(&schema)?;
-        let types = parquet.fields().to_vec();
-        let writer = FileWriter::new_with_parquet_schema(Vec::new(), schema, parquet, options());
-        Ok(Self { writer, types })
-    }
-
-    /// Writes a row group: `pages` returns the compressed pages of each leaf of a column, on any thread.
-    pub(crate) fn write(
-        &mut self,
-        rows: usize,
-        pages: impl Fn(&RecordColumn, &ParquetType) -> PolarsResult<Vec<Vec<CompressedPage>>> + Sync,
-    ) -> PolarsResult<()> {
-        let columns: Vec<_> = COLUMNS
-            .par_iter()
-            .zip(&self.types)
-            .map(|(column, kind)| pages(column, kind))
-            .collect::<PolarsResult<_>>()?;
-        self.write_pages(rows, &columns)
-    }
-
-    /// Writes a row group of existing pages: of each column, of each leaf.
-    pub(crate) fn write_pages(&mut self, rows: usize, columns: &[Vec<Vec<CompressedPage>>]) -> PolarsResult<()> {
-        let leaves = DynIter::new(columns.iter().flatten().map(|pages| {
-            Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
-                pages.iter().map(PolarsResult::<&CompressedPage>::Ok),
-            )))
-        }));
-        self.writer.write(rows as u64, leaves)
-    }
-
-    /// The file. It deliberately has no Arrow schema: the Parquet types are sufficient, and old readers do not know
-    /// string views.
-    pub(crate) fn finish(mut self) -> PolarsResult<Vec<u8>> {
-        let (key, version) = RECORDS.metadata();
-        self.writer.end(Some(vec![KeyValue { key, value: Some(version) }]))?;
-        Ok(self.writer.into_inner())
-    }
 }
 
 /// A row by its position, and its address by its rank among the addresses' texts.
@@ -246,15 +186,6 @@ impl<'a> RowGroup<'a> {
     fn heads<T: Copy>(&self, value: impl Fn(&'a Head<'a>) -> T) -> Vec<T> {
         self.rows.iter().map(|place| value(self.head(*place))).collect()
     }
-}
-
-fn encode_column(
-    group: &RowGroup<'_>,
-    column: &RecordColumn,
-    kind: &ParquetType,
-) -> PolarsResult<Vec<Vec<CompressedPage>>> {
-    let array = build_column(group, column)?;
-    compress(array.as_ref(), kind)
 }
 
 /// The Arrow array of a column; strings as dictionaries.

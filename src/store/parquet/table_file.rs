@@ -9,6 +9,10 @@ use polars_parquet::write::{
     CompressedPage, DynIter, DynStreamingIterator, FileWriter, KeyValue, ParquetType, fallible_streaming_iterator,
     to_parquet_schema,
 };
+use rayon::prelude::*;
+
+/// The compressed pages of each leaf of a column.
+pub(crate) type ColumnPages = Vec<Vec<CompressedPage>>;
 
 /// A file that grows by row groups, compressed.
 pub(crate) struct TableFile {
@@ -28,6 +32,11 @@ impl TableFile {
         Ok(Self { table, fields, types, writer })
     }
 
+    /// The Parquet types of the columns.
+    pub(crate) fn types(&self) -> &[ParquetType] {
+        &self.types
+    }
+
     /// Adds a row group.
     ///
     /// # Errors
@@ -40,9 +49,23 @@ impl TableFile {
             check_nulls(&field.name, field.is_nullable, array.as_ref())?;
         }
         let rows = arrays.first().map_or(0, |array| array.len());
-        let pages = arrays.iter().zip(&self.types).map(|(array, kind)| compress(array.as_ref(), kind));
-        let pages: Vec<Vec<Vec<CompressedPage>>> = pages.collect::<PolarsResult<_>>()?;
-        let leaves = DynIter::new(pages.iter().flatten().map(|pages| {
+        self.write_columns(rows, |column, kind| compress(arrays[column].as_ref(), kind))
+    }
+
+    /// Adds a row group: `pages` returns those of a column, by its index, on any thread.
+    pub(crate) fn write_columns(
+        &mut self,
+        rows: usize,
+        pages: impl Fn(usize, &ParquetType) -> PolarsResult<ColumnPages> + Sync,
+    ) -> PolarsResult<()> {
+        let columns = self.types.par_iter().enumerate().map(|(column, kind)| pages(column, kind));
+        let columns = columns.collect::<PolarsResult<Vec<_>>>()?;
+        self.write_pages(rows, &columns)
+    }
+
+    /// Adds a row group of existing pages.
+    pub(crate) fn write_pages(&mut self, rows: usize, columns: &[ColumnPages]) -> PolarsResult<()> {
+        let leaves = DynIter::new(columns.iter().flatten().map(|pages| {
             Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
                 pages.iter().map(PolarsResult::<&CompressedPage>::Ok),
             )))
@@ -50,7 +73,8 @@ impl TableFile {
         self.writer.write(rows as u64, leaves)
     }
 
-    /// The bytes of the file.
+    /// The bytes of the file. It deliberately has no Arrow schema: the Parquet types are sufficient, and old readers do not
+    /// know string views.
     pub(crate) fn finish(mut self) -> PolarsResult<Vec<u8>> {
         let (key, version) = self.table.metadata();
         self.writer.end(Some(vec![KeyValue { key, value: Some(version) }]))?;
@@ -69,7 +93,7 @@ pub(crate) fn file(table: &'static Table, arrays: &[Box<dyn Array>]) -> PolarsRe
 }
 
 /// Checks that a required column has a value in every row. Foreign files may not.
-pub(crate) fn check_nulls(name: &str, nullable: bool, array: &dyn Array) -> PolarsResult<()> {
+fn check_nulls(name: &str, nullable: bool, array: &dyn Array) -> PolarsResult<()> {
     if nullable || array.null_count() == 0 {
         return Ok(());
     }

@@ -9,17 +9,18 @@ use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::pack::zip::{PackReader, PackWriter};
 use crate::store::parquet::dictionary::dictionary_array;
-use crate::store::parquet::encode::{self, PartWriter, ROW_GROUP, list_of};
+use crate::store::parquet::encode::{ROW_GROUP, list_of};
 use crate::store::parquet::pages::compress;
 use crate::store::parquet::rows::{self, ParquetPart};
 use crate::store::parquet::table_columns::{IngestedTimes, record_column};
+use crate::store::parquet::table_file::{ColumnPages, TableFile};
 use crate::store::parquet::{checked_read, nested};
 use crate::store::tables::schema::{COLUMNS, ListField, RecordColumn, RecordColumnKind};
+use crate::store::tables::table::RECORDS;
 use crate::store::tables::values;
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray};
 use polars_arrow::compute::concatenate::concatenate;
 use polars_error::{PolarsResult, polars_err};
-use polars_parquet::write::CompressedPage;
 use polars_utils::aliases::PlHashMap;
 use rayon::prelude::*;
 use std::collections::HashSet;
@@ -61,23 +62,22 @@ pub(crate) fn parts_without(
             let gone = rows_of(&words(&parts, "report_key")?, keys);
             order.retain(|row| !gone[*row as usize]);
         }
-        let types = encode::parquet_types()?;
+        let mut file = TableFile::new(&RECORDS)?;
         // Column by column, over all row groups: no column is read twice.
-        let columns: Vec<Vec<Vec<Vec<CompressedPage>>>> = COLUMNS
+        let columns: Vec<Vec<ColumnPages>> = COLUMNS
             .par_iter()
-            .zip(&types)
+            .zip(file.types())
             .map(|(column, kind)| {
                 let arrays = gather(&parts, column, &order, &times)?;
                 arrays.iter().map(|array| compress(array.as_ref(), kind)).collect::<PolarsResult<Vec<_>>>()
             })
             .collect::<PolarsResult<_>>()?;
         let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-        let mut writer = PartWriter::new()?;
         for rows in order.chunks(ROW_GROUP) {
             let pages: Vec<_> = columns.iter_mut().filter_map(Iterator::next).collect();
-            writer.write_pages(rows.len(), &pages)?;
+            file.write_pages(rows.len(), &pages)?;
         }
-        writer.finish()
+        file.finish()
     };
     let bytes = checked_read::read(target, "merging the parts", merge)?;
     write_file(target, |out| out.write_all(&bytes))
