@@ -211,10 +211,7 @@ impl<'a> Saver<'a> {
 
     fn place_all(&mut self, pieces: Vec<Piece>) -> Result<(), IngestError> {
         for piece in pieces {
-            let mut count = std::mem::take(&mut self.count);
-            let placed = self.place(piece, &mut count);
-            self.count = count;
-            placed?;
+            self.place(piece)?;
             if self.writer.is_crowded() {
                 self.commit()?;
             }
@@ -249,24 +246,24 @@ impl<'a> Saver<'a> {
         if self.writer.is_full() { self.commit() } else { Ok(()) }
     }
 
-    fn place(&mut self, piece: Piece, count: &mut Count) -> Result<(), IngestError> {
+    fn place(&mut self, piece: Piece) -> Result<(), IngestError> {
         match piece {
             Piece::Report(accepted) => {
                 let told = ReportOutcome::of(&accepted);
                 let added = self.writer.add(*accepted)?;
-                count.report(&mut self.tally, added, &told);
+                self.count.report(&mut self.tally, added, &told);
             }
             Piece::TlsReport(accepted) => {
                 let (origin, findings) = (accepted.provenance.origin.clone(), accepted.findings.clone());
                 let added = self.writer.add_tls(*accepted)?;
-                count.tls_report(&mut self.tally, added, (&origin, &findings));
+                self.count.tls_report(&mut self.tally, added, (&origin, &findings));
             }
-            Piece::SetAside(kind) => count.set_aside(&mut self.tally, kind, 1),
-            Piece::LinkOut => count.link_out(&mut self.tally),
+            Piece::SetAside(kind) => self.count.set_aside(&mut self.tally, kind, 1),
+            Piece::LinkOut => self.count.link_out(&mut self.tally),
             Piece::Rejected(reject, findings) => {
                 let (origin, reason) = (reject.origin.clone(), reject.reason.clone());
                 let rejected = self.writer.reject(reject)?;
-                count.rejected(&mut self.tally, rejected, (&origin, &reason));
+                self.count.rejected(&mut self.tally, rejected, (&origin, &reason));
                 if rejected == Rejected::New {
                     self.tally.find(&origin, &findings);
                 }
@@ -338,16 +335,10 @@ impl<'a> Deduplicator<'a> {
     }
 
     fn place_all(&mut self, item: &str, pieces: Vec<Piece>) -> Result<(), IngestError> {
-        for piece in pieces {
-            let mut count = std::mem::take(&mut self.count);
-            let placed = self.place(item, piece, &mut count);
-            self.count = count;
-            placed?;
-        }
-        Ok(())
+        pieces.into_iter().try_for_each(|piece| self.place(item, piece))
     }
 
-    fn place(&mut self, item: &str, piece: Piece, count: &mut Count) -> Result<(), IngestError> {
+    fn place(&mut self, item: &str, piece: Piece) -> Result<(), IngestError> {
         match piece {
             Piece::Report(accepted) => {
                 let told = ReportOutcome::of(&accepted);
@@ -358,7 +349,7 @@ impl<'a> Deduplicator<'a> {
                     self.sink.stored(*accepted)?;
                 }
                 self.sink.placed(&Placed { origin: &told.origin, place, reason: None, key })?;
-                count.report(&mut self.tally, added, &told);
+                self.count.report(&mut self.tally, added, &told);
             }
             Piece::TlsReport(accepted) => {
                 let key = accepted.report.key;
@@ -369,22 +360,22 @@ impl<'a> Deduplicator<'a> {
                 }
                 let place = Destination::from(added);
                 self.sink.placed(&Placed { origin: &origin, place, reason: None, key: Some(key) })?;
-                count.tls_report(&mut self.tally, added, (&origin, &findings));
+                self.count.tls_report(&mut self.tally, added, (&origin, &findings));
             }
             Piece::SetAside(kind) => {
                 self.sink.placed(&Placed::aside(item, kind))?;
-                count.set_aside(&mut self.tally, kind, 1);
+                self.count.set_aside(&mut self.tally, kind, 1);
             }
             Piece::LinkOut => {
                 self.sink.placed(&Placed::link_out(item))?;
-                count.link_out(&mut self.tally);
+                self.count.link_out(&mut self.tally);
             }
             Piece::Rejected(reject, findings) => {
                 let rejected = if self.rejected.insert(reject.identity()) { Rejected::New } else { Rejected::Known };
                 let Reject { origin, reason, .. } = reject;
                 let place = if rejected == Rejected::New { Destination::Rejected } else { Destination::Duplicate };
                 self.sink.placed(&Placed { origin: &origin, place, reason: Some(&reason), key: None })?;
-                count.rejected(&mut self.tally, rejected, (&origin, &reason));
+                self.count.rejected(&mut self.tally, rejected, (&origin, &reason));
                 if rejected == Rejected::New {
                     self.tally.find(&origin, &findings);
                 }
