@@ -238,8 +238,7 @@ fn read(
     let filter =
         Filter { from: Some(from), to: Some(yesterday), domains: vec![request.domain.clone()], ..Filter::default() };
     let adder = Adder::new(&question);
-    let columns = |last| question.columns(last);
-    store.all(&filter, &columns, |rows| adder.rows(&rows), &mut |head| adder.heads(&[head]))?;
+    selection::add_rows(store, &filter, &question, &adder)?;
     Ok(adder.attribute())
 }
 

@@ -119,12 +119,11 @@ impl Selection {
         }
     }
 
-    /// Adds up a store: rows on all cores, report heads in parallel.
+    /// Adds up a store.
     fn of_store<S: Sum>(&self, store: &Store, mut sum: S) -> anyhow::Result<S> {
         sum.aside(&self.rejections(store)?, &|_| true);
         store.tls_policies(&self.filter, &mut |row| sum.tls(row))?;
-        let columns = |last| self.question.columns(last);
-        store.all(&self.filter, &columns, |rows| sum.rows(&rows), &mut |head| sum.heads(&[head]))?;
+        add_rows(store, &self.filter, &self.question, &sum)?;
         Ok(sum)
     }
 
@@ -173,6 +172,12 @@ impl<S: Sum> ReportSink for SummedReports<'_, S> {
         }
         Ok(())
     }
+}
+
+/// Adds up the rows and report heads of a store that a question is about, on all cores.
+pub(crate) fn add_rows(store: &Store, filter: &Filter, question: &Question, sum: &impl Sum) -> Result<(), StoreError> {
+    let columns = |last| question.columns(last);
+    store.all(filter, &columns, |rows| sum.rows(&rows), &mut |head| sum.heads(&[head]))
 }
 
 /// The question of `summary` about all domains of a store, without a period.

@@ -110,8 +110,7 @@ fn summary(store: &Store, question: &Question, filter: &Filter) -> anyhow::Resul
         ..filter.clone()
     };
     let adder = Adder::new(question);
-    let columns = |last| question.columns(last);
-    store.all(&filter, &columns, |rows| adder.rows(&rows), &mut |head| adder.heads(&[head]))?;
+    selection::add_rows(store, &filter, question, &adder)?;
     let mut summary = adder.finish();
     repairs::count_in(store, &mut summary)?;
     Ok(summary)
