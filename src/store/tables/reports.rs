@@ -1,8 +1,9 @@
 //! The columns of `reports`: name, type, meaning, where the value comes from, and the ledger's name for it.
 
+use self::ReportColumnKind as Kind;
 use super::columns::{ColumnType, Table, TableColumn};
 use super::values::{LineFinding, days_since_epoch};
-use crate::model::{Accepted, Finding, MailFacts, Text};
+use crate::model::{Accepted, Finding, MailFacts, Metadata, PolicyPublished, Text};
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
@@ -120,193 +121,114 @@ fn columns() -> Vec<TableColumn> {
 
 /// The columns, in order.
 pub(crate) const COLUMNS: &[ReportColumn] = &[
-    always("report_key", ReportColumnKind::Text, |row| bytes(&row.accepted.report.key.0), "identity of the report")
-        .kept_as("key"),
-    always(
-        "org_name",
-        ReportColumnKind::Text,
-        |row| text(&row.accepted.report.metadata.org_name),
-        "name of the reporter, as it calls itself",
-    ),
-    maybe(
-        "org_email",
-        ReportColumnKind::Text,
-        |row| some(row.accepted.report.metadata.email.as_deref()),
-        "the reporter's address, as written",
-    ),
+    always("report_key", Kind::Text, |row| bytes(&row.accepted.report.key.0), "identity of the report").kept_as("key"),
+    always("org_name", Kind::Text, |row| text(&metadata(row).org_name), "name of the reporter, as it calls itself"),
+    maybe("org_email", Kind::Text, |row| some(metadata(row).email.as_deref()), "the reporter's address, as written"),
     maybe(
         "extra_contact_info",
-        ReportColumnKind::Text,
-        |row| some(row.accepted.report.metadata.extra_contact_info.as_deref()),
+        Kind::Text,
+        |row| some(metadata(row).extra_contact_info.as_deref()),
         "a page or address for questions",
     ),
-    always(
-        "report_id",
-        ReportColumnKind::Text,
-        |row| text(&row.accepted.report.metadata.report_id),
-        "the reporter's id",
-    ),
-    always(
-        "period_begin",
-        ReportColumnKind::Time,
-        |row| time(row.accepted.report.metadata.begin),
-        "start of the reporting period",
-    )
-    .formerly("begin"),
-    always(
-        "period_end",
-        ReportColumnKind::Time,
-        |row| time(row.accepted.report.metadata.end),
-        "end of the reporting period",
-    )
-    .formerly("end"),
+    always("report_id", Kind::Text, |row| text(&metadata(row).report_id), "the reporter's id"),
+    always("period_begin", Kind::Time, |row| time(metadata(row).begin), "start of the reporting period")
+        .formerly("begin"),
+    always("period_end", Kind::Time, |row| time(metadata(row).end), "end of the reporting period").formerly("end"),
     always(
         "date",
-        ReportColumnKind::Date,
+        Kind::Date,
         |row| long(days_since_epoch(row.accepted.report.day).into()),
         "UTC day of the period's midpoint: the day its rows count for",
     )
     .kept_as("day"),
     maybe(
         "errors",
-        ReportColumnKind::Text,
+        Kind::Text,
         |row| some(row.errors.as_deref()),
         "what the reporter says is wrong, a JSON array of texts",
     ),
     maybe(
         "generator",
-        ReportColumnKind::Text,
-        |row| some(row.accepted.report.metadata.generator.as_deref()),
+        Kind::Text,
+        |row| some(metadata(row).generator.as_deref()),
         "the software that wrote the report",
     ),
     maybe(
         "version",
-        ReportColumnKind::Text,
-        |row| some(row.accepted.report.metadata.version.as_deref()),
+        Kind::Text,
+        |row| some(metadata(row).version.as_deref()),
         "the version of the report format, as written",
     ),
-    always(
-        "policy_domain",
-        ReportColumnKind::Text,
-        |row| text(row.accepted.report.policy.domain.as_str()),
-        "where the DMARC record was found",
-    ),
-    maybe(
-        "p",
-        ReportColumnKind::Text,
-        |row| some(row.accepted.report.policy.p.as_deref()),
-        "published policy, as written",
-    ),
-    maybe("sp", ReportColumnKind::Text, |row| some(row.accepted.report.policy.sp.as_deref()), "policy for subdomains"),
-    maybe(
-        "np",
-        ReportColumnKind::Text,
-        |row| some(row.accepted.report.policy.np.as_deref()),
-        "policy for subdomains that do not exist",
-    ),
-    maybe(
-        "adkim",
-        ReportColumnKind::Text,
-        |row| some(row.accepted.report.policy.adkim.as_deref()),
-        "DKIM alignment, r or s",
-    ),
-    maybe(
-        "aspf",
-        ReportColumnKind::Text,
-        |row| some(row.accepted.report.policy.aspf.as_deref()),
-        "SPF alignment, r or s",
-    ),
+    always("policy_domain", Kind::Text, |row| text(policy(row).domain.as_str()), "where the DMARC record was found"),
+    maybe("p", Kind::Text, |row| some(policy(row).p.as_deref()), "published policy, as written"),
+    maybe("sp", Kind::Text, |row| some(policy(row).sp.as_deref()), "policy for subdomains"),
+    maybe("np", Kind::Text, |row| some(policy(row).np.as_deref()), "policy for subdomains that do not exist"),
+    maybe("adkim", Kind::Text, |row| some(policy(row).adkim.as_deref()), "DKIM alignment, r or s"),
+    maybe("aspf", Kind::Text, |row| some(policy(row).aspf.as_deref()), "SPF alignment, r or s"),
     maybe(
         "pct",
-        ReportColumnKind::Int,
-        |row| row.accepted.report.policy.pct.map_or(ToSqlOutput::Owned(Value::Null), |pct| long(pct.into())),
+        Kind::Int,
+        |row| policy(row).pct.map_or(ToSqlOutput::Owned(Value::Null), |pct| long(pct.into())),
         "share of failing mail the policy is applied to",
     ),
-    maybe(
-        "fo",
-        ReportColumnKind::Text,
-        |row| some(row.accepted.report.policy.fo.as_deref()),
-        "failure reporting options",
-    ),
-    maybe(
-        "testing",
-        ReportColumnKind::Text,
-        |row| some(row.accepted.report.policy.testing.as_deref()),
-        "the t tag, y or n",
-    ),
+    maybe("fo", Kind::Text, |row| some(policy(row).fo.as_deref()), "failure reporting options"),
+    maybe("testing", Kind::Text, |row| some(policy(row).testing.as_deref()), "the t tag, y or n"),
     maybe(
         "discovery_method",
-        ReportColumnKind::Text,
-        |row| some(row.accepted.report.policy.discovery_method.as_deref()),
+        Kind::Text,
+        |row| some(policy(row).discovery_method.as_deref()),
         "how the receiver found the record: psl or treewalk",
     ),
-    always(
-        "records",
-        ReportColumnKind::Long,
-        |row| long(count(row.accepted.report.records.len())),
-        "rows of the report",
-    ),
-    always("messages", ReportColumnKind::Long, |row| long(row.messages), "messages of all its rows"),
-    always("pass_messages", ReportColumnKind::Long, |row| long(row.passing), "messages of the rows that pass DMARC")
+    always("records", Kind::Long, |row| long(count(row.accepted.report.records.len())), "rows of the report"),
+    always("messages", Kind::Long, |row| long(row.messages), "messages of all its rows"),
+    always("pass_messages", Kind::Long, |row| long(row.passing), "messages of the rows that pass DMARC")
         .formerly("dmarc_pass"),
-    always(
-        "origin",
-        ReportColumnKind::Text,
-        |row| text(&row.accepted.provenance.origin),
-        "the file or message that it came from",
-    ),
+    always("origin", Kind::Text, |row| text(&row.accepted.provenance.origin), "the file or message that it came from"),
     maybe(
         "attachment",
-        ReportColumnKind::Text,
+        Kind::Text,
         |row| some(row.accepted.provenance.attachment.as_deref()),
         "the name of the attachment or archive member",
     ),
-    maybe(
-        "message_id",
-        ReportColumnKind::Text,
-        |row| some(mail(row, |mail| mail.message_id.as_deref())),
-        "the mail's Message-ID",
-    ),
-    maybe(
-        "mail_date",
-        ReportColumnKind::Text,
-        |row| some(mail(row, |mail| mail.date.as_deref())),
-        "the mail's Date, as written",
-    ),
+    maybe("message_id", Kind::Text, |row| some(mail(row, |mail| mail.message_id.as_deref())), "the mail's Message-ID"),
+    maybe("mail_date", Kind::Text, |row| some(mail(row, |mail| mail.date.as_deref())), "the mail's Date, as written"),
     maybe(
         "from_domain",
-        ReportColumnKind::Text,
+        Kind::Text,
         |row| some(mail(row, |mail| mail.from_domain.as_deref())),
         "the domain of the mail's From",
     ),
     maybe(
         "authentication_results",
-        ReportColumnKind::Text,
+        Kind::Text,
         |row| some(mail(row, |mail| mail.authentication_results.as_deref())),
         "Authentication-Results written by the receiving server",
     ),
     always(
         "sender_auth",
-        ReportColumnKind::Text,
+        Kind::Text,
         |row| text(row.accepted.provenance.sender_auth().as_str()),
         "whether the report mail was itself authentic: pass, fail, none, unknown",
     ),
-    always("arrival", ReportColumnKind::Time, |row| time(row.accepted.provenance.arrival), "when it arrived"),
-    always("ingested", ReportColumnKind::Time, |row| time(row.ingested), "when it was first stored"),
-    maybe(
-        "findings",
-        ReportColumnKind::Findings,
-        |row| some(row.findings.as_deref()),
-        "what was odd about it, see findings.md",
-    ),
+    always("arrival", Kind::Time, |row| time(row.accepted.provenance.arrival), "when it arrived"),
+    always("ingested", Kind::Time, |row| time(row.ingested), "when it was first stored"),
+    maybe("findings", Kind::Findings, |row| some(row.findings.as_deref()), "what was odd about it, see findings.md"),
     always(
         "content_hash",
-        ReportColumnKind::Text,
+        Kind::Text,
         |row| bytes(&row.accepted.content.0),
         "BLAKE3 of the document; tells a duplicate from a conflict",
     )
     .kept_as("content"),
 ];
+
+fn metadata<'a>(row: &'a ReportRow<'_>) -> &'a Metadata {
+    &row.accepted.report.metadata
+}
+
+fn policy<'a>(row: &'a ReportRow<'_>) -> &'a PolicyPublished {
+    &row.accepted.report.policy
+}
 
 fn text(text: &str) -> ToSqlOutput<'_> {
     ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
