@@ -111,11 +111,6 @@ impl AlertEvent {
             ..self.clone()
         }
     }
-
-    /// Its kind.
-    pub fn kind(&self) -> Option<EventKind> {
-        EventKind::from_word(&self.kind)
-    }
 }
 
 /// The ID of an incident: from its kind, domain and subject, and the day it began, so that a recurrence gets another

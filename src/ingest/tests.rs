@@ -232,7 +232,7 @@ fn messages_are_acknowledged_only_after_their_batch_and_by_their_fate() {
         let mut writer = Writer::open(dir.path(), now()).unwrap();
         run(messages().into_iter(), &mut writer, &options(), &mut told).unwrap();
         assert_eq!(told.0, expected, "round {round}: a known item has the fate it had");
-        assert_eq!(writer.cursors("m").unwrap()[0].1.done, [(4, 7)]);
+        assert_eq!(writer.progress("m").unwrap().cursors[0].1.done, [(4, 7)]);
     }
 }
 
@@ -243,7 +243,7 @@ fn a_mail_the_server_does_not_give_is_named_once_and_asked_for_again() {
     let unfetched = || Ok(Fetched::Unfetched { origin: origin.clone(), reason: "NIL".into(), message: id.clone() });
     assert_eq!(ingest(dir.path(), vec![unfetched()]).rejected_count(), 1);
     assert_eq!(ingest(dir.path(), vec![unfetched()]).rejected_count(), 0);
-    assert!(Store::open(dir.path()).unwrap().cursors("m").unwrap().is_empty());
+    assert!(Store::open(dir.path()).unwrap().progress("m").unwrap().cursors.is_empty());
     assert_eq!(ingest(dir.path(), vec![message(9, &xml(1, 1))]).stored.reports, 1);
     assert_eq!(ingest(dir.path(), vec![unfetched()]).rejected_count(), 1, "it was no longer listed");
 }

@@ -170,11 +170,6 @@ impl Findings {
         }
     }
 
-    /// Whether nothing was noted.
-    pub fn is_empty(&self) -> bool {
-        self.kept.is_empty() && self.more == 0
-    }
-
     /// The findings kept, in order, and one that counts the rest.
     pub fn into_vec(mut self) -> Vec<Finding> {
         if self.more > 0 {

@@ -22,17 +22,12 @@ macro_rules! words {
                 }
             }
 
-            /// Parses a known word, already trimmed and in lower case.
+            /// Parses a known word, already trimmed and in lower case. `normalize` handles aliases.
             pub fn known(word: &str) -> Option<Self> {
                 match word {
                     $($text => Some(Self::$word),)+
                     _ => None,
                 }
-            }
-
-            /// Parses a word, already trimmed and in lower case. `normalize` handles aliases.
-            pub fn from_word(word: &str) -> Self {
-                Self::known(word).unwrap_or_else(|| Self::Other(word.into()))
             }
         }
 

@@ -412,25 +412,25 @@ fn a_cursor_follows_its_batch_and_messages_wait_until_told() {
     writer.message(message(11), Fate::Done);
     writer.message(message(12), Fate::NotReport);
     writer.message(message(13), Fate::Unreadable);
-    assert_eq!(writer.cursors("reports").unwrap(), vec![], "nothing moves before the commit");
+    assert_eq!(writer.progress("reports").unwrap().cursors, vec![], "nothing moves before the commit");
     assert_eq!(writer.commit().unwrap().len(), 3);
     writer.clear_pending(&[message(11)]).unwrap();
     let cursor = Cursor { uid_validity: 7, last_uid: 0, pending: vec![(13, Fate::Unreadable)], done: vec![(11, 13)] };
     let expected = vec![("INBOX".to_owned(), cursor)];
-    assert_eq!(writer.cursors("reports").unwrap(), expected);
-    assert_eq!(Store::open(dir.path()).unwrap().cursors("reports").unwrap(), expected);
+    assert_eq!(writer.progress("reports").unwrap().cursors, expected);
+    assert_eq!(Store::open(dir.path()).unwrap().progress("reports").unwrap().cursors, expected);
     // The source knows which UIDs exist, and moves the cursor on.
     let cursor = Cursor { uid_validity: 7, last_uid: 13, pending: vec![], done: vec![(20, 21)] };
     writer.set_cursor("reports", "INBOX", &cursor).unwrap();
     let cursor = Cursor { pending: vec![(13, Fate::Unreadable)], ..cursor };
-    assert_eq!(writer.cursors("reports").unwrap(), vec![("INBOX".to_owned(), cursor)]);
+    assert_eq!(writer.progress("reports").unwrap().cursors, vec![("INBOX".to_owned(), cursor)]);
     writer.message(message(22), Fate::NotReport);
     writer.commit().unwrap();
-    assert_eq!(writer.cursors("reports").unwrap()[0].1.done, vec![(20, 22)]);
+    assert_eq!(writer.progress("reports").unwrap().cursors[0].1.done, vec![(20, 22)]);
     // Another UIDVALIDITY: the old UIDs mean nothing.
     let cursor = Cursor { uid_validity: 8, last_uid: 2, pending: vec![], done: vec![] };
     writer.set_cursor("reports", "INBOX", &cursor).unwrap();
-    assert_eq!(writer.cursors("reports").unwrap(), vec![("INBOX".to_owned(), cursor)]);
+    assert_eq!(writer.progress("reports").unwrap().cursors, vec![("INBOX".to_owned(), cursor)]);
 }
 
 #[test]

@@ -95,11 +95,6 @@ impl EventSeverity {
             Self::Critical => "critical",
         }
     }
-
-    /// The severity with this name.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Info, Self::Warning, Self::Critical].into_iter().find(|severity| severity.word() == word)
-    }
 }
 
 /// Something that happened.

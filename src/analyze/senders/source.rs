@@ -11,7 +11,7 @@ use crate::analyze::period::date;
 use crate::analyze::question::Network;
 use crate::analyze::sums::facts::Fact;
 use crate::analyze::sums::interner::IdMap;
-use crate::analyze::sums::{DaySpan, Messages, Rate, Sums};
+use crate::analyze::sums::{DaySpan, Messages, Sums};
 use crate::model::{Cause, NetworkClass, SourceAddress};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -138,13 +138,6 @@ pub struct SourceSummary {
     /// The policy domains it sent as, sorted; sources that sent as the same share the list.
     #[serde(serialize_with = "form::list")]
     pub domains: Arc<[Foreign]>,
-}
-
-impl SourceSummary {
-    /// The DMARC pass rate.
-    pub fn pass_rate(&self) -> Option<Rate> {
-        self.sums.pass_rate()
-    }
 }
 
 /// The addresses with most messages, as listed.

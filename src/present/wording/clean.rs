@@ -25,11 +25,6 @@ impl Clean {
         let tail = shown.chars().skip(length - Self::LONGEST / 2 + 1);
         Self(head.chain(['…']).chain(tail).collect())
     }
-
-    /// The text; with `ascii`, other characters become `?`.
-    pub fn text(&self, ascii: bool) -> String {
-        if ascii { to_ascii(&self.0) } else { self.0.clone() }
-    }
 }
 
 impl From<&Foreign> for Clean {

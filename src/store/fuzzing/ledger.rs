@@ -319,7 +319,7 @@ impl Reading<'_> {
 
     /// The cursors of a mailbox: no more than there are rows, with UIDs in order.
     fn cursors(&self) {
-        let Some(cursors) = self.typed(self.store.cursors("m")) else { return };
+        let Some(cursors) = self.typed(self.store.progress("m").map(|progress| progress.cursors)) else { return };
         assert!(cursors.len() <= self.rows.len());
         for (_, Cursor { pending, done, .. }) in &cursors {
             assert!(pending.len() + done.len() <= self.rows.len());

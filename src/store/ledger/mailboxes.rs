@@ -24,7 +24,7 @@ pub(crate) fn progress(ledger: &Ledger, mailbox: &str) -> Result<MailboxProgress
 }
 
 /// The cursors of a mailbox's folders, in the order of their names.
-pub(crate) fn cursors(ledger: &Ledger, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
+fn cursors(ledger: &Ledger, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
     let read = || -> rusqlite::Result<Vec<(String, Cursor)>> {
         let mut folders = ledger
             .connection
@@ -34,7 +34,7 @@ pub(crate) fn cursors(ledger: &Ledger, mailbox: &str) -> Result<Vec<(String, Cur
         )?;
         let found = folders.query_map([mailbox], |row| {
             let cursor =
-                Cursor { uid_validity: row.get(1)?, last_uid: row.get(2)?, pending: Vec::new(), done: Vec::new() }; // FIXME(store): keep `done` ranges in the ledger too
+                Cursor { uid_validity: row.get(1)?, last_uid: row.get(2)?, pending: Vec::new(), done: Vec::new() };
             Ok((row.get::<_, String>(0)?, cursor))
         })?;
         let mut cursors = found.collect::<rusqlite::Result<Vec<_>>>()?;

@@ -1,7 +1,7 @@
 //! A store opened for reading.
 
 use super::{folder_files, parquet_folder};
-use crate::model::{ColumnSet, Cursor, MailboxProgress, ReportHead, ReportNotes, Rows};
+use crate::model::{ColumnSet, MailboxProgress, ReportHead, ReportNotes, Rows};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
@@ -128,14 +128,6 @@ impl Store {
     /// If the ledger cannot be read.
     pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
         self.ledger.as_ref().map_or(Ok(MailboxProgress::default()), |ledger| mailboxes::progress(ledger, mailbox))
-    }
-
-    /// The cursors of a mailbox's folders.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn cursors(&self, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| mailboxes::cursors(ledger, mailbox))
     }
 
     /// Reads several things from the ledger as of one instant, whatever a writer does meanwhile.

@@ -390,14 +390,6 @@ impl Writer {
         mailboxes::progress(&self.ledger, mailbox)
     }
 
-    /// The cursors of a mailbox's folders.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn cursors(&self, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
-        mailboxes::cursors(&self.ledger, mailbox)
-    }
-
     /// How the content of an item counted, if its bytes were seen before.
     ///
     /// # Errors

@@ -32,10 +32,10 @@ impl Observer for Tell {
 fn fetch(mailbox: &Mailbox, store: &Path) -> (Tally, Finished) {
     let now = "2026-11-25T12:00:00Z".parse().unwrap();
     let mut writer = Writer::open(store, now).unwrap();
-    let cursors = writer.cursors(&mailbox.name).unwrap();
+    let progress = writer.progress(&mailbox.name).unwrap();
     let item_bytes = Limits::default().item_bytes;
     let options = PollOptions { limit: None, since: None, item_bytes, now, stop: StopFlag::new() };
-    let mut poller = Poller::start(mailbox.clone(), cursors, options).unwrap();
+    let mut poller = Poller::start(mailbox.clone(), progress, options).unwrap();
     let mut tell = Tell(poller.acknowledger());
     let options = ingest::IngestOptions { now, ..ingest::IngestOptions::default() };
     let tally = ingest::run(poller.mails().unwrap(), &mut writer, &options, &mut tell).unwrap();
