@@ -3,6 +3,7 @@
 //!
 //! It does not know the content of a mail, and keeps a secret no longer than sending takes.
 
+mod connection;
 pub(crate) mod mail;
 mod program;
 mod sendmail;

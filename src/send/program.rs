@@ -1,6 +1,6 @@
 //! Runs a local program with input and a time limit.
 
-use super::smtp::seconds;
+use super::connection::seconds;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::io::{Read as _, Write as _};

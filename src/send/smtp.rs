@@ -3,18 +3,19 @@
 //! The server is not trusted with time or memory: lines and answers are limited, and each must be complete in time,
 //! however slowly its bytes arrive. Its answers may contain the password it was sent; the caller removes that.
 
+use super::connection::{CONNECTION, SmtpStream, TimedStream, connect, tls_fault, wire_fault};
 use super::server::{Login, LoginKind, Server};
 use crate::fetch::mailbox::{Security, sasl};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::address::Envelope;
 use secrecy::ExposeSecret as _;
 use std::fmt::Write as _;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
-use std::sync::{Arc, mpsc};
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, StreamOwned};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// The longest line of an answer. RFC 5321 section 4.5.3.1.5 allows 512 bytes; many servers send more.
 const LINE_BYTES: usize = 4 << 10;
@@ -28,9 +29,6 @@ const AFTER_MAIL: u32 = 5;
 /// Limit of the whole connection, in steps: otherwise a server that uses up the time of each step could hold it for an
 /// hour.
 const ALL_STEPS: u32 = 10;
-
-/// What a time-out during connecting waited for.
-const CONNECTION: &str = "the connection";
 
 /// A connection used for several mails.
 pub(super) struct Session {
@@ -131,66 +129,6 @@ fn dot_stuffed(mail: &[u8]) -> Vec<u8> {
     }
     out.extend_from_slice(b".\r\n");
     out
-}
-
-/// A socket whose operations time out.
-struct TimedStream {
-    socket: TcpStream,
-    /// When the current step must be done.
-    end: Instant,
-}
-
-impl TimedStream {
-    fn left(&self) -> io::Result<Duration> {
-        let left = self.end.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
-    }
-}
-
-impl Read for TimedStream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(Some(self.left()?))?;
-        self.socket.read(buffer)
-    }
-}
-
-impl Write for TimedStream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.set_write_timeout(Some(self.left()?))?;
-        self.socket.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.socket.flush()
-    }
-}
-
-enum SmtpStream {
-    Plain(TimedStream),
-    Tls(Box<StreamOwned<ClientConnection, TimedStream>>),
-}
-
-impl SmtpStream {
-    fn timed(&mut self) -> &mut TimedStream {
-        match self {
-            Self::Plain(timed) => timed,
-            Self::Tls(stream) => &mut stream.sock,
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(timed) => timed.read(buffer),
-            Self::Tls(stream) => stream.read(buffer),
-        }
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Plain(timed) => timed.write_all(bytes),
-            Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
-        }
-    }
 }
 
 /// A server's answer: a code and its lines.
@@ -424,76 +362,6 @@ impl SmtpConnection {
             }
         }
     }
-}
-
-/// Connects to the first of the server's addresses that answers.
-fn connect(server: &Server) -> Result<TcpStream, String> {
-    let end = Instant::now() + server.patience;
-    let mut last = "has no address".to_owned();
-    for address in addresses(server)? {
-        if server.security == Security::None && !address.ip().to_canonical().is_loopback() {
-            return Err("is not this machine, and security = \"none\" is for a loopback address only".to_owned());
-        }
-        let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(socket) => {
-                // Commands are small, and each waits for an answer.
-                let _ = socket.set_nodelay(true);
-                return Ok(socket);
-            }
-            Err(error) if is_late(&error) => last = format!("did not answer within {}", seconds(server.patience)),
-            Err(error) => last = format!("cannot be reached: {error}"),
-        }
-    }
-    Err(last)
-}
-
-/// The system's resolver has no time limit of its own; a thread that waits for it is left behind.
-fn addresses(server: &Server) -> Result<Vec<SocketAddr>, String> {
-    let (sender, found) = mpsc::channel();
-    let name = (server.host.clone(), server.port);
-    std::thread::spawn(move || sender.send(name.to_socket_addrs().map(Iterator::collect)));
-    match found.recv_timeout(server.patience) {
-        Ok(Ok(addresses)) => Ok(addresses),
-        Ok(Err(error)) => Err(format!("cannot be found: {error}")),
-        Err(_) => Err(format!("could not be looked up within {}", seconds(server.patience))),
-    }
-}
-
-fn is_late(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
-}
-
-fn wire_fault(error: &io::Error, what: &str, patience: Duration) -> String {
-    match error.kind() {
-        _ if is_late(error) && what == CONNECTION => format!("did not answer within {}", seconds(patience)),
-        _ if is_late(error) => format!("did not answer {what} within {}", seconds(patience)),
-        ErrorKind::UnexpectedEof
-        | ErrorKind::ConnectionReset
-        | ErrorKind::ConnectionAborted
-        | ErrorKind::BrokenPipe => {
-            format!("closed the connection instead of answering {what}")
-        }
-        _ => format!("failed while answering {what}: {error}"),
-    }
-}
-
-fn tls_fault(error: &io::Error, patience: Duration) -> String {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(why)) => format!("has a certificate that is not trusted: {why}"),
-        Some(why @ rustls::Error::InvalidMessage(_)) => {
-            format!(
-                "does not speak TLS on this port ({why}); security = \"starttls\" is for a port that begins in plain text"
-            )
-        }
-        Some(why) => format!("could not agree on TLS: {why}"),
-        None => wire_fault(error, "the TLS handshake", patience),
-    }
-}
-
-/// A duration for a sentence.
-pub(super) fn seconds(time: Duration) -> String {
-    if time.subsec_nanos() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }
 
 #[cfg(test)]

@@ -38,14 +38,14 @@ impl ImapRun {
                 Ok(done) => {
                     rest = &rest[done.uids.len()..];
                     self.note_acknowledged(index, &done.uids);
-                    self.retry.progress();
+                    self.state.retry.progress();
                     if let Some(note) = done.note {
-                        self.note_once(format!("mailbox {}: {note}", self.mailbox.name));
+                        self.state.note(&note);
                     }
                 }
                 Err(fault @ ServerError::Refused { .. }) => {
                     self.folders[index].stuck = true;
-                    self.fail(fault);
+                    self.state.fail(fault);
                     return Ok(());
                 }
                 Err(fault) => return Err(fault),
@@ -57,10 +57,10 @@ impl ImapRun {
     /// Notes that the server needs to learn nothing more about these mails.
     fn note_acknowledged(&mut self, index: usize, uids: &[u32]) {
         let folder = &mut self.folders[index];
-        let (mailbox, name) = (&self.mailbox.name, &folder.name);
+        let (mailbox, name) = (&self.state.mailbox.name, &folder.name);
         let uid_validity = folder.validity.unwrap_or_default();
         let message = |&uid: &u32| Message::Imap { mailbox: mailbox.clone(), folder: name.clone(), uid_validity, uid };
-        self.acknowledged.extend(uids.iter().map(message));
+        self.state.acknowledged.extend(uids.iter().map(message));
         let acknowledged: BTreeSet<u32> = uids.iter().copied().collect();
         folder.unacknowledged.retain(|(uid, _)| !acknowledged.contains(uid));
     }
@@ -83,7 +83,7 @@ impl ImapRun {
                         self.pause(fault).await?;
                     }
                     Err(fault @ ServerError::Refused { .. }) => {
-                        self.fail(fault);
+                        self.state.fail(fault);
                         break;
                     }
                     Err(fault) => return Err(fault),

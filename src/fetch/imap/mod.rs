@@ -21,6 +21,7 @@ pub mod fuzzing;
 pub(crate) mod gate;
 mod list;
 mod ranges;
+mod response;
 mod run;
 mod session;
 mod survey;

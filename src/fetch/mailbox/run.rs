@@ -1,11 +1,19 @@
 //! A run over a mailbox by any protocol: its options, its steps and its result.
 
+use super::account::Mailbox;
+use super::error::ServerError;
+use super::oauth::TokenCache;
+use super::retry::Retry;
 use super::sink::MailQueue;
 use super::stop::StopFlag;
+use super::tls;
 use crate::fetch::item::MailboxError;
 use crate::model::{Cursor, Fate, MailboxProgress, Message};
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_rustls::rustls::ClientConfig;
 
 /// How long a step may go on after the run was asked to end.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
@@ -57,18 +65,94 @@ pub struct Finished {
     pub failures: Vec<MailboxError>,
 }
 
+/// What a run over any protocol keeps.
+pub(crate) struct RunState {
+    pub(crate) mailbox: Mailbox,
+    pub(crate) options: PollOptions,
+    pub(crate) trust: Arc<ClientConfig>,
+    pub(crate) tokens: TokenCache,
+    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+    /// The caller waits for the end.
+    pub(crate) finishing: bool,
+    pub(crate) retry: Retry,
+    /// How many mails may still be returned.
+    pub(crate) quota: u32,
+    pub(crate) acknowledged: Vec<Message>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) failures: Vec<MailboxError>,
+}
+
+impl RunState {
+    /// Of a run that has not begun.
+    pub(crate) fn new(
+        mailbox: Mailbox,
+        options: PollOptions,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> Result<Self, MailboxError> {
+        let trust = tls::trusted(mailbox.ca_file.as_deref()).map_err(|fault| mailbox.error(fault))?;
+        let quota = options.limit.unwrap_or(u32::MAX);
+        Ok(Self {
+            mailbox,
+            options,
+            trust,
+            tokens: TokenCache::default(),
+            orders,
+            finishing: false,
+            retry: Retry::default(),
+            quota,
+            acknowledged: Vec::new(),
+            notes: Vec::new(),
+            failures: Vec::new(),
+        })
+    }
+
+    /// Whether the caller wants no more mails.
+    pub(crate) fn has_to_end(&self) -> bool {
+        self.options.stop.is_set() || self.finishing
+    }
+
+    /// Waits before the next connection; returns the error once retrying is useless.
+    pub(crate) async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
+        self.retry.pause(fault, &self.mailbox, &self.options.stop).await
+    }
+
+    pub(crate) fn error(&self, fault: ServerError) -> MailboxError {
+        self.mailbox.error(fault)
+    }
+
+    /// Records an error, once.
+    pub(crate) fn fail(&mut self, fault: ServerError) {
+        let error = self.error(fault);
+        if !self.failures.contains(&error) {
+            self.failures.push(error);
+        }
+    }
+
+    /// Records a remark about the mailbox, once.
+    pub(crate) fn note(&mut self, note: &str) {
+        let note = format!("mailbox {}: {note}", self.mailbox.name);
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+}
+
 /// A run over any protocol.
 pub(crate) trait ProtocolRun: Sized {
+    /// What it keeps.
+    fn state(&mut self) -> &mut RunState;
     /// Connects, logs in, and lists folders; returns errors of single folders.
     async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError>;
     /// Reads new mails and passes them on.
     async fn read(&mut self, sink: MailQueue);
-    /// What the caller said, in order; `None` once it is gone.
-    async fn order(&mut self) -> Option<Order>;
     /// Notes what the caller said.
     fn take(&mut self, order: Order);
-    /// Whether the caller waits for the end.
-    fn is_finishing(&self) -> bool;
+    /// Notes what the caller said so far.
+    fn take_orders(&mut self) {
+        while let Ok(order) = self.state().orders.try_recv() {
+            self.take(order);
+        }
+    }
     /// Says something to the server, so that it does not close an idle connection. A lost one is forgotten.
     async fn keep_alive(&mut self);
     /// Tells the server the rest, and logs out.

@@ -114,9 +114,9 @@ impl Poller {
 
 /// Waits until the caller is finished, keeping the connection alive.
 async fn wait_for_the_end(run: &mut impl ProtocolRun) {
-    while !run.is_finishing() {
+    while !run.state().finishing {
         tokio::select! {
-            order = run.order() => run.take(order.unwrap_or(Order::Finish)),
+            order = run.state().orders.recv() => run.take(order.unwrap_or(Order::Finish)),
             () = tokio::time::sleep(STILL_HERE) => run.keep_alive().await,
         }
     }

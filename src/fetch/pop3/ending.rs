@@ -13,7 +13,7 @@ impl Pop3Run {
         if self.undeleted.is_empty() {
             if let Some(mut maildrop) = self.maildrop.take() {
                 // All work is done, so errors do not matter.
-                let limit = self.mailbox.patience.silence.min(Duration::from_secs(2));
+                let limit = self.state.mailbox.patience.silence.min(Duration::from_secs(2));
                 let _ = tokio::time::timeout(limit, maildrop.quit()).await;
             }
             return Ok(true);
@@ -25,7 +25,7 @@ impl Pop3Run {
         if let Some(answer) = maildrop.quit().await? {
             if maildrop.deletes() {
                 let what = "deleting mails whose reports are stored".to_owned();
-                self.fail(ServerError::Refused { what, answer: format!("-ERR {answer}") });
+                self.state.fail(ServerError::Refused { what, answer: format!("-ERR {answer}") });
             }
             return Ok(true);
         }
@@ -35,7 +35,7 @@ impl Pop3Run {
         }
         self.undeleted.retain(|content| !maildrop.has_deleted(content));
         if maildrop.deletes() {
-            self.retry.progress();
+            self.state.retry.progress();
             return Ok(false);
         }
         Err(ServerError::lost(

@@ -7,18 +7,13 @@ use super::listing::ListedMessage;
 use super::maildrop::{Maildrop, Retrieved};
 use crate::fetch::item::{Fetched, Item, MailboxError};
 use crate::fetch::mailbox::error::ServerError;
-use crate::fetch::mailbox::oauth::TokenCache;
-use crate::fetch::mailbox::retry::Retry;
-use crate::fetch::mailbox::run::{Finished, GRACE, Order, ProtocolRun};
+use crate::fetch::mailbox::run::{Finished, GRACE, Order, ProtocolRun, RunState};
 use crate::fetch::mailbox::sink::MailQueue;
-use crate::fetch::mailbox::tls;
 use crate::fetch::mailbox::{After, Mailbox, PollOptions};
 use crate::model::{Cursor, Fate, Hash, KnownUidl, MailboxProgress, Message};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_rustls::rustls::ClientConfig;
 
 /// How often a message may break the connection before it is skipped.
 const TRIES: u32 = 2;
@@ -60,10 +55,7 @@ pub(super) enum Goal {
 
 /// A run.
 pub(in crate::fetch) struct Pop3Run {
-    pub(super) mailbox: Mailbox,
-    pub(super) options: PollOptions,
-    pub(super) trust: Arc<ClientConfig>,
-    pub(super) tokens: TokenCache,
+    pub(super) state: RunState,
     pub(super) maildrop: Option<Maildrop>,
     pub(super) known: HashMap<String, KnownUidl>,
     pub(super) given: HashMap<Hash, Given>,
@@ -78,18 +70,9 @@ pub(in crate::fetch) struct Pop3Run {
     pub(super) safe: Vec<Hash>,
     /// Stored, but the server did not confirm the deletion yet.
     pub(super) undeleted: HashSet<Hash>,
-    orders: mpsc::UnboundedReceiver<Order>,
-    /// The caller waits for the end.
-    finishing: bool,
-    pub(super) retry: Retry,
-    /// How many messages may still be returned.
-    pub(super) quota: u32,
     /// How many messages to request per session: more have broken one.
     pub(super) reach: usize,
-    pub(super) acknowledged: Vec<Message>,
     pub(super) present: Option<Vec<String>>,
-    pub(super) notes: Vec<String>,
-    pub(super) failures: Vec<MailboxError>,
 }
 
 impl Pop3Run {
@@ -99,13 +82,8 @@ impl Pop3Run {
         options: PollOptions,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Self, MailboxError> {
-        let trust = tls::trusted(mailbox.ca_file.as_deref()).map_err(|fault| mailbox.error(fault))?;
-        let quota = options.limit.unwrap_or(u32::MAX);
         Ok(Self {
-            mailbox,
-            options,
-            trust,
-            tokens: TokenCache::default(),
+            state: RunState::new(mailbox, options, orders)?,
             maildrop: None,
             known: HashMap::new(),
             given: HashMap::new(),
@@ -114,29 +92,18 @@ impl Pop3Run {
             broken: HashMap::new(),
             safe: Vec::new(),
             undeleted: HashSet::new(),
-            orders,
-            finishing: false,
-            retry: Retry::default(),
-            quota,
             reach: usize::MAX,
-            acknowledged: Vec::new(),
             present: None,
-            notes: Vec::new(),
-            failures: Vec::new(),
         })
     }
 
     pub(super) fn deletes(&self) -> bool {
-        self.mailbox.after == After::Delete
+        self.state.mailbox.after == After::Delete
     }
 
     fn take_over(&mut self, maildrop: Maildrop) {
         if !maildrop.names && maildrop.len() > 0 {
-            let note = "the server gives no unique ids (UIDL): all its mails are read again in every run";
-            let note = format!("mailbox {}: {note}", self.mailbox.name);
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
-            }
+            self.state.note("the server gives no unique ids (UIDL): all its mails are read again in every run");
         }
         self.present = maildrop.present(false);
         self.maildrop = Some(maildrop);
@@ -147,7 +114,7 @@ impl Pop3Run {
         if self.maildrop.is_some() {
             return Ok(());
         }
-        match Maildrop::open(&self.mailbox, &self.trust, &mut self.tokens).await {
+        match Maildrop::open(&self.state.mailbox, &self.state.trust, &mut self.state.tokens).await {
             Ok(maildrop) => {
                 self.take_over(maildrop);
                 Ok(())
@@ -163,7 +130,7 @@ impl Pop3Run {
     async fn try_to_read(&mut self, sink: &mut MailQueue) -> Result<(), ServerError> {
         self.connected().await?;
         let Some(maildrop) = &self.maildrop else { return Err(ServerError::Stopped) };
-        let limit = self.options.item_bytes;
+        let limit = self.state.options.item_bytes;
         // A message that is too large ends the session, so it comes last. Sizes are hints, so it is requested anyway.
         let place = |listed: &ListedMessage| {
             let broken = self.broken.contains_key(&Label::of(listed));
@@ -172,10 +139,10 @@ impl Pop3Run {
         let mut all = maildrop.listed.clone();
         all.sort_by_key(place);
         for listed in all {
-            if self.has_to_end() {
+            if self.state.has_to_end() {
                 return Ok(());
             }
-            if !self.is_settled(&listed) && self.quota > 0 {
+            if !self.is_settled(&listed) && self.state.quota > 0 {
                 self.step(&listed, Goal::Give, Some(sink)).await?;
                 self.delete_safe().await?;
             }
@@ -183,7 +150,7 @@ impl Pop3Run {
         let Some(maildrop) = &self.maildrop else { return Err(ServerError::Stopped) };
         let mut refused = 0;
         for listed in maildrop.unlisted() {
-            if self.has_to_end() || self.quota == 0 {
+            if self.state.has_to_end() || self.state.quota == 0 {
                 return Ok(());
             }
             if self.is_settled(&listed) {
@@ -197,10 +164,6 @@ impl Pop3Run {
             self.delete_safe().await?;
         }
         Ok(())
-    }
-
-    fn has_to_end(&self) -> bool {
-        self.options.stop.is_set() || self.finishing
     }
 
     /// Whether a message need not be read: it was processed by this or an earlier run.
@@ -225,16 +188,16 @@ impl Pop3Run {
         let label = Label::of(listed);
         let Some(maildrop) = &mut self.maildrop else { return Err(ServerError::Stopped) };
         let first = !maildrop.has_asked();
-        let retrieve = maildrop.retrieve(listed.number, self.options.item_bytes);
-        let retrieved = self.options.stop.abort(Duration::from_secs(1), retrieve).await;
+        let retrieve = maildrop.retrieve(listed.number, self.state.options.item_bytes);
+        let retrieved = self.state.options.stop.abort(Duration::from_secs(1), retrieve).await;
         let message = |content| Message::Pop3 {
-            mailbox: self.mailbox.name.clone(),
+            mailbox: self.state.mailbox.name.clone(),
             content,
             uidl: listed.uidl.clone().map(|uidl| (uidl, listed.octets)),
         };
         let origin = match &listed.uidl {
-            Some(uidl) => format!("{} > uidl {uidl}", self.mailbox.name),
-            None => format!("{} > message {}", self.mailbox.name, listed.number),
+            Some(uidl) => format!("{} > uidl {uidl}", self.state.mailbox.name),
+            None => format!("{} > message {}", self.state.mailbox.name, listed.number),
         };
         let mut lost = None;
         let fetched = match retrieved {
@@ -254,7 +217,7 @@ impl Pop3Run {
                 }
                 self.given.entry(content).or_default().uidls.insert(listed.uidl.clone());
                 self.settled.extend(listed.uidl.clone());
-                let (message, arrival) = (Some(message(Some(content))), self.options.now);
+                let (message, arrival) = (Some(message(Some(content))), self.state.options.now);
                 Fetched::Item(Item { origin, name: None, bytes, arrival, message })
             }
             Ok(Retrieved::TooLarge(size)) => {
@@ -262,12 +225,12 @@ impl Pop3Run {
                 self.maildrop = None;
                 lost = Some(ServerError::Oversized { uid: None, announced: size });
                 let message = listed.uidl.is_some().then(|| message(None));
-                Fetched::TooLarge { origin, size, limit: self.options.item_bytes, message }
+                Fetched::TooLarge { origin, size, limit: self.state.options.item_bytes, message }
             }
             Ok(Retrieved::Refused(answer)) => {
                 self.withheld.insert(label);
                 let reason = format!("the server lists it, and answers -ERR {answer}");
-                let reason = self.mailbox.secrets.clean(&reason);
+                let reason = self.state.mailbox.secrets.clean(&reason);
                 Fetched::Unfetched { origin, reason, message: message(None) }
             }
             Err(fault) if fault.passes() => {
@@ -286,23 +249,21 @@ impl Pop3Run {
             Err(fault) => return Err(fault),
         };
         if let Some(sink) = sink {
-            self.retry.progress();
-            self.quota = self.quota.saturating_sub(1);
-            self.options.stop.abort(GRACE, sink.give(fetched)).await?;
+            self.state.retry.progress();
+            self.state.quota = self.state.quota.saturating_sub(1);
+            self.state.options.stop.abort(GRACE, sink.give(fetched)).await?;
         }
         lost.map_or(Ok(true), Err)
     }
 
     /// Takes the caller's acknowledgments, and marks stored messages.
     pub(super) async fn delete_safe(&mut self) -> Result<(), ServerError> {
-        while let Ok(order) = self.orders.try_recv() {
-            self.take(order);
-        }
+        self.take_orders();
         while let Some(content) = self.safe.pop() {
             let Some(maildrop) = &mut self.maildrop else { return Ok(()) };
-            if let Some(answer) = self.options.stop.abort(GRACE, maildrop.delete(&content)).await? {
+            if let Some(answer) = self.state.options.stop.abort(GRACE, maildrop.delete(&content)).await? {
                 let what = "deleting a mail whose reports are stored".to_owned();
-                self.fail(ServerError::Refused { what, answer: format!("-ERR {answer}") });
+                self.state.fail(ServerError::Refused { what, answer: format!("-ERR {answer}") });
             }
         }
         Ok(())
@@ -311,22 +272,15 @@ impl Pop3Run {
     /// Waits before the next connection; returns the error once retrying is useless.
     pub(super) async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
         self.maildrop = None;
-        self.retry.pause(fault, &self.mailbox, &self.options.stop).await
-    }
-
-    pub(super) fn fail(&mut self, fault: ServerError) {
-        let error = self.error(fault);
-        if !self.failures.contains(&error) {
-            self.failures.push(error);
-        }
-    }
-
-    pub(super) fn error(&self, fault: ServerError) -> MailboxError {
-        self.mailbox.error(fault)
+        self.state.pause(fault).await
     }
 }
 
 impl ProtocolRun for Pop3Run {
+    fn state(&mut self) -> &mut RunState {
+        &mut self.state
+    }
+
     /// Connects, logs in, and lists the messages.
     async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError> {
         self.known = progress.uidls.into_iter().map(|known| (known.uidl.clone(), known)).collect();
@@ -335,17 +289,21 @@ impl ProtocolRun for Pop3Run {
             for known in pending {
                 known.pending = false;
                 let uidl = Some((known.uidl.clone(), known.octets));
-                self.acknowledged.push(Message::Pop3 { mailbox: self.mailbox.name.clone(), content: None, uidl });
+                self.state.acknowledged.push(Message::Pop3 {
+                    mailbox: self.state.mailbox.name.clone(),
+                    content: None,
+                    uidl,
+                });
             }
         }
         loop {
-            match Maildrop::open(&self.mailbox, &self.trust, &mut self.tokens).await {
+            match Maildrop::open(&self.state.mailbox, &self.state.trust, &mut self.state.tokens).await {
                 Ok(maildrop) => {
                     self.take_over(maildrop);
-                    return Ok(self.failures.clone());
+                    return Ok(self.state.failures.clone());
                 }
-                Err(fault) if fault.passes() => self.pause(fault).await.map_err(|fault| self.error(fault))?,
-                Err(fault) => return Err(self.error(fault)),
+                Err(fault) if fault.passes() => self.pause(fault).await.map_err(|fault| self.state.error(fault))?,
+                Err(fault) => return Err(self.state.error(fault)),
             }
         }
     }
@@ -355,26 +313,22 @@ impl ProtocolRun for Pop3Run {
         loop {
             let read = self.try_to_read(&mut sink).await;
             // Before a pause or the end: the caller need not wait for buffered mails.
-            let flushed = self.options.stop.abort(GRACE, sink.flush()).await;
+            let flushed = self.state.options.stop.abort(GRACE, sink.flush()).await;
             match read.and(flushed) {
                 Ok(()) | Err(ServerError::Stopped) => return,
                 Err(fault) if fault.passes() => match self.pause(fault).await {
                     Ok(()) => {}
                     Err(ServerError::Stopped) => return,
-                    Err(fault) => return self.fail(fault),
+                    Err(fault) => return self.state.fail(fault),
                 },
-                Err(fault) => return self.fail(fault),
+                Err(fault) => return self.state.fail(fault),
             }
         }
     }
 
-    async fn order(&mut self) -> Option<Order> {
-        self.orders.recv().await
-    }
-
     fn take(&mut self, order: Order) {
         let Order::Safe(messages) = order else {
-            self.finishing = true;
+            self.state.finishing = true;
             return;
         };
         for (message, fate) in messages {
@@ -383,19 +337,15 @@ impl ProtocolRun for Pop3Run {
                 && let Some(given) = self.given.get_mut(content)
             {
                 given.fate = Some(fate);
-                if fate == Fate::Done && self.mailbox.after == After::Delete {
+                if fate == Fate::Done && self.state.mailbox.after == After::Delete {
                     self.safe.push(*content);
                     self.undeleted.insert(*content);
                 }
             }
             if !self.deletes() {
-                self.acknowledged.push(message);
+                self.state.acknowledged.push(message);
             }
         }
-    }
-
-    fn is_finishing(&self) -> bool {
-        self.finishing
     }
 
     /// Says something to the server, so that it does not close an idle connection.
@@ -409,11 +359,9 @@ impl ProtocolRun for Pop3Run {
 
     /// Deletes the rest, and logs out.
     async fn end(mut self) -> Finished {
-        while let Ok(order) = self.orders.try_recv() {
-            self.take(order);
-        }
+        self.take_orders();
         loop {
-            let stop = self.options.stop.clone();
+            let stop = self.state.options.stop.clone();
             let paused = match stop.abort(GRACE, self.try_to_end()).await {
                 Ok(true) => break,
                 Ok(false) => Ok(()),
@@ -424,14 +372,14 @@ impl ProtocolRun for Pop3Run {
                 Ok(()) => {}
                 Err(ServerError::Stopped) => break,
                 Err(fault) => {
-                    self.fail(fault);
+                    self.state.fail(fault);
                     break;
                 }
             }
         }
         // The time of reading is recorded; the progress is in the IDs.
         let cursors = vec![(FOLDER.to_owned(), Cursor::default())];
-        let Self { acknowledged, present: uidls, notes, failures, .. } = self;
-        Finished { acknowledged, cursors, uidls, notes, failures }
+        let RunState { acknowledged, notes, failures, .. } = self.state;
+        Finished { acknowledged, cursors, uidls: self.present, notes, failures }
     }
 }

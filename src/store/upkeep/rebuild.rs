@@ -14,7 +14,8 @@ use crate::store::disk::lock::Lock;
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, mailboxes, outbox, survey, upgrade};
-use crate::store::pack::zip::{self, ManifestLine, PackReader};
+use crate::store::pack::manifest::{ManifestLine, kind_of};
+use crate::store::pack::zip::{self, PackReader};
 use crate::store::tables::values::{int, path_value};
 use crate::store::write::batch::conflict_file;
 use crate::store::write::commit::{ConflictRow, insert_conflict};
@@ -577,7 +578,7 @@ fn kept(line: &ManifestLine, replaced: &HashMap<String, i64>) -> KeptReport {
     });
     KeptReport {
         key: line.key.clone(),
-        kind: zip::kind_of(&line.member),
+        kind: kind_of(&line.member),
         ingested: line.ingested,
         provenance: line.provenance(),
         findings: findings.collect(),

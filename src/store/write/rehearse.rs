@@ -2,7 +2,8 @@
 
 use crate::model::Accepted;
 use crate::store::error::StoreError;
-use crate::store::pack::zip::{PackContents, Standing};
+use crate::store::pack::manifest::Standing;
+use crate::store::pack::zip::PackContents;
 use crate::store::parquet::encode;
 use jiff::Timestamp;
 use std::path::Path;

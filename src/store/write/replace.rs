@@ -3,7 +3,7 @@
 //!
 //! The part is rewritten without them, with the same intents as a merge, and the batch's transaction commits both. The
 //! original of the replaced report stays in its pack; a copy is kept as a conflict. The manifest of the new report's
-//! pack says that it replaced another ([`ManifestLine::replaced`](crate::store::pack::zip::ManifestLine)), so that a
+//! pack says that it replaced another ([`ManifestLine::replaced`](crate::store::pack::manifest::ManifestLine)), so that a
 //! rebuild knows which one counts.
 
 use super::batch::{Added, Batch, Conflict, conflict_file};
@@ -19,7 +19,8 @@ use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, survey};
-use crate::store::pack::zip::{ManifestLine, PackReader};
+use crate::store::pack::manifest::ManifestLine;
+use crate::store::pack::zip::PackReader;
 use crate::store::tables::values::{self, int, sender_auth, time};
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::collections::{BTreeSet, HashMap, HashSet};
