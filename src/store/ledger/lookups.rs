@@ -8,6 +8,7 @@ use crate::store::tables::values::time;
 use jiff::Timestamp;
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The kind of these lookups in the ledger.
@@ -60,6 +61,28 @@ pub(crate) fn names(ledger: &Ledger) -> Result<Vec<LookedUp>, StoreError> {
         Ok(found)
     };
     read().map_err(ledger.failed("reading the names"))
+}
+
+/// The answers of one kind about addresses. One in the form of another version is left out; errors name what was read.
+pub(crate) fn by_address<T>(
+    ledger: &Ledger,
+    kind: &str,
+    parse: impl Fn(&str) -> Option<T>,
+    doing: &'static str,
+) -> Result<BTreeMap<IpAddr, T>, StoreError> {
+    let read = || -> rusqlite::Result<BTreeMap<IpAddr, T>> {
+        let sql = "SELECT name, answer FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
+        let mut statement = ledger.connection.prepare(sql)?;
+        let mut rows = statement.query([kind])?;
+        let mut found = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            if let (Ok(address), Some(answer)) = (row.get_ref(0)?.as_str()?.parse(), parse(row.get_ref(1)?.as_str()?)) {
+                found.insert(address, answer);
+            }
+        }
+        Ok(found)
+    };
+    read().map_err(ledger.failed(doing))
 }
 
 #[cfg(test)]

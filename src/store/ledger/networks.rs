@@ -3,8 +3,8 @@
 //! The answers are renewed with every run that has a database.
 
 use super::database::Ledger;
+use super::lookups::by_address;
 use crate::store::error::StoreError;
-
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -34,21 +34,7 @@ impl StoredNetwork {
 }
 
 pub(crate) fn networks(ledger: &Ledger) -> Result<BTreeMap<IpAddr, StoredNetwork>, StoreError> {
-    let read = || -> rusqlite::Result<BTreeMap<IpAddr, StoredNetwork>> {
-        let sql = "SELECT name, answer FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
-        let mut statement = ledger.connection.prepare(sql)?;
-        let mut rows = statement.query([KIND])?;
-        let mut found = BTreeMap::new();
-        while let Some(row) = rows.next()? {
-            let address = row.get_ref(0)?.as_str()?.parse();
-            // A form written by another version is ignored here.
-            if let (Ok(address), Ok(network)) = (address, serde_json::from_str(row.get_ref(1)?.as_str()?)) {
-                found.insert(address, network);
-            }
-        }
-        Ok(found)
-    };
-    read().map_err(ledger.failed("reading the networks"))
+    by_address(ledger, KIND, |answer| serde_json::from_str(answer).ok(), "reading the networks")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! The answers are renewed with every run of `enrich` that sees the address.
 
 use super::database::Ledger;
+use super::lookups::by_address;
 use crate::model::{NetworkClass, SourceClass, SourceOrigin};
 use crate::store::error::StoreError;
 use crate::store::tables::values::time;
@@ -32,20 +33,7 @@ fn parse(answer: &str) -> Option<SourceOrigin> {
 }
 
 pub(crate) fn origins(ledger: &Ledger) -> Result<BTreeMap<IpAddr, SourceOrigin>, StoreError> {
-    let read = || -> rusqlite::Result<BTreeMap<IpAddr, SourceOrigin>> {
-        let sql = "SELECT name, answer FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
-        let mut statement = ledger.connection.prepare(sql)?;
-        let mut rows = statement.query([KIND])?;
-        let mut found = BTreeMap::new();
-        while let Some(row) = rows.next()? {
-            // A form written by another version is ignored here.
-            if let (Ok(address), Some(origin)) = (row.get_ref(0)?.as_str()?.parse(), parse(row.get_ref(1)?.as_str()?)) {
-                found.insert(address, origin);
-            }
-        }
-        Ok(found)
-    };
-    read().map_err(ledger.failed("reading whose servers the sources are"))
+    by_address(ledger, KIND, parse, "reading whose servers the sources are")
 }
 
 /// The kind of lookup that the ranges of services are, in the ledger.
