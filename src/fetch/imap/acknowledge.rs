@@ -40,7 +40,7 @@ impl ImapRun {
                     self.note_acknowledged(index, &done.uids);
                     self.state.retry.progress();
                     if let Some(note) = done.note {
-                        self.state.note(&note);
+                        self.state.note(note);
                     }
                 }
                 Err(fault @ ServerError::Refused { .. }) => {
