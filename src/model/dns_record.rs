@@ -2,7 +2,7 @@
 
 use super::days::utc_day;
 use jiff::{Timestamp, civil::Date};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The record types whose history is kept.
@@ -137,7 +137,7 @@ impl DnsChange {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DnsHistory {
     /// By name.
-    spans: HashMap<String, Vec<DnsSpan>>,
+    spans: BTreeMap<String, Vec<DnsSpan>>,
     /// What changed between lookups, oldest first.
     pub changes: Vec<DnsChange>,
 }
@@ -146,11 +146,16 @@ impl DnsHistory {
     /// Builds the history from the records that lookups found and the names that were looked up.
     pub fn new(spans: Vec<DnsSpan>, watched: &[WatchedName]) -> Self {
         let changes = changes(&spans, watched);
-        let mut by_name: HashMap<String, Vec<DnsSpan>> = HashMap::new();
+        let mut by_name: BTreeMap<String, Vec<DnsSpan>> = BTreeMap::new();
         for span in spans {
             by_name.entry(span.name.clone()).or_default().push(span);
         }
         Self { spans: by_name, changes }
+    }
+
+    /// All records ever found, by name.
+    pub fn spans(&self) -> impl Iterator<Item = &DnsSpan> {
+        self.spans.values().flatten()
     }
 
     /// All records ever found at a name (lower case, no final dot).

@@ -12,7 +12,7 @@ use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::selection::{self, From, Selection, Sum};
 use crate::cli::wiring::shares::Shares;
 use crate::cli::wiring::{logo, repairs};
-use crate::model::{ReportHead, Rows, TlsPolicyRow, monday, utc_day};
+use crate::model::{DnsSpan, ReportHead, Rows, TlsPolicyRow, monday, utc_day};
 use crate::present::Branding;
 use crate::site::{Archive, Written};
 use crate::store::{Filter, Store};
@@ -21,6 +21,7 @@ use jiff::{Timestamp, ToSpan as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const EXAMPLES: &str = "\
 The pages need no scripts: serve the folder with any web server, or open it in a browser. A run after `fetch` writes only what changed. Anyone who can read the pages sees all reports; docs/site.md shows how to protect them.
@@ -257,9 +258,14 @@ impl Source<'_> {
 
     /// A fingerprint of everything else that the pages depend on.
     fn key(&self, question: &Question, branding: &Branding, owner: Option<usize>) -> String {
-        let question = Question { today: None, ..question.clone() };
+        // Not when a record was last looked up: that is another time with every check.
+        let stands =
+            |span: &DnsSpan| format!("{} {} {:?} {}", span.name, span.record_type, span.value, span.first_seen);
+        let records: Vec<_> = question.dns.spans().map(|span| (stands(span), span.ended)).collect();
+        let dns = (records, &question.dns.changes);
+        let question = Question { today: None, dns: Arc::default(), ..question.clone() };
         let domains = owner.map(|owner| &self.settings.customers[owner].domains);
-        let text = format!("{question:?} {branding:?} {domains:?}");
+        let text = format!("{question:?} {dns:?} {branding:?} {domains:?}");
         blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
     }
 }

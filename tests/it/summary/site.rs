@@ -1,5 +1,6 @@
 //! `site` as a program: every link resolves, every number equals the summary's, and unchanged pages are not written again.
 
+use crate::dns_servers::Scripted;
 use crate::workdir::{WorkDir, files_below, samples};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +124,24 @@ fn a_second_run_writes_nothing_and_a_new_report_only_what_it_changes() {
         let anew = work.path("anew").join(file.strip_prefix(work.path("site")).expect("below"));
         assert!(std::fs::read(&anew).expect("the same file") == bytes, "{}", file.display());
     }
+}
+
+#[test]
+fn a_check_that_finds_what_it_found_before_changes_no_page() {
+    let work = archive();
+    let dns = Scripted::start(
+        "example.com TXT v=spf1 -all\n_dmarc.example.com TXT v=DMARC1; p=none\nexample.net TXT v=spf1 -all\n\
+         _dmarc.example.net TXT v=DMARC1; p=none\nexample.org TXT v=spf1 -all\n_dmarc.example.org TXT v=DMARC1; p=none",
+    );
+    let check = || work.run(["check", "--all", "--server", &dns.address.to_string()]);
+    let seen = |work: &WorkDir| work.run(["export", "--format", "csv", "--out", "all"]).code;
+    assert!(check().code < Some(2) && seen(&work) == Some(0));
+    assert!(std::fs::read_to_string(work.path("all/dns.csv")).expect("a history").lines().count() > 4);
+    assert_eq!(site(&work, &[]), Some(0));
+    let before = state(&work.path("site"));
+    assert!(check().code < Some(2));
+    assert_eq!(site(&work, &[]), Some(0));
+    assert!(before == state(&work.path("site")), "a run without news wrote something");
 }
 
 #[test]
