@@ -1,65 +1,7 @@
-//! Tag lists, `name=value; name=value`, as DMARC records and DKIM keys are written (RFC 6376 section 3.2).
-//!
-//! [`Tags`] reads a record as receivers do; [`read_damaged`] reads what its author meant. Neither knows what a tag means.
+//! Tag lists as their authors meant them: damaged records, and what damaged them. [`Tags`](crate::model::Tags) reads a record
+//! as receivers do.
 
-/// One tag, trimmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tag {
-    /// In lower case.
-    pub(super) name: String,
-    /// As written, without the white space around it.
-    pub(super) value: String,
-}
-
-/// A tag list and how it was written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Tags {
-    /// In order, the first of each name.
-    pub(super) tags: Vec<Tag>,
-    /// Names that occur more than once.
-    pub(super) repeated: Vec<String>,
-    /// Pieces between semicolons that are not tags.
-    pub(super) pieces: Vec<String>,
-}
-
-impl Tags {
-    /// Splits a record into tags. Nothing is an error here: `pieces` has what cannot be read.
-    pub(super) fn parse(text: &str) -> Self {
-        let mut list = Self::default();
-        for piece in text.split(';').map(str::trim).filter(|piece| !piece.is_empty()) {
-            match piece.split_once('=') {
-                Some((name, value)) if is_name(name.trim()) => list.add(name.trim(), value.trim()),
-                _ => list.pieces.push(piece.to_owned()),
-            }
-        }
-        list
-    }
-
-    fn add(&mut self, name: &str, value: &str) {
-        let name = name.to_ascii_lowercase();
-        if self.get(&name).is_none() {
-            self.tags.push(Tag { name, value: value.to_owned() });
-        } else if !self.repeated.contains(&name) {
-            self.repeated.push(name);
-        }
-    }
-
-    /// The value of a tag.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.tags.iter().find(|tag| tag.name == name).map(|tag| tag.value.as_str())
-    }
-
-    /// Whether this tag comes first.
-    pub(super) fn starts_with(&self, name: &str) -> bool {
-        self.tags.first().is_some_and(|tag| tag.name == name)
-    }
-}
-
-/// `ALPHA *(ALPHA / DIGIT / "_")`.
-fn is_name(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.chars().all(|other| other.is_ascii_alphanumeric() || other == '_')
-}
+use crate::model::{Tag, is_tag_name};
 
 /// Characters around and between the tags of a damaged record: separators, and marks that belong to no value.
 const DAMAGE: [char; 12] =
@@ -92,7 +34,7 @@ pub(super) fn read_damaged(text: &str, names: &[&str]) -> (Vec<Tag>, Vec<String>
     let (mut tags, mut junk) = (Vec::new(), Vec::new());
     for piece in pieces.into_iter().map(|piece| piece.trim_matches(is_damage)).filter(|piece| !piece.is_empty()) {
         match piece.split_once('=') {
-            Some((name, value)) if is_name(name.trim()) => tags
+            Some((name, value)) if is_tag_name(name.trim()) => tags
                 .push(Tag { name: name.trim().to_ascii_lowercase(), value: value.trim_matches(is_damage).to_owned() }),
             _ => junk.push(piece.to_owned()),
         }
@@ -118,23 +60,6 @@ pub(super) fn quoting_fault(text: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn white_space_and_a_final_semicolon_do_not_matter() {
-        let list = Tags::parse(" v = DMARC1 ;p=none; ; rua=mailto:a@example.com ;");
-        let tags: Vec<_> = list.tags.iter().map(|tag| (tag.name.as_str(), tag.value.as_str())).collect();
-        assert_eq!(tags, [("v", "DMARC1"), ("p", "none"), ("rua", "mailto:a@example.com")]);
-        assert!(list.repeated.is_empty() && list.pieces.is_empty());
-    }
-
-    #[test]
-    fn what_is_no_tag_is_kept_apart() {
-        let list = Tags::parse("v=DMARC1; p none; p=none; p=reject; 1=2; k=a=b");
-        assert_eq!(list.pieces, ["p none", "1=2"]);
-        assert_eq!(list.repeated, ["p"]);
-        assert_eq!(list.get("p"), Some("none"));
-        assert_eq!(list.get("k"), Some("a=b"));
-    }
 
     #[test]
     fn a_damaged_record_is_read_as_it_is_meant() {

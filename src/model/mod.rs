@@ -1,7 +1,6 @@
 //! The data model: plain values that every later stage shares. No XML, no input or output, no judgment.
 
 mod arrival;
-mod auth;
 mod days;
 mod dns_record;
 mod domain;
@@ -15,12 +14,12 @@ mod record;
 mod report;
 mod rows;
 mod shared;
+mod tags;
 mod tls_report;
 mod verdict;
 mod words;
 
 pub use arrival::{Accepted, Original, Provenance};
-pub use auth::{DkimAuth, SpfAuth};
 pub use days::{days_since_epoch, midnight, monday, utc_day};
 pub use dns_record::{DnsChange, DnsHistory, DnsObservation, DnsSpan, DnsValue, RecordType, WatchedName, changes};
 pub use domain::{Domain, ReturnPath};
@@ -30,13 +29,14 @@ pub use numbers::{count, counted};
 pub use origin::{NetworkClass, SourceClass, SourceOrigin};
 pub use owners::Owners;
 pub use policy::PolicyPublished;
-pub use record::{Reason, Record};
+pub use record::{DkimAuth, Reason, Record, SpfAuth};
 pub use report::{Hash, Metadata, Report, ReportKey};
 pub use rows::{
     ColumnSet, Flags, ReportHead, ReportNotes, Rows, SIGNATURES_READ, SignatureColumns, SourceAddress, Words,
     is_in_network, signature_line, speaks_of_body,
 };
 pub use shared::SharedBytes;
+pub use tags::{Tag, Tags, is_tag_name};
 pub use tls_report::{AcceptedTls, TLS_RESULT_TYPES, TlsFailure, TlsPolicy, TlsPolicyRow, TlsReport};
 pub use verdict::{Cause, Mismatch, Verdict};
 pub use words::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope};

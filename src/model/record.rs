@@ -1,6 +1,7 @@
-//! One row of a report: a source, a count, and what the receiver found.
+//! One row of a report: a source, a count, and what the receiver found, with raw authentication results as the reporter saw
+//! them, before any alignment.
 
-use super::{Disposition, DkimAuth, Domain, Evaluated, ReasonType, ReturnPath, SpfAuth, Text};
+use super::{Disposition, DkimResult, Domain, Evaluated, ReasonType, ReturnPath, SpfResult, SpfScope, Text};
 use std::net::IpAddr;
 
 /// One `<record>`.
@@ -37,4 +38,30 @@ pub struct Reason {
     pub kind: Option<ReasonType>,
     /// Free text; empty text if the element is present but empty.
     pub comment: Option<Text>,
+}
+
+/// One DKIM signature as the reporter saw it (`auth_results/dkim`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DkimAuth {
+    /// The signing domain, `d=`.
+    pub domain: Option<Domain>,
+    /// The selector, `s=`, as written.
+    pub selector: Option<Text>,
+    /// `None` if absent or empty.
+    pub result: Option<DkimResult>,
+    /// Free text; empty text if the element is present but empty.
+    pub human_result: Option<Text>,
+}
+
+/// One SPF check (`auth_results/spf`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpfAuth {
+    /// The domain checked.
+    pub domain: Option<Domain>,
+    /// Which identity was checked; many RFC 7489 reports do not say, and mean MAIL FROM.
+    pub scope: Option<SpfScope>,
+    /// `None` if absent or empty.
+    pub result: Option<SpfResult>,
+    /// Free text; empty text if the element is present but empty.
+    pub human_result: Option<Text>,
 }

@@ -6,7 +6,7 @@ use crate::analyze::MailResults;
 use crate::dns::dkim::Key;
 use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType, Txt};
 use crate::dns::lookup::name;
-use crate::model::Text;
+use crate::model::{Tags, Text};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What happens to a key.
@@ -127,11 +127,6 @@ fn in_zone((dns, below): (&ProposedDns<'_>, &dyn Lookup), place: &str) -> KeyFat
 /// The public keys in the valid records.
 fn keys(texts: &[Txt]) -> Vec<String> {
     let texts = texts.iter().map(Txt::text).filter(|text| Key::parse(text).is_ok());
-    let value = |text: String| {
-        let tag = text
-            .split(';')
-            .find_map(|tag| tag.trim().strip_prefix('p')?.trim_start().strip_prefix('=').map(str::to_owned));
-        tag.unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect()
-    };
-    texts.map(value).collect()
+    // A verifier ignores white space in a key (RFC 6376 section 3.6.1).
+    texts.map(|text| Tags::parse(&text).get("p").unwrap_or_default().split_whitespace().collect()).collect()
 }

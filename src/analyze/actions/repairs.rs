@@ -11,7 +11,7 @@ use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::period::{SummaryPeriod, date, number};
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::BROKEN_ONE_IN;
-use crate::model::{ColumnSet, DnsChange, DnsHistory, Flags, RecordType, Rows, SourceAddress};
+use crate::model::{ColumnSet, DnsChange, DnsHistory, Flags, RecordType, Rows, SourceAddress, Tags};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::Offset};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -192,20 +192,14 @@ impl<'a, 'h> Join<'a, 'h> {
     }
 }
 
-/// Whether one of these DMARC records asks for strict alignment by a tag.
+/// Whether one of these DMARC records asks for strict alignment by a tag; case makes no difference (RFC 7489 section 6.4).
 fn is_strict(records: &[String], tag: &str) -> bool {
-    records.iter().any(|text| has_tag(text, tag, "s"))
+    records.iter().any(|text| Tags::parse(text).get(tag).is_some_and(|mode| mode.eq_ignore_ascii_case("s")))
 }
 
 /// A key record with an empty `p=` (RFC 6376 section 3.6.1).
 fn is_revoked(text: &str) -> bool {
-    has_tag(text, "p", "")
-}
-
-/// Whether a record of tags gives a tag this value.
-fn has_tag(text: &str, tag: &str, wanted: &str) -> bool {
-    let mut parts = text.split(';').filter_map(|part| part.split_once('='));
-    parts.any(|(name, value)| name.trim() == tag && value.trim() == wanted)
+    Tags::parse(text).get("p").is_some_and(str::is_empty)
 }
 
 /// Counts the effect of the repairs of some actions, in rows that are read a second time.

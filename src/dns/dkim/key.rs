@@ -1,7 +1,8 @@
 //! Parses a DKIM key record (RFC 6376 section 3.6.1, RFC 8301, RFC 8463): its type and size, or why verifiers cannot
 //! use it.
 
-use crate::dns::tags::{Tags, quoting_fault};
+use crate::dns::tags::quoting_fault;
+use crate::model::Tags;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;

@@ -7,7 +7,8 @@ use crate::dns::finding as codes;
 use crate::dns::finding::{CheckCode, CheckFinding, Notes};
 use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType, Txt};
 use crate::dns::lookup::name;
-use crate::dns::tags::{Tags, quoting_fault};
+use crate::dns::tags::quoting_fault;
+use crate::model::Tags;
 use serde::Serialize;
 
 /// Addresses a reporter has to serve (RFC 7489 section 6.2).

@@ -2,7 +2,8 @@
 //! there are several, the edit says why and changes nothing.
 
 use super::record::{DmarcRecord, Policy, TAGS, is_near, meant_tag, target};
-use crate::dns::tags::{Tag, read_damaged};
+use crate::dns::tags::read_damaged;
+use crate::model::Tag;
 
 /// A record as a list of tags, without `v`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Reads the text of one record into its tags and lists every syntax mistake. `check` judges what is merely unwise.
 
 use crate::dns::lookup::name;
-use crate::dns::tags::Tags;
+use crate::model::Tags;
 use serde::Serialize;
 
 /// What a receiver is asked to do with mail that fails.

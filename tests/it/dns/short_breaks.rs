@@ -33,8 +33,9 @@ fn zone(day: i32) -> String {
     );
     let erp = if NO_SPF.contains(&day) { "" } else { "ip4:203.0.113.70 " };
     zone += &format!("example.com TXT v=spf1 ip4:192.0.2.10 {erp}-all\n");
-    let mode = if STRICT.contains(&day) { "s" } else { "r" };
-    zone += &format!("_dmarc.shop.example.net TXT v=DMARC1; p=none; adkim={mode}\n");
+    // Names and values of these tags may be written in either case.
+    let mode = if STRICT.contains(&day) { "ADKIM=S" } else { "adkim=r" };
+    zone += &format!("_dmarc.shop.example.net TXT v=DMARC1; p=none; {mode}\n");
     zone += "example.org TXT v=spf1 ip4:192.0.2.30 -all\n";
     if NO_RECORD.contains(&day) {
         zone += "example.org TXT v=spf1 -all\n";
