@@ -103,7 +103,11 @@ fn of_store(store: &Store, now: Timestamp) -> anyhow::Result<Vec<Metric>> {
         Metric::single("dmarquet_reports", "Reports in the store.", float(status.totals.reports)),
         Metric::single("dmarquet_messages", "Messages in all reports of the store.", float(status.totals.messages)),
         Metric::single("dmarquet_reporters", "Reporters of all reports in the store.", float(status.reporters.len())),
-        time("dmarquet_newest_report_timestamp_seconds", "When the newest report arrived.", status.newest_arrival),
+        time(
+            "dmarquet_newest_report_timestamp_seconds",
+            "When the newest DMARC report arrived; the newest TLS report, if the store has no others.",
+            status.newest_awaited(),
+        ),
         time("dmarquet_last_commit_timestamp_seconds", "When a run last stored anything.", status.last_commit),
         Metric::single("dmarquet_rejected_items", "Items that could not be read.", float(status.rejected.count)),
         Metric::single("dmarquet_conflicts", "Reports that contradict one that counts.", float(status.conflicts)),

@@ -73,7 +73,7 @@ pub struct Status {
     pub reporters: Vec<ReporterTotals>,
     /// By mailbox and folder.
     pub folders: Vec<FolderStatus>,
-    /// When the newest report arrived.
+    /// When the newest DMARC report arrived.
     pub newest_arrival: Option<Timestamp>,
     /// TLS reports, which all sums above leave out.
     pub tls_reports: i64,
@@ -99,6 +99,14 @@ pub struct Status {
     pub rejected_unlisted: i64,
     /// The same in `conflicts/`.
     pub conflicts_unlisted: i64,
+}
+
+impl Status {
+    /// When the newest report arrived whose absence is worth an alarm: of the DMARC reports, or, without any, of the TLS
+    /// reports. TLS reports that go on are no sign that the others still come.
+    pub fn newest_awaited(&self) -> Option<Timestamp> {
+        self.newest_arrival.or(self.newest_tls_arrival)
+    }
 }
 
 pub(crate) fn status(ledger: &Ledger) -> Result<Status, StoreError> {

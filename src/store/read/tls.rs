@@ -10,7 +10,7 @@ use crate::store::tables::filter::Filter;
 use crate::store::tables::tls::TlsReportRow;
 use crate::store::tables::values::{day, days_since_epoch, int, sender_auth, time};
 use jiff::civil::Date;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 impl Store {
     /// What the TLS reports of the filter say, one policy at a time, ordered by day. A report counts for the day
@@ -33,6 +33,25 @@ impl Store {
 }
 
 impl Store {
+    /// The newest day of TLS reports about each of some policy domains; those without any are left out.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn newest_tls_days(&self, domains: &BTreeSet<String>) -> Result<BTreeMap<String, Date>, StoreError> {
+        let mut newest = BTreeMap::new();
+        if domains.is_empty() {
+            return Ok(newest);
+        }
+        let filter = Filter { domains: domains.iter().cloned().collect(), ..Filter::default() };
+        self.tls_policies(&filter, &mut |row| {
+            if let Some(domain) = row.policy.policy_domain.as_ref().filter(|domain| domains.contains(domain.as_str())) {
+                let known = newest.entry(domain.as_str().to_owned()).or_insert(row.day);
+                *known = row.day.max(*known);
+            }
+        })?;
+        Ok(newest)
+    }
+
     /// How many TLS reports count for a day before this one.
     ///
     /// # Errors

@@ -59,9 +59,39 @@ fn monitoring_hears_customers_and_domains_that_have_tls_reports_only() {
     assert_eq!(status(&["--by-domain", "--max-age", "100y"]).quiet(), "");
     let late = status(&["--by-domain", "--max-age", "1d"]);
     assert_eq!(late.code, Some(1), "{late:#?}");
-    assert!(late.stderr.contains("the last one on 2026-11-18 23:59 UTC"), "{late:#?}");
+    assert!(late.stderr.contains("no TLS report in the last 1 day; the last one on 2026-11-18 23:59 UTC"), "{late:#?}");
+    let overview =
+        work.run(["summary", "--overview", "--config", "c.toml", "--week", "2026-W47", "--format", "json"]).json();
+    let row = |name: &str| {
+        overview["domains"].as_array().unwrap().iter().find(|row| row["policy_domain"] == name).unwrap().clone()
+    };
+    assert_eq!(
+        (&row("d1.example")["last_report"], &row("d1.example")["last_tls_report"]),
+        (&Value::Null, &json!("2026-11-18"))
+    );
     work.write("c.toml", customer.replace("d1.example", "d99.example"));
     assert!(status(&["--max-age", "100y"]).stderr.contains("there has never been one"));
+}
+
+#[test]
+fn tls_reports_that_go_on_do_not_hide_that_the_others_stopped() {
+    let work = with_reports();
+    let age = |now: &str| {
+        let metrics = work.run(["metrics", "--now", now]).quiet();
+        metrics.lines().any(|line| line.starts_with("dmarquet_newest_report_timestamp_seconds "))
+    };
+    assert!(age("2026-11-23T06:00:00Z"), "a store with TLS reports only has an age, too");
+    let stopped = |max_age: &str| work.run(["status", "--max-age", max_age]);
+    assert_eq!(stopped("1d").quiet(), "", "the TLS reports are all it has, and just arrived");
+    assert_eq!(work.run(["ingest", samples().to_str().unwrap()]).code, Some(0));
+    assert_eq!(stopped("1d").quiet(), "");
+    let ledger = rusqlite::Connection::open(work.path("store/ledger.sqlite")).unwrap();
+    // As if the DMARC reports had come twenty days ago.
+    ledger.execute("UPDATE reporters SET newest_arrival = newest_arrival - 20 * 86400000", []).unwrap();
+    let late = stopped("10d");
+    assert_eq!(late.code, Some(1), "{late:#?}");
+    assert!(late.stderr.contains("store: no DMARC report in the last 10 days; the last one on"), "{late:#?}");
+    assert_eq!(stopped("30d").quiet(), "");
 }
 
 #[test]

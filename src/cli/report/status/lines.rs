@@ -12,12 +12,32 @@ use std::fmt::Write as _;
 /// Maximum number of reporters in the text; JSON has all.
 const NAMED: usize = 15;
 
-/// The message about something whose newest report is too old; `None` if it is not.
-pub(super) fn late(age: Stretch, now: Timestamp, what: &str, newest: Option<Timestamp>) -> Option<String> {
+/// What may be too old.
+pub(super) const REPORT: &str = "report";
+pub(super) const DMARC_REPORT: &str = "DMARC report";
+pub(super) const TLS_REPORT: &str = "TLS report";
+
+/// The message about something whose newest report of a kind (`DMARC report`) is too old; `None` if it is not.
+pub(super) fn late(
+    age: Stretch,
+    now: Timestamp,
+    (what, kind): (&str, &str),
+    newest: Option<Timestamp>,
+) -> Option<String> {
     let last = newest
         .map_or_else(|| "there has never been one".to_owned(), |newest| format!("the last one on {}", minute(newest)));
     let is_late = newest < Some(age.before_instant(now));
-    is_late.then(|| format!("{what}: no report in the last {age}; {last}"))
+    is_late.then(|| format!("{what}: no {kind} in the last {age}; {last}"))
+}
+
+/// The same about the store or a part of it, by [`Status::newest_awaited`].
+pub(super) fn late_in(age: Stretch, now: Timestamp, what: &str, status: &Status) -> Option<String> {
+    let kind = match (status.newest_arrival, status.newest_tls_arrival) {
+        (Some(_), _) => DMARC_REPORT,
+        (None, Some(_)) => TLS_REPORT,
+        (None, None) => REPORT,
+    };
+    late(age, now, (what, kind), status.newest_awaited())
 }
 
 /// A minute in UTC.

@@ -1,6 +1,9 @@
 //! The status of a part of the store: of one customer, or per domain.
 
-use super::lines::{MonthSums, ReporterNewest, TotalSums, ago, late, minute, reporters_text, totals_text};
+use super::lines::{
+    DMARC_REPORT, MonthSums, REPORT, ReporterNewest, TLS_REPORT, TotalSums, ago, late, late_in, minute, reporters_text,
+    totals_text,
+};
 use crate::cli::settings::Customer;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
@@ -11,9 +14,10 @@ use crate::cli::wiring::ingest_run::{count, grouped};
 use crate::cli::wiring::period::Stretch;
 use crate::cli::wiring::rejections::domain_of;
 use crate::cli::wiring::run::CommandContext;
-use crate::model::{Domain, Owners};
-use crate::store::{Filter, Status, Store};
+use crate::model::Owners;
+use crate::store::{Status, Store};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::Offset;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,9 +61,7 @@ pub(crate) fn of_customer(
     let (rejected, newest_rejected) =
         rejected.fold((0, None), |(number, newest), entry| (number + 1, newest.max(Some(entry.ingested))));
     let conflicts = store.conflicts()?.iter().filter(|entry| own(&entry.policy_domain)).count();
-    // TLS reports that go on are no sign that the others still come; a customer may have no others.
-    let newest = status.newest_arrival.or(status.newest_tls_arrival);
-    let silent = choice.max_age.and_then(|age| late(age, run.now, &customer.name, newest));
+    let silent = choice.max_age.and_then(|age| late_in(age, run.now, &customer.name, &status));
     match choice.format {
         OutputFormat::Json => {
             output::json(&CustomerStatus {
@@ -140,7 +142,8 @@ pub(crate) fn by_domain(
     }
     let without: BTreeSet<String> =
         newest.iter().filter(|(_, newest)| newest.is_none()).map(|(domain, _)| domain.clone()).collect();
-    newest.extend(of_tls_only(store, &without)?.into_iter().map(|(domain, day)| (domain, Some(day))));
+    let tls_only = store.newest_tls_days(&without)?;
+    newest.extend(tls_only.iter().map(|(domain, day)| (domain.clone(), end_of(*day))));
     let status = |(policy_domain, newest): (String, Option<Timestamp>)| DomainStatus {
         customer: owners.owner_of(&policy_domain).map(|owner| settings.customers[owner].name.clone()),
         newest_end: newest,
@@ -149,11 +152,15 @@ pub(crate) fn by_domain(
     };
     let mut domains: Vec<DomainStatus> = newest.into_iter().map(status).collect();
     domains.sort_by(|a, b| (a.newest_end, &a.policy_domain).cmp(&(b.newest_end, &b.policy_domain)));
-    let silent: Vec<String> = domains
-        .iter()
-        .filter(|domain| domain.silent == Some(true))
-        .filter_map(|domain| choice.max_age.and_then(|age| late(age, run.now, &called(domain), domain.newest_end)))
-        .collect();
+    let kind = |domain: &DomainStatus| match domain.newest_end {
+        None => REPORT,
+        Some(_) if tls_only.contains_key(&domain.policy_domain) => TLS_REPORT,
+        Some(_) => DMARC_REPORT,
+    };
+    let is_late = |domain: &DomainStatus| {
+        choice.max_age.and_then(|age| late(age, run.now, (&called(domain), kind(domain)), domain.newest_end))
+    };
+    let silent: Vec<String> = domains.iter().filter(|domain| domain.silent == Some(true)).filter_map(is_late).collect();
     match choice.format {
         OutputFormat::Json => output::json(&DomainStatuses { domains })?,
         OutputFormat::Text if choice.max_age.is_some() && !run.console.wants_tally() => {}
@@ -163,22 +170,9 @@ pub(crate) fn by_domain(
     Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
 }
 
-/// The end of the newest day of TLS reports about domains that have no other reports.
-fn of_tls_only(store: &Store, domains: &BTreeSet<String>) -> anyhow::Result<BTreeMap<String, Timestamp>> {
-    let mut newest: BTreeMap<String, Timestamp> = BTreeMap::new();
-    if domains.is_empty() {
-        return Ok(newest);
-    }
-    let filter = Filter { domains: domains.iter().cloned().collect(), ..Filter::default() };
-    store.tls_policies(&filter, &mut |row| {
-        let domain = row.policy.policy_domain.as_ref().map(Domain::as_str);
-        let end = Offset::UTC.to_timestamp(row.day.at(23, 59, 59, 0));
-        if let (Some(domain), Ok(end)) = (domain.filter(|domain| domains.contains(*domain)), end) {
-            let known = newest.entry(domain.to_owned()).or_insert(end);
-            *known = end.max(*known);
-        }
-    })?;
-    Ok(newest)
+/// The last second of a day.
+fn end_of(day: Date) -> Option<Timestamp> {
+    Offset::UTC.to_timestamp(day.at(23, 59, 59, 0)).ok()
 }
 
 /// A domain, followed by its customer.

@@ -1,7 +1,9 @@
 //! `status`: shows the state of the store, also for monitoring.
 
 use super::census;
-use super::lines::{MonthSums, ReporterNewest, TotalSums, ago, late, reporters_text, totals_text, when};
+use super::lines::{
+    MonthSums, REPORT, ReporterNewest, TotalSums, ago, late, late_in, reporters_text, totals_text, when,
+};
 use super::parts::{self, PartChoice};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path;
@@ -35,9 +37,9 @@ pub(crate) struct StatusArgs {
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: OutputFormat,
-    /// Exit 1 if a mailbox (or, without mailboxes, the store) got no report for this long, such as 3d; with --customer, if
-    /// the customer got none; with --by-domain, if the newest report about a domain ends before that. For a customer or
-    /// domain, TLS reports count only if it has no others
+    /// Exit 1 if a mailbox or the store got no report for this long, such as 3d; with --customer, if the customer got none;
+    /// with --by-domain, if the newest report about a domain ends before that. For a store, customer or domain, TLS reports
+    /// count only if it has no DMARC reports
     #[arg(long, value_name = "TIME")]
     max_age: Option<Stretch>,
     /// Show each domain's newest report, for the domains in the settings and below them, or for all domains
@@ -97,13 +99,12 @@ fn mailboxes(store: &Store, settings: &Settings) -> anyhow::Result<Vec<MailboxNe
 
 /// Describes what got no report for longer than allowed.
 fn too_old(age: Stretch, run: &CommandContext, status: &Status, mailboxes: &[MailboxNewest]) -> Vec<String> {
-    if mailboxes.is_empty() {
-        let newest = status.newest_arrival.max(status.newest_tls_arrival);
-        return late(age, run.now, "store", newest).into_iter().collect();
-    }
-    let silent =
-        |mailbox: &MailboxNewest| late(age, run.now, &format!("mailbox {}", mailbox.mailbox), mailbox.newest_report);
-    mailboxes.iter().filter_map(silent).collect()
+    let silent = |mailbox: &MailboxNewest| {
+        late(age, run.now, (&format!("mailbox {}", mailbox.mailbox), REPORT), mailbox.newest_report)
+    };
+    let silent: Vec<String> = mailboxes.iter().filter_map(silent).collect();
+    // A mailbox is heard of by reports of either kind.
+    if silent.is_empty() { late_in(age, run.now, "store", status).into_iter().collect() } else { silent }
 }
 
 /// Says how many files lie in a folder of the store although nothing is known of them.
