@@ -22,8 +22,10 @@ pub struct OverviewDomain {
     pub policy_domain: Text,
     /// Its customer, if any.
     pub customer: Option<Text>,
-    /// The last day covered by a report; `None` if there never was one.
+    /// The last day covered by a DMARC report; `None` if there never was one.
     pub last_report: Option<Date>,
+    /// The last day of its TLS reports, of a domain that has no others.
+    pub last_tls_report: Option<Date>,
     /// What the last look at its DNS records found; `None`: nobody looked.
     pub dns: Option<DnsState>,
 }
@@ -66,9 +68,12 @@ pub struct OverviewRow {
     /// Since when a DKIM key does not verify; `None` if none is broken, or the day is unknown.
     #[serde(serialize_with = "form::day_or_null")]
     pub key_broken_since: Option<Date>,
-    /// The last day covered by a report.
+    /// The last day covered by a DMARC report.
     #[serde(serialize_with = "form::day_or_null")]
     pub last_report: Option<Date>,
+    /// The last day of its TLS reports, if it has no others.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub last_tls_report: Option<Date>,
     /// What is wrong with its DNS records: by the last check of them, or, without one, by the reports.
     pub dns_fault: Option<Foreign>,
     /// The worst state that applies.
@@ -92,7 +97,7 @@ pub enum DomainState {
     KeyBroken,
     /// There were reports, but there are none any more.
     Silent,
-    /// No report was ever about it.
+    /// No DMARC report was ever about it.
     NeverReported,
     /// A DNS record is missing, or cannot be evaluated.
     DnsFault,
@@ -209,6 +214,7 @@ fn row(
         spoofed_not_blocked,
         key_broken_since: broken().filter_map(|action| action.since).min(),
         last_report: known.last_report,
+        last_tls_report: known.last_tls_report,
         dns_fault,
         state: holds.into_iter().find(|(holds, _)| *holds).map_or(DomainState::Well, |(_, state)| state),
         key_broken,
@@ -225,7 +231,12 @@ mod tests {
 
     fn known(policy_domain: &str, last_report: Option<&str>) -> OverviewDomain {
         let last_report = last_report.map(|day| day.parse().unwrap());
-        OverviewDomain { policy_domain: policy_domain.into(), customer: Some("Shop".into()), last_report, dns: None }
+        OverviewDomain {
+            policy_domain: policy_domain.into(),
+            customer: Some("Shop".into()),
+            last_report,
+            ..OverviewDomain::default()
+        }
     }
 
     #[test]

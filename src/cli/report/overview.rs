@@ -10,7 +10,7 @@ use crate::model::utc_day;
 use crate::present::{self, Style};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which domains it includes besides those in the summary.
 pub(crate) struct OverviewScope<'a> {
@@ -62,6 +62,12 @@ impl OverviewScope<'_> {
             }
             From::Paths(_) => last.extend(seen),
         }
+        let without: BTreeSet<String> =
+            last.iter().filter(|(_, last)| last.is_none()).map(|(domain, _)| domain.clone()).collect();
+        let tls = match self.source {
+            From::Store(store) => store.newest_tls_days(&without)?,
+            From::Paths(_) => BTreeMap::new(),
+        };
         let kept = match self.source {
             From::Store(store) => KeptRecords::new(store.dns_spans()?, store.dns_names()?),
             From::Paths(_) => KeptRecords::new(Vec::new(), Vec::new()),
@@ -78,6 +84,7 @@ impl OverviewScope<'_> {
             .map(|(domain, last_report)| OverviewDomain {
                 customer: customer(&domain),
                 dns: dns(&domain),
+                last_tls_report: tls.get(&domain).copied(),
                 policy_domain: domain.into(),
                 last_report,
             })

@@ -63,10 +63,10 @@ mod tests {
         let known = |policy_domain: &str, customer: Option<&str>| OverviewDomain {
             policy_domain: policy_domain.into(),
             customer: customer.map(Into::into),
-            last_report: None,
-            dns: None,
+            ..OverviewDomain::default()
         };
-        Overview::new(&eventful().summary(), &[known("example.com", Some("Shop & Co")), known(HOSTILE, None)])
+        let tls = OverviewDomain { last_tls_report: "2026-11-18".parse().ok(), ..known("tls.example", None) };
+        Overview::new(&eventful().summary(), &[known("example.com", Some("Shop & Co")), known(HOSTILE, None), tls])
     }
 
     #[test]

@@ -71,7 +71,8 @@ fn findings(row: &OverviewRow) -> Vec<String> {
         (DomainState::Silent, Some(day)) => found.push(format!("no reports since {day}")),
         (DomainState::Silent, None) => found.push("the reports have stopped".to_owned()),
         (DomainState::NeverReported, _) => {
-            found.push("no report yet: check that its DMARC record has rua=".to_owned());
+            let only = row.last_tls_report.map_or(String::new(), |day| format!(", only TLS reports until {day}"));
+            found.push(format!("no DMARC report yet{only}: check that its DMARC record has rua="));
         }
         _ => {}
     }
@@ -105,7 +106,7 @@ fn subtitle(overview: &Overview) -> String {
             DomainState::Spoofed => counted(number, "is spoofed", "are spoofed"),
             DomainState::KeyBroken => counted(number, "has a broken DKIM key", "have a broken DKIM key"),
             DomainState::Silent => counted(number, "has gone silent", "have gone silent"),
-            DomainState::NeverReported => counted(number, "has no reports yet", "have no reports yet"),
+            DomainState::NeverReported => counted(number, "has no DMARC reports yet", "have no DMARC reports yet"),
             DomainState::DnsFault => counted(number, "has a DNS fault", "have a DNS fault"),
             DomainState::Well => counted(number, "is well", "are well"),
         })

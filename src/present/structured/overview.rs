@@ -7,7 +7,7 @@ use crate::present::wording::clean::Clean;
 use jiff::civil::Date;
 
 /// The names of the columns, as in JSON.
-const HEADER: [&str; 10] = [
+const HEADER: [&str; 11] = [
     "policy_domain",
     "customer",
     "messages",
@@ -18,6 +18,7 @@ const HEADER: [&str; 10] = [
     "last_report",
     "dns_fault",
     "state",
+    "last_tls_report",
 ];
 
 /// The JSON form.
@@ -42,6 +43,7 @@ pub fn overview_csv(overview: &Overview) -> String {
             day(row.last_report),
             text(row.dns_fault.as_ref()),
             row.state.as_str().to_owned(),
+            day(row.last_tls_report),
         ];
         lines.push_str(&fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(","));
         lines.push_str("\r\n");
