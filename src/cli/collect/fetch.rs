@@ -28,6 +28,7 @@ use crate::store::{Store, StoreError, Writer};
 use anyhow::anyhow;
 use jiff::Timestamp;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -225,6 +226,8 @@ impl Polls<'_> {
         let mut worst = Exit::Handled;
         let (mut outages, manager) = (Outages::default(), ServiceManager::of_environment());
         let mut checked: Option<Instant> = None;
+        // Mailboxes whose failure no run could record yet, and why they fail.
+        let mut unrecorded: BTreeMap<String, String> = BTreeMap::new();
         let mut watch = imap::IdleWatch::start(mailboxes.to_vec(), &self.interrupt.stop());
         manager.status(&outages.status(mailboxes.len()));
         manager.ready();
@@ -233,12 +236,15 @@ impl Polls<'_> {
             let heard = outages.hear(wakes, Instant::now());
             heard.notes.iter().for_each(|note| console.note(note));
             heard.warnings.iter().for_each(|warning| console.warning(warning));
+            // What answers again is recorded by its fetch.
+            unrecorded.retain(|mailbox, _| !heard.news.contains(mailbox));
             for error in heard.given {
-                self.note_failures(&[(error.mailbox.clone(), error.reason.clone())])?;
+                unrecorded.insert(error.mailbox.clone(), error.reason.clone());
                 console.fault(&FetchError::Mailbox(error));
                 worst = Exit::Failed;
             }
-            self.note_failures(&heard.failing)?;
+            unrecorded.extend(heard.failing);
+            self.record_failures(&mut unrecorded)?;
             let with_news: Vec<Mailbox> =
                 mailboxes.iter().filter(|mailbox| heard.news.contains(&mailbox.name)).cloned().collect();
             if !with_news.is_empty() {
@@ -251,6 +257,12 @@ impl Polls<'_> {
                 manager.beat();
             }
             manager.status(&outages.status(mailboxes.len()));
+        }
+        // Nothing is watched any more, but the last failure is not recorded.
+        while !unrecorded.is_empty() && !self.interrupt.is_set() {
+            self.wait_for_another_run();
+            manager.beat();
+            self.record_failures(&mut unrecorded)?;
         }
         manager.stopping();
         // Being stopped is the normal end; a mailbox that was given up is not.
@@ -278,24 +290,24 @@ impl Polls<'_> {
         }
     }
 
-    /// Records unreachable mailboxes for `alert`, and reports them with `--alert`. If another run has the store open,
-    /// the next time is soon enough.
-    fn note_failures(&self, failing: &[(String, String)]) -> anyhow::Result<()> {
+    /// Records unreachable mailboxes for `alert`, and reports them with `--alert`. If another run has the store open, they
+    /// stay in the list, and are recorded as soon as it ends.
+    fn record_failures(&self, failing: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
         if failing.is_empty() {
             return Ok(());
         }
         let now = Timestamp::now();
-        let note = || -> anyhow::Result<()> {
+        let mut record = || -> anyhow::Result<()> {
             let mut writer = CommandContext::writer(self.settings, self.store, now)?;
-            for (mailbox, why) in failing {
-                writer.note_mailbox(mailbox, now, Some(&output::clean(why)))?;
+            while let Some((mailbox, why)) = failing.pop_first() {
+                writer.note_mailbox(&mailbox, now, Some(&output::clean(&why)))?;
             }
             if self.args.alert {
                 alert::after_fetch(self.run, self.settings, (self.store, &mut writer), now)?;
             }
             Ok(())
         };
-        match note() {
+        match record() {
             Err(error) if is_busy(&error) => Ok(()),
             other => other,
         }
@@ -307,15 +319,20 @@ impl Polls<'_> {
             match self.once(mailboxes, Timestamp::now()) {
                 Err(error) if is_busy(&error) => {
                     self.run.console.note(&format!("{error:#}: waiting until it ends"));
-                    let begin = Instant::now();
-                    while begin.elapsed() < ANOTHER_RUN && !self.interrupt.is_set() {
-                        std::thread::sleep(Duration::from_millis(200));
-                    }
+                    self.wait_for_another_run();
                 }
                 other => return other.map(|_| ()),
             }
         }
         Ok(())
+    }
+
+    /// Gives the run that has the store open time to end.
+    fn wait_for_another_run(&self) {
+        let begin = Instant::now();
+        while begin.elapsed() < ANOTHER_RUN && !self.interrupt.is_set() {
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     fn dry_run(&self, mailboxes: &[Mailbox]) -> anyhow::Result<Exit> {

@@ -602,3 +602,23 @@ fn a_service_manager_hears_that_fetch_watches_and_is_reported_the_failing_mailbo
     let _ = child.kill();
     let _ = child.wait();
 }
+
+#[test]
+fn a_mailbox_that_fails_while_another_run_has_the_store_is_recorded_when_it_ends() {
+    let work = WorkDir::new();
+    work.write(
+        CONFIG,
+        "[[mailbox]]\nname = \"reports\"\nhost = \"127.0.0.1\"\nport = 1\nca_file = \"missing.pem\"\nuser = \"u\"\npassword_env = \"UNSET_SECRET\"\n",
+    );
+    let holder = dmarquet::store::Writer::open(&work.path("store"), jiff::Timestamp::now()).unwrap();
+    let mut command = work.command(["fetch", "--watch"]);
+    let child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // Long enough to see the failure, and not to be able to record it.
+    std::thread::sleep(Duration::from_secs(3));
+    drop(holder);
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(2), "{}", String::from_utf8_lossy(&done.stderr));
+    let runs = dmarquet::store::Store::open(&work.path("store")).unwrap().mailbox_runs().unwrap();
+    let failed: Vec<_> = runs.iter().map(|run| (run.mailbox.as_str(), run.failures)).collect();
+    assert_eq!(failed, [("reports", 1)]);
+}
