@@ -70,7 +70,7 @@ impl Command {
     pub(crate) fn now(&self) -> Option<jiff::Timestamp> {
         match self {
             Self::Alert(args) => args.now,
-            Self::Ack(args) => args.now,
+            Self::Ack(args) => args.now(),
             Self::Metrics(args) => args.now,
             Self::Summary(args) => args.now,
             Self::Site(args) => args.now,

@@ -42,7 +42,7 @@ pub(crate) struct AckArgs {
     id: Option<String>,
     /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z
     #[arg(long, value_name = "TIME")]
-    pub(crate) now: Option<Timestamp>,
+    now: Option<Timestamp>,
     /// A note to keep with it: a ticket, who works on it, why it stays as it is
     #[arg(long, value_name = "TEXT", required = true)]
     note: Option<String>,
@@ -55,7 +55,20 @@ enum AckAction {
         /// Output format: text or json
         #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
         format: OutputFormat,
+        /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z
+        #[arg(long, value_name = "TIME")]
+        now: Option<Timestamp>,
     },
+}
+
+impl AckArgs {
+    /// The time given by `--now`.
+    pub(crate) fn now(&self) -> Option<Timestamp> {
+        match self.list {
+            Some(AckAction::List { now, .. }) => now,
+            None => self.now,
+        }
+    }
 }
 
 /// Runs the command.
@@ -63,7 +76,7 @@ pub(crate) fn run(run: &CommandContext, args: &AckArgs) -> anyhow::Result<Exit> 
     let settings = run.settings()?;
     let dir = run.store(&settings)?;
     match (&args.list, &args.id, &args.note) {
-        (Some(AckAction::List { format }), _, _) => list(run, &settings, &dir, *format),
+        (Some(AckAction::List { format, .. }), _, _) => list(run, &settings, &dir, *format),
         (None, Some(id), Some(note)) => acknowledge(run, &settings, &dir, (id.trim(), note)),
         _ => Err(anyhow!("ack: expected an id and --note, or list")),
     }

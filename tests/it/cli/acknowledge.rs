@@ -63,6 +63,10 @@ fn an_acknowledged_action_is_folded_until_it_grows_and_listed_with_its_note() {
     let before = work.run(["summary"]).quiet();
     assert!(before.contains("s1"), "{before}");
 
+    assert!(work.run(["ack", "list"]).quiet().contains(&id));
+    let years_ago = work.run(["ack", "list", "--now", "2020-01-07T06:00:00Z"]).quiet();
+    assert!(years_ago.contains("Nothing to do in the last complete week"), "{years_ago}");
+
     work.run(["ack", &id, "--note", "ticket 4711\u{1b}[31m"]);
     let folded: Vec<_> = actions(&work).into_iter().filter(|action| action["folded"] == true).collect();
     assert_eq!(folded.len(), 1, "{folded:?}");
