@@ -68,11 +68,14 @@ pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(T
     Ok((tally, rebuilt))
 }
 
+/// How the reasons begin of items whose content was not recognized; the first as earlier versions wrote it.
+const OTHER_CONTENT: [&str; 3] = ["payload is not", "expected XML", "expected JSON"];
+
 /// Retries rejected items that are TLS reports: earlier versions rejected those they did not recognize.
 fn retry_tls(writer: &mut Writer, options: &IngestOptions) -> Result<Tally, IngestError> {
     let mut found = Vec::new();
     for entry in writer.rejected()? {
-        if entry.file.is_none() || !entry.reason.starts_with("payload is not") {
+        if entry.file.is_none() || !OTHER_CONTENT.iter().any(|reason| entry.reason.starts_with(reason)) {
             continue;
         }
         let unpacked = unpack(writer.rejected_bytes(&entry)?, entry.attachment.as_deref(), &options.limits);

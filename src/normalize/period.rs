@@ -410,7 +410,7 @@ mod tests {
         assert!(reason.starts_with("period.future: the period ends 2026-03-06T02:00:01Z"), "{reason}");
         let later = |now: &str| is_no_longer_ahead(&reason, now.parse().expect("a timestamp"));
         assert_eq!((later("2026-03-04T02:00:00Z"), later("2026-03-04T02:00:01Z")), (Some(false), Some(true)));
-        assert_eq!(is_no_longer_ahead("payload is not XML, 12 bytes", Timestamp::MAX), None);
+        assert_eq!(is_no_longer_ahead("expected XML, found 12 bytes of something else", Timestamp::MAX), None);
         for far in ["9223372036854775807", "253402300799", "999999999999", "4102444800000", "99999999999999999999"] {
             for (begin, end) in [("1772496000", far), (far, far), (far, "1772496000")] {
                 let reason = read(begin, end).0.expect_err("in the future");

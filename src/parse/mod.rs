@@ -150,7 +150,10 @@ fn refuse<'x, V>(text: &str, layout: &DocumentLayout<'_>, limits: &Limits) -> Op
         }
         "a document type with an internal subset or an external id, which is never followed".into()
     } else if !text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('<') {
-        format!("payload is not XML, {} bytes", text.len())
+        match text.len() {
+            0 => "expected XML, found nothing".into(),
+            bytes => format!("expected XML, found {bytes} bytes of something else"),
+        }
     } else if layout.elements {
         return Some(Document::NotReport);
     } else {

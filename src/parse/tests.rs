@@ -172,8 +172,8 @@ fn a_document_type_is_never_followed_nor_quoted() {
 #[test]
 fn xml_that_is_no_report_is_distinguished_from_what_is_no_xml() {
     assert!(matches!(documents("<html><b></html>", &Limits::default(), Kept::default)[..], [Document::NotReport]));
-    assert_eq!(reason("unused"), "payload is not XML, 6 bytes");
-    assert_eq!(reason(""), "payload is not XML, 0 bytes");
+    assert_eq!(reason("unused"), "expected XML, found 6 bytes of something else");
+    assert_eq!(reason(""), "expected XML, found nothing");
     assert_eq!(reason("<?xml version='1.0'?><feedb"), UNEXPECTED_END);
 }
 

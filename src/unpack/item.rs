@@ -53,7 +53,7 @@ pub enum Content {
     SetAside(OtherContent),
     /// It should have been a report and cannot be read.
     Rejected {
-        /// What failed, for example `payload is not XML, 12 bytes`.
+        /// What failed, for example `expected XML, found 12 bytes of something else`.
         reason: String,
         /// The original bytes, to be kept.
         bytes: Vec<u8>,

@@ -315,7 +315,7 @@ impl Opener<'_> {
 
     fn empty(&mut self, bytes: Vec<u8>, place: UnpackPath) {
         let what = match (&place.gzip, place.mails, place.path.is_empty()) {
-            (Some(_), ..) => "payload is empty",
+            (Some(_), ..) => "empty compressed file",
             (None, 1.., _) => "empty attachment",
             (None, 0, true) => "empty file",
             (None, 0, false) => "empty member",
@@ -338,8 +338,8 @@ impl Opener<'_> {
             () if sniff::is_mail_name(&name) => {
                 format!("expected mail, as the file's name says, found {} bytes of something else", bytes.len())
             }
-            () if place.tls => format!("payload is not JSON, {} bytes", bytes.len()),
-            () => format!("payload is not XML, {} bytes", bytes.len()),
+            () if place.tls => format!("expected JSON, found {} bytes of something else", bytes.len()),
+            () => format!("expected XML, found {} bytes of something else", bytes.len()),
         };
         self.reject(reason, bytes, "bin", place);
     }

@@ -112,7 +112,7 @@ mod tests {
         Reject {
             origin: format!("junk {number}"),
             attachment: None,
-            reason: "payload is not XML".into(),
+            reason: "expected XML, found 12 bytes of something else".into(),
             bytes: Some(vec![number; 100].into()),
             extension: "bin",
             arrival: Timestamp::UNIX_EPOCH,

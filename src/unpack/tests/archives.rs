@@ -167,7 +167,7 @@ fn folders_and_what_macos_leaves_are_passed_over() {
 #[test]
 fn a_file_beside_the_report_is_passed_over_and_one_that_should_be_a_report_is_not() {
     let zip = zip(&[("README.txt", b"hello"), ("r.xml", REPORT), ("broken.xml", b"unused")]);
-    assert_eq!(file("a.zip", &zip), ["r.xml: report", "broken.xml: payload is not XML, 6 bytes"]);
+    assert_eq!(file("a.zip", &zip), ["r.xml: report", "broken.xml: expected XML, found 6 bytes of something else"]);
 }
 
 #[test]
@@ -248,11 +248,14 @@ fn archives_that_are_not_opened_are_rejected_by_name() {
 
 #[test]
 fn what_should_be_a_report_and_is_not_xml_is_rejected_with_its_length() {
-    assert_eq!(file("a.gz", &gzip(b"unused word\n")), ["payload is not XML, 12 bytes"]);
-    assert_eq!(file("a.xml", b"unused word\n"), ["payload is not XML, 12 bytes"]);
-    assert_eq!(file("a.xml", b"<html><body>Not found</body></html>"), ["payload is not XML, 35 bytes"]);
+    assert_eq!(file("a.gz", &gzip(b"unused word\n")), ["expected XML, found 12 bytes of something else"]);
+    assert_eq!(file("a.xml", b"unused word\n"), ["expected XML, found 12 bytes of something else"]);
+    assert_eq!(
+        file("a.xml", b"<html><body>Not found</body></html>"),
+        ["expected XML, found 35 bytes of something else"]
+    );
     assert_eq!(file("a.xml", b""), ["empty file"]);
-    assert_eq!(file("a.gz", &gzip(b"")), ["payload is empty"]);
+    assert_eq!(file("a.gz", &gzip(b"")), ["empty compressed file"]);
 }
 
 #[test]

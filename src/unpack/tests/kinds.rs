@@ -150,5 +150,5 @@ fn a_mail_without_anything_is_one_item_of_the_other_kind() {
 fn bytes_without_a_name_are_a_mail_and_with_one_a_file() {
     assert_eq!(lines(&open(b"\0\x01\x02 no mail", None)), ["Other"]);
     assert_eq!(lines(&open(b"", None)), ["Other"]);
-    assert_eq!(file("a", b"\0\x01\x02 no mail"), ["payload is not XML, 11 bytes"]);
+    assert_eq!(file("a", b"\0\x01\x02 no mail"), ["expected XML, found 11 bytes of something else"]);
 }

@@ -264,7 +264,7 @@ fn an_attachment_that_should_be_a_report_and_is_not_is_rejected() {
     let empty = attachment("application/octet-stream", &format!("{NAME}.xml.gz"), b"");
     assert_eq!(mailed(&multipart("mixed", "b", &[text("x"), empty])), [format!("{NAME}.xml.gz: empty attachment")]);
     let word = attachment("application/gzip", "r.xml.gz", &gzip(b"unused word\n"));
-    assert_eq!(mailed(&word), ["r.xml.gz: payload is not XML, 12 bytes"]);
+    assert_eq!(mailed(&word), ["r.xml.gz: expected XML, found 12 bytes of something else"]);
     let tnef = attachment("application/ms-tnef", "winmail.dat", b"\x78\x9f\x3e\x22\x01\0");
     assert_rejected(&multipart("mixed", "b", &[text("x"), tnef]), "winmail.dat: winmail.dat / TNEF is not supported: ");
     let sound = attachment("application/gzip", "r.xml.gz", &gz());
@@ -282,7 +282,7 @@ fn one_bad_part_does_not_cost_the_others() {
     assert_eq!(
         mailed(&multipart("mixed", "b", &parts)),
         [
-            "a.xml.gz: payload is not XML, 4 bytes",
+            "a.xml.gz: expected XML, found 4 bytes of something else",
             "b.zip: zip: no end of the central directory: the archive is cut short",
             "c.xml.gz: report",
         ]
