@@ -16,7 +16,7 @@ pub(crate) mod summary;
 
 pub use changes::{SenderChange, SenderChanges};
 pub use overview::{DnsState, DomainState, Overview, OverviewDomain, OverviewRow};
-pub use readiness::{HeldBy, Losing, Readiness, ReadinessVerdict};
+pub use readiness::{HeldBy, LoneLoss, Losing, Readiness, ReadinessVerdict};
 pub use senders::{Sender, SenderName};
 pub use spoofing::Spoofing;
 pub use summary::{Answers, Level, QuestionAnswer};

@@ -13,6 +13,7 @@ use crate::analyze::{Foreign, PolicySeen, Rate, form};
 use crate::model::Cause;
 use jiff::civil::Date;
 use serde::Serialize;
+use std::cmp::Reverse;
 
 /// Whether a stricter policy would cost mail.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,6 +58,17 @@ pub struct Readiness {
     pub more_unclear_senders: u64,
     /// Silent reporters that saw a tenth of the mail or more: what they saw is no longer known.
     pub silent_reporters: Vec<Foreign>,
+    /// Lone reporters of the period, those that see most mail of the user fail first: no other number here has that mail.
+    pub lone_reporters: Vec<LoneLoss>,
+}
+
+/// What a receiver would do with mail that it alone sees fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoneLoss {
+    /// The reporter.
+    pub org_name: Foreign,
+    /// Messages of own senders and vendors in the period that it would block after the step.
+    pub messages: u64,
 }
 
 /// What prevents a stricter policy.
@@ -163,6 +175,7 @@ pub(super) fn readiness(view: &View<'_>, fold: &DomainFold, facts: DomainFacts<'
         unclear_senders: Vec::new(),
         more_unclear_senders: 0,
         silent_reporters: facts.silent_reporters,
+        lone_reporters: lone_reporters(view, fold),
     };
     (readiness.losing, readiness.more_losing) = holders(view, fold, &fold.losing, |role| role != Role::Unclear);
     (readiness.unclear_senders, readiness.more_unclear_senders) =
@@ -190,6 +203,15 @@ pub(super) fn readiness(view: &View<'_>, fold: &DomainFold, facts: DomainFacts<'
         ReadinessVerdict::NotYet
     };
     readiness
+}
+
+fn lone_reporters(view: &View<'_>, fold: &DomainFold) -> Vec<LoneLoss> {
+    let lone = fold.lone.iter().filter(|(_, messages)| messages.0 > 0);
+    let mut lone: Vec<LoneLoss> = lone
+        .filter_map(|(reporter, messages)| Some(LoneLoss { org_name: view.reporter(*reporter)?, messages: messages.0 }))
+        .collect();
+    lone.sort_by(|a, b| (Reverse(a.messages), &a.org_name).cmp(&(Reverse(b.messages), &b.org_name)));
+    lone
 }
 
 fn held_by(fold: &DomainFold, step: EnforcementStep) -> Vec<HeldBy> {

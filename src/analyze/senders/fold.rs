@@ -203,6 +203,9 @@ impl FoldPass<'_> {
             let governed = governs
                 .is_some_and(|governs| if item.pattern.as_subdomain { governs.subdomains } else { governs.itself });
             groups[at].0.add(item, judged, governed, self.horizon);
+            if governed && matches!(judged.role, Role::Own | Role::Vendor) {
+                self.note_lone(folded, item);
+            }
             groups[at].1.push(item);
         }
         if self.view.added.question.watch.is_some_and(|watch| watch.holds(items[0].source)) {
@@ -226,6 +229,16 @@ impl FoldPass<'_> {
                 group
             })
             .collect()
+    }
+
+    /// Counts the failing mail of the period that only its reporter sees fail.
+    fn note_lone(&self, folded: &mut Folded, item: &SourceFact<'_>) {
+        let pattern = &item.pattern.pattern;
+        if item.pattern.current && item.pattern.fails() && !pattern.unproven && self.weights.is_lone(pattern, item.fact)
+        {
+            let lone = &mut folded.domains.entry(item.domain()).or_default().lone;
+            *lone.entry(item.fact.reporter).or_default() += self.weights.once(pattern, item.fact);
+        }
     }
 
     fn add(&self, folded: &mut Folded, mut group: SenderGroup, holders: &mut NetworkHolders) {

@@ -12,7 +12,7 @@ use crate::analyze::thresholds::NO_CHANCE;
 use crate::model::{Cause, SourceAddress};
 use std::{
     cmp::{Ordering, Reverse},
-    collections::hash_map::Entry,
+    collections::{BTreeMap, hash_map::Entry},
 };
 
 /// How many senders with losses, and how many unclear ones, are listed per domain; the rest are counted.
@@ -47,6 +47,9 @@ pub(crate) struct DomainFold {
     pub(crate) losing: Top<Holder, NAMED>,
     /// Others that are unclear, likewise.
     pub(crate) unclear_holders: Top<Holder, NAMED>,
+    /// By lone reporter: failing messages of own senders and vendors in the period that the next step governs. No other sum
+    /// has them, but the receiver acts by what it sees.
+    pub(crate) lone: BTreeMap<u32, Messages>,
     /// Who reported anything in the eight weeks that verdicts count.
     pub(crate) reporters: ReporterSet,
     pub(crate) spoofing: SpoofingSums,
@@ -250,6 +253,9 @@ impl DomainFold {
         self.steady_suspect |= other.steady_suspect;
         self.whole += other.whole;
         self.reporters.merge(&other.reporters);
+        for (reporter, messages) in other.lone {
+            *self.lone.entry(reporter).or_default() += messages;
+        }
         self.spoofing.merge(&other.spoofing);
         self.suspects = self.suspects.saturating_add(other.suspects);
         self.failing.merge(&other.failing);

@@ -34,11 +34,15 @@ impl Weights {
         Self { lone: lone_reporters(added, weeks_from), copies: repeated_reports(added), weeks_from }
     }
 
+    /// Whether only its reporter sees this: it saw most of the mail fail that others saw pass.
+    pub(crate) fn is_lone(&self, pattern: &Pattern, fact: &Fact) -> bool {
+        self.lone.contains_key(&(pattern.domain, fact.reporter, window(pattern, fact, self.weeks_from)))
+    }
+
     /// The messages of a fact that count.
     pub(crate) fn judged(&self, pattern: &Pattern, fact: &Fact) -> Messages {
         // Anybody can forge a report, to hide something or to alarm.
-        let window = window(pattern, fact, self.weeks_from);
-        if pattern.unproven || self.lone.contains_key(&(pattern.domain, fact.reporter, window)) {
+        if pattern.unproven || self.is_lone(pattern, fact) {
             return Messages(0);
         }
         self.once(pattern, fact)

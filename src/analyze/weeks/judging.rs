@@ -367,6 +367,17 @@ fn a_lone_reporter_is_named_and_counts_in_no_verdict_not_even_weeks_later() {
         assert_eq!(named, if from == 0 { vec!["GMX"] } else { vec![] });
         assert_eq!((readiness(&summary).verdict, readiness(&summary).would_be_lost), (ReadinessVerdict::Ready, 0));
         assert!(only_the_step(&summary), "{:?}", summary.actions);
+        // What it does to mail under the step is said all the same, of the period.
+        let of_gmx = |line: &&Line| {
+            let is_current = (&day(0)..=&day(6)).contains(&&line.day.to_string());
+            // At the service, nobody knows the key that fails in this world.
+            is_current && line.cause == Cause::OwnSigningBroken && line.source == "192.0.2.10".parse().ok()
+        };
+        let failing: i64 = world.lines.iter().filter(of_gmx).map(|line| line.count).sum();
+        let lone: Vec<(&str, u64)> =
+            readiness(&summary).lone_reporters.iter().map(|lone| (lone.org_name.as_written(), lone.messages)).collect();
+        let expected = if from == 0 { vec![("GMX", u64::try_from(failing).unwrap())] } else { vec![] };
+        assert_eq!(lone, expected);
     }
 }
 

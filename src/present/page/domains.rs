@@ -261,7 +261,7 @@ fn why(domain: &DomainSummary) -> String {
         ReadinessVerdict::Done => String::new(),
         ReadinessVerdict::Parked => "No mail of its own".to_owned(),
         ReadinessVerdict::Ready => match readiness.loss().filter(|lost| lost.part > 0) {
-            None => "No mail of yours would be lost".to_owned(),
+            None => format!("No mail of yours would be lost{}", words::except_lone(readiness)),
             lost => format!("{} of your mail would be lost", percent(lost)),
         },
         ReadinessVerdict::NotYet | ReadinessVerdict::TooLittle => words::why_not(readiness),

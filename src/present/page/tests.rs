@@ -43,3 +43,21 @@ fn the_planted_weeks_are_told_in_these_words() {
     }
     insta::assert_snapshot!(told);
 }
+
+#[test]
+fn what_a_lone_reporter_would_do_is_said_beside_the_step() {
+    let mut world = weeks::World::new();
+    for line in &mut world.lines {
+        let is_own = line.source == "192.0.2.10".parse().ok() && line.reporter == "GMX";
+        if is_own && line.day.to_string() >= weeks::day(0) {
+            *line = line.clone().dkim("example.com", "mail", "fail").spf("example.com", "fail");
+            *line = line.clone().verdict(0, crate::model::Cause::OwnSigningBroken);
+        }
+    }
+    let page = page(&world.summary(), &crate::present::wording::branding::Branding::default());
+    let step = page.actions.iter().find(|action| action.step).unwrap();
+    let said = "314 messages of yours fail only at GMX this week, which would quarantine them: other receivers see this \
+                mail pass, so no number here counts them.";
+    assert!(step.why.ends_with(said), "{}", step.why);
+    assert_eq!(page.domains[0].why, "No mail of yours would be lost, except at GMX");
+}

@@ -186,13 +186,12 @@ fn next_step(summary: &Summary) -> Tile {
             matches!(domain.readiness.verdict, ReadinessVerdict::Ready | ReadinessVerdict::Parked)
         };
         let others = summary.domains.iter().filter(ready).count().saturating_sub(1) as u64;
-        let lost = summary
-            .domains
-            .iter()
-            .find(|domain| domain.policy_domain == action.policy_domain)
-            .map_or(0, |domain| domain.readiness.would_be_lost);
-        let note = match (others, lost) {
-            (0, 0) => "None of your mail would be lost".to_owned(),
+        let of_step = summary.domains.iter().find(|domain| domain.policy_domain == action.policy_domain);
+        let readiness = of_step.map(|domain| &domain.readiness);
+        let note = match (others, readiness.map_or(0, |readiness| readiness.would_be_lost)) {
+            (0, 0) => {
+                format!("None of your mail would be lost{}", readiness.map(words::except_lone).unwrap_or_default())
+            }
             (0, _) => "Almost none of your mail would be lost".to_owned(),
             (more, _) => format!(
                 "{} ready, too",

@@ -259,7 +259,9 @@ fn why(summary: Option<&Summary>, action: &Action, domain: Option<&DomainSummary
     }
     let fate = summary.map(|summary| fate(summary, action)).unwrap_or_default();
     let reason = match &action.change {
-        Change::PublishPolicy { .. } => return domain.map(why_stricter).unwrap_or_default(),
+        Change::PublishPolicy { .. } => {
+            return domain.map(|domain| why_stricter(domain, when(summary))).unwrap_or_default();
+        }
         Change::RepairKey { fault: KeyProblem::Missing, .. } => "Receivers cannot find or read this key",
         Change::RepairKey { fault: KeyProblem::Weak, .. } => "Receivers refuse this key as too short",
         Change::RepairKey { fault: KeyProblem::Mismatch, .. } => "Its signatures do not match the published key",
@@ -280,6 +282,11 @@ fn why(summary: Option<&Summary>, action: &Action, domain: Option<&DomainSummary
     }
 }
 
+/// The period, if it is a week.
+fn when(summary: Option<&Summary>) -> &'static str {
+    if summary.is_some_and(|summary| summary.period.week.is_some()) { " this week" } else { "" }
+}
+
 /// What receivers did with the messages of an action, as far as known.
 fn fate(summary: &Summary, action: &Action) -> String {
     let is = |address: Option<IpAddr>| address.is_some_and(|address| action.sources.contains(&address));
@@ -289,7 +296,7 @@ fn fate(summary: &Summary, action: &Action) -> String {
     let (failing, blocked) = of.fold((0_u64, 0_u64), |(failing, blocked), sender| {
         (failing.saturating_add(sender.sums.failing()), blocked.saturating_add(sender.blocked))
     });
-    let when = if summary.period.week.is_some() { " this week" } else { "" };
+    let when = when(Some(summary));
     match (failing, blocked) {
         (0, _) | (_, 0) => String::new(),
         (1, 1) => format!("blocked its message{when}."),
@@ -303,7 +310,7 @@ fn fate(summary: &Summary, action: &Action) -> String {
 }
 
 /// Why a domain can have a stricter policy.
-fn why_stricter(domain: &DomainSummary) -> String {
+fn why_stricter(domain: &DomainSummary, when: &str) -> String {
     let (readiness, spoofing) = (&domain.readiness, &domain.spoofing);
     let mut sentences = Vec::new();
     let open = spoofing.not_blocked();
@@ -325,7 +332,22 @@ fn why_stricter(domain: &DomainSummary) -> String {
             words::messages(readiness.forwarded_at_risk)
         ));
     }
+    sentences.extend(lone(readiness, when));
     sentences.join(" ")
+}
+
+/// What receivers would do with mail that they alone see fail: one sentence, however many they are.
+fn lone(readiness: &Readiness, when: &str) -> Option<String> {
+    let receivers = words::lone_reporters(readiness)?;
+    let messages = readiness.lone_reporters.iter().fold(0_u64, |sum, lone| sum.saturating_add(lone.messages));
+    let rejects = readiness.next.as_deref().is_some_and(|next| next.contains("reject"));
+    let (fail, them) = if messages == 1 { ("fails", "it") } else { ("fail", "them") };
+    Some(format!(
+        "{} of yours {fail} only at {receivers}{when}, which would {} {them}: other receivers see this mail pass, so no \
+         number here counts {them}.",
+        words::messages(messages),
+        if rejects { "reject" } else { "quarantine" },
+    ))
 }
 
 fn lost(readiness: &Readiness) -> String {

@@ -278,12 +278,26 @@ pub(crate) fn readiness(readiness: &Readiness) -> String {
     let up_to = if readiness.unconfirmed > 0 { "up to " } else { "" };
     match readiness.verdict {
         ReadinessVerdict::Done => "already at p=reject".to_owned(),
-        ReadinessVerdict::Ready if !loses => format!("ready for {next}: no legitimate mail would be lost"),
+        ReadinessVerdict::Ready if !loses => {
+            format!("ready for {next}: no legitimate mail would be lost{}", except_lone(readiness))
+        }
         ReadinessVerdict::Ready => format!("ready for {next}: {} of your mail would be lost", percent(lost)),
         ReadinessVerdict::NotYet => format!("not ready for {next}: {}", held(readiness, up_to)),
         ReadinessVerdict::Parked => format!("no legitimate mail: publish {next}"),
         ReadinessVerdict::TooLittle => format!("too early to judge {next}: {}", missing(readiness)),
     }
+}
+
+/// The receivers that alone see mail of the user fail; `None` without any.
+pub(crate) fn lone_reporters(readiness: &Readiness) -> Option<String> {
+    let names: Vec<String> =
+        readiness.lone_reporters.iter().map(|lone| Clean::new(&lone.org_name).to_string()).collect();
+    (!names.is_empty()).then(|| list_some(names, 2, " receivers"))
+}
+
+/// The same as an exception: `, except at GMX`.
+pub(crate) fn except_lone(readiness: &Readiness) -> String {
+    lone_reporters(readiness).map_or(String::new(), |receivers| format!(", except at {receivers}"))
 }
 
 /// Why the next step has to wait, as a separate phrase.
