@@ -1,15 +1,41 @@
 //! The four questions an administrator has, answered by a level: fine, worth a look, or urgent.
 
 use super::readiness::ReadinessVerdict;
+use super::senders::Sender;
 use super::summary::{Answers, Level, QuestionAnswer, Summary};
 use crate::analyze::actions::{Action, ActionState, Change, Confidence};
 use crate::analyze::thresholds::NO_CHANCE;
+use crate::model::is_in_network;
+use jiff::civil::Date;
+use std::net::IpAddr;
 
 impl Summary {
-    /// Answers the questions anew, once it is known which actions are already done.
+    /// Answers the questions anew, once it is known which actions are already done, and so which senders are repaired.
     pub fn answer_again(&mut self) {
+        for sender in &mut self.senders {
+            sender.repaired = repaired(sender, &self.actions);
+        }
         self.answers = answers(self);
     }
+}
+
+/// The day of a sender's repair, by the actions that concern it: all of those on failures are done, and nothing else fails.
+fn repaired(sender: &Sender, actions: &[Action]) -> Option<Date> {
+    let who = &sender.who;
+    let is_here = |source: &IpAddr| who.address.is_some_and(|address| is_in_network(*source, address, who.prefix));
+    // To sign is good advice, whatever failed.
+    let is_repair = |change: &Change| !matches!(change, Change::PublishPolicy { .. } | Change::Sign);
+    let concerns = |action: &&Action| {
+        let of_domain = action.policy_domain == who.policy_domain && is_repair(&action.change);
+        action.failing > 0 && of_domain && action.sources.iter().any(is_here)
+    };
+    let (mut day, mut explained) = (None, 0_u64);
+    for action in actions.iter().filter(concerns) {
+        let repair = action.repair.as_ref().filter(|_| action.tracking.state == ActionState::Fixed)?;
+        day = day.max(Some(repair.published));
+        explained = explained.saturating_add(action.failing);
+    }
+    day.filter(|_| !sender.fails_visibly(explained))
 }
 
 /// Answers them from the summary.

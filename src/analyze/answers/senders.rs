@@ -83,12 +83,26 @@ pub struct Sender {
     /// The last day.
     #[serde(serialize_with = "form::day")]
     pub last_seen: Date,
+    /// The day on which a change in DNS repaired it, if the reports of the period prove that.
+    #[serde(skip)]
+    pub repaired: Option<Date>,
 }
 
 impl Sender {
-    /// Whether it is the user's, and enough of its mail fails to be worth a repair.
+    /// Whether it is the user's, and enough of its mail fails to be worth a repair that was not made yet.
     pub fn needs_repair(&self) -> bool {
-        matches!(self.who.role, Role::Own | Role::Vendor) && fails_visibly(self.sums.failing(), self.sums.messages)
+        self.fails_visibly(0) && self.repaired.is_none()
+    }
+
+    /// Whether it is the user's, and was repaired after enough of its mail of the period had failed.
+    pub fn was_repaired(&self) -> bool {
+        self.fails_visibly(0) && self.repaired.is_some()
+    }
+
+    /// Whether it is the user's, and much of its mail fails besides so many messages.
+    pub(super) fn fails_visibly(&self, besides: u64) -> bool {
+        let failing = self.sums.failing().saturating_sub(besides);
+        matches!(self.who.role, Role::Own | Role::Vendor) && fails_visibly(failing, self.sums.messages)
     }
 }
 
@@ -174,6 +188,7 @@ fn sender(view: &View<'_>, group: &SenderGroup) -> Sender {
         fails_only_at: fails_only_at(view, group),
         first_seen: day(group.span.first()),
         last_seen: day(group.span.last()),
+        repaired: None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::html::rendered;
 use crate::analyze::{Summary, TlsSummary};
-use crate::present::page::shared::unfolded;
+use crate::present::page::shared::to_do;
 use crate::present::page::summary::page;
 use crate::present::text::summary::text;
 use crate::present::wording::branding::Branding;
@@ -71,7 +71,7 @@ pub fn subject(summary: &Summary) -> String {
         let what = if summary.totals.reports == 0 { "no reports" } else { "no messages" };
         return format!("{period}: {what}");
     }
-    let actions = (unfolded(summary).count() as u64).saturating_add(summary.more_actions);
+    let actions = (to_do(summary).count() as u64).saturating_add(summary.more_actions);
     let open = summary.spoofing.not_blocked();
     let parts = [
         (actions > 0).then(|| counted(actions, "thing to do", "things to do")),
@@ -84,7 +84,7 @@ pub fn subject(summary: &Summary) -> String {
 
 /// The preview that clients show after the subject.
 fn preheader(summary: &Summary) -> String {
-    let first = unfolded(summary).next().map(instructions::title);
+    let first = to_do(summary).next().map(instructions::title);
     let first = first.map(|title| format!("First: {title}. ")).unwrap_or_default();
     let totals = &summary.totals;
     format!(
@@ -98,12 +98,16 @@ fn preheader(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::{made::Line, weeks};
+    use crate::analyze::{ActionState, made::Line, weeks};
 
     #[test]
     fn the_subject_carries_the_state() {
         let mut world = weeks::World::new();
         assert_eq!(subject(&world.summary()), "DMARC 2026-W47: 1 thing to do, 99.3% pass");
+        let mut summary = world.summary();
+        summary.actions[0].tracking.state = ActionState::Fixed;
+        assert_eq!(subject(&summary), "DMARC 2026-W47: 99.3% pass", "what is fixed is not to be done");
+        assert!(!preheader(&summary).contains("First"));
         world.lines.clear();
         assert_eq!(subject(&world.summary()), "DMARC 2026-W47: no reports");
     }

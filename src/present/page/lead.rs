@@ -1,6 +1,6 @@
 //! What happened, in two or three sentences: first spoofing, then the user's own mail, then what to do first.
 
-use super::shared::{names, unfolded};
+use super::shared::{names, to_do};
 use super::tls;
 use crate::analyze::{DomainSummary, Sender, Summary};
 use crate::present::wording::clean::Clean;
@@ -18,7 +18,7 @@ pub(super) fn lead(summary: &Summary) -> Vec<String> {
     if summary.quality.unfinished {
         lead.insert(0, "This period is not over; all numbers will grow.".to_owned());
     }
-    if let Some(action) = unfolded(summary).next() {
+    if let Some(action) = to_do(summary).next() {
         lead.push(format!("First: {}.", title(action)));
     }
     lead
@@ -57,32 +57,61 @@ fn spoofing(summary: &Summary) -> String {
 
 fn own_mail(summary: &Summary) -> String {
     let failing: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.needs_repair()).collect();
-    let lost = summary.domains.iter().fold(0_u64, |sum, domain| sum.saturating_add(domain.readiness.lost_now));
-    if failing.is_empty() {
-        let has_own = summary.domains.iter().any(|domain| domain.readiness.legitimate > 0);
-        return match lost {
-            0 if !has_own => "None of this mail is known to be yours.".to_owned(),
-            0 => "All your senders pass.".to_owned(),
-            1 => "Your senders pass, except for 1 message that receivers blocked.".to_owned(),
-            lost => format!("Your senders pass, except for {} that receivers blocked.", words::messages(lost)),
-        };
+    let repaired: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.was_repaired()).collect();
+    let said = [(!failing.is_empty()).then(|| fail(&failing)), (!repaired.is_empty()).then(|| failed(&repaired))];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    if !said.is_empty() {
+        return said.join(" ");
     }
-    let mut domains: Vec<String> =
-        failing.iter().map(|sender| Clean::new(&sender.who.policy_domain).to_string()).collect();
-    let mut seen = std::collections::BTreeSet::new();
-    domains.retain(|domain| seen.insert(domain.clone()));
-    let who = match failing.len() {
+    let lost = summary.domains.iter().fold(0_u64, |sum, domain| sum.saturating_add(domain.readiness.lost_now));
+    let has_own = summary.domains.iter().any(|domain| domain.readiness.legitimate > 0);
+    match lost {
+        0 if !has_own => "None of this mail is known to be yours.".to_owned(),
+        0 => "All your senders pass.".to_owned(),
+        1 => "Your senders pass, except for 1 message that receivers blocked.".to_owned(),
+        lost => format!("Your senders pass, except for {} that receivers blocked.", words::messages(lost)),
+    }
+}
+
+/// Senders that fail.
+fn fail(senders: &[&Sender]) -> String {
+    let who = match senders.len() {
         1 => "One of your senders fails".to_owned(),
         number => format!("{} of your senders fail", capital_number(number)),
     };
-    let blocked = failing.iter().fold(0_u64, |sum, sender| sum.saturating_add(sender.blocked));
-    let all = failing.iter().fold(0_u64, |sum, sender| sum.saturating_add(sender.sums.failing()));
-    let fate = match blocked {
+    format!("{who} DMARC as {}{}.", domains(senders), fate(senders))
+}
+
+/// Senders that failed in the period, until a change in DNS repaired them.
+fn failed(senders: &[&Sender]) -> String {
+    let who = match senders.len() {
+        1 => "One of your senders".to_owned(),
+        number => format!("{} of your senders", capital_number(number)),
+    };
+    let last = senders.iter().filter_map(|sender| sender.repaired).max().map_or(String::new(), |day| {
+        let repair = if senders.len() == 1 { "the repair" } else { "the last repair" };
+        format!(" until {repair} on {}", words::weekday(day))
+    });
+    format!("{who} failed DMARC as {}{last}{}.", domains(senders), fate(senders))
+}
+
+fn domains(senders: &[&Sender]) -> String {
+    let mut domains: Vec<String> =
+        senders.iter().map(|sender| Clean::new(&sender.who.policy_domain).to_string()).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    domains.retain(|domain| seen.insert(domain.clone()));
+    names(domains, "domains")
+}
+
+/// What receivers did with the failing mail of these senders.
+fn fate(senders: &[&Sender]) -> String {
+    let blocked = senders.iter().fold(0_u64, |sum, sender| sum.saturating_add(sender.blocked));
+    let all = senders.iter().fold(0_u64, |sum, sender| sum.saturating_add(sender.sums.failing()));
+    match blocked {
         0 => String::new(),
         blocked if blocked >= all => ", and receivers blocked all of that mail".to_owned(),
         blocked => format!(", and receivers blocked {} of their messages", count(blocked)),
-    };
-    format!("{who} DMARC as {}{fate}.", names(domains, "domains"))
+    }
 }
 
 /// A small number as a word.

@@ -156,6 +156,9 @@ fn state(sender: &Sender) -> (Mark, String) {
             (Mark::Fix, state.to_owned())
         }
         Role::Own | Role::Vendor => {
+            if let Some(day) = sender.repaired.filter(|_| sender.was_repaired()) {
+                return (Mark::Good, format!("Repaired on {}", words::month_day(day)));
+            }
             let state = match sender.cause {
                 Cause::PassDkimOnly if passes => "Passes by DKIM alone",
                 Cause::PassSpfOnly if passes => "Passes by SPF alone",

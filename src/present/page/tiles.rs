@@ -112,7 +112,9 @@ fn history(summary: &Summary, figure: &dyn Fn(&Point) -> u64, class: &'static st
 
 fn senders(summary: &Summary) -> Tile {
     let failing: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.needs_repair()).collect();
-    let number = summary.trend.last().and_then(|point| point.senders_to_fix).unwrap_or(failing.len() as u64);
+    let repaired = summary.senders.iter().filter(|sender| sender.was_repaired()).count() as u64;
+    let to_fix = summary.trend.last().and_then(|point| point.senders_to_fix);
+    let number = to_fix.map_or(failing.len() as u64, |number| number.saturating_sub(repaired));
     let messages = failing.iter().fold(0_u64, |sum, sender| sum.saturating_add(sender.sums.failing()));
     let usual = usual(summary, |comparison| comparison.senders_to_fix_usual);
     let mut names: Vec<String> =
@@ -124,7 +126,9 @@ fn senders(summary: &Summary) -> Tile {
         ([name], _) => Some(format!("all in {name}")),
         (names, _) => Some(format!("in {} domains", count(names.len() as u64))),
     };
-    let (mark, state) = if number == 0 {
+    let (mark, state) = if number == 0 && repaired > 0 {
+        (Mark::Good, format!("{} repaired", counted(repaired, "sender is", "senders are")))
+    } else if number == 0 {
         (Mark::Good, "None of yours fails".to_owned())
     } else {
         (

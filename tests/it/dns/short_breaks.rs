@@ -207,6 +207,10 @@ fn a_break_of_a_few_days_ends_as_fixed_and_never_vanishes() {
         "{text}"
     );
     assert!(text.contains("Affected: 60 messages; all failed.") && !text.contains("all fail."), "{text}");
+    // One repair still has to prove itself; the sender of the other passes again.
+    let lead = "One of your senders fails DMARC as example.com. One of your senders failed DMARC as shop.example.net until \
+                the repair on Thu, Oct 22.";
+    assert!(text.contains(lead) && text.contains("Senders to fix 1 "), "{text}");
     // What is asked about one address is counted too.
     let explained =
         work.run(["summary", "--week", "2026-W43", "--explain", "198.51.100.60", "--format", "json"]).json();
