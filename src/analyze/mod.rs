@@ -41,8 +41,8 @@ pub use answers::explain::{ExplainedRow, Explainer, Explanation};
 pub use answers::row_sample::{RowSample, SampledRow};
 pub use answers::summary::{Changes, DomainSummary, SCHEMA, Summary};
 pub use answers::{
-    Answers, DnsState, DomainState, HeldBy, Level, LoneLoss, Losing, Overview, OverviewDomain, OverviewRow, QuestionAnswer,
-    Readiness, ReadinessVerdict, Sender, SenderChange, SenderChanges, SenderName, Spoofing,
+    Answers, DnsState, DomainState, HeldBy, Level, LoneLoss, Losing, Overview, OverviewDomain, OverviewRow,
+    QuestionAnswer, Readiness, ReadinessVerdict, Sender, SenderChange, SenderChanges, SenderName, Spoofing,
 };
 pub use census::{Census, CensusTaker, CountedText, DomainMethod, ReporterCensus};
 pub use events::{
