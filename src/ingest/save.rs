@@ -79,6 +79,14 @@ impl Count {
         tally.items += u64::from(count);
     }
 
+    /// Counts what was set aside of an item whose content is known from elsewhere.
+    fn set_aside_as(&mut self, tally: &mut Tally, seen: SeenItem) {
+        self.set_aside(tally, OtherContent::Failure, seen.failure);
+        self.set_aside(tally, OtherContent::Bounce, seen.bounce);
+        self.set_aside(tally, OtherContent::Other, seen.other);
+        self.seen = seen;
+    }
+
     fn link_out(&mut self, tally: &mut Tally) {
         self.set_aside(tally, OtherContent::Other, 1);
         tally.links_out += 1;
@@ -107,10 +115,7 @@ impl Count {
         self.outcome.duplicates += again;
         tally.duplicates += u64::from(again);
         tally.items += u64::from(again);
-        self.set_aside(tally, OtherContent::Failure, seen.failure);
-        self.set_aside(tally, OtherContent::Bounce, seen.bounce);
-        self.set_aside(tally, OtherContent::Other, seen.other);
-        self.seen = seen;
+        self.set_aside_as(tally, seen);
     }
 
     /// What another process stored counts as if this one had done it.
@@ -124,10 +129,7 @@ impl Count {
         let items = stored.reports + stored.tls_reports + duplicates + conflicts + rejected.len() as u64;
         tally.add(Tally { items, stored, duplicates, conflicts, ..Tally::default() });
         rejected.iter().for_each(|(origin, reason)| tally.reject(origin, reason));
-        self.set_aside(tally, OtherContent::Failure, seen.failure);
-        self.set_aside(tally, OtherContent::Bounce, seen.bounce);
-        self.set_aside(tally, OtherContent::Other, seen.other);
-        self.seen = seen;
+        self.set_aside_as(tally, seen);
     }
 
     fn fate(&self) -> Fate {

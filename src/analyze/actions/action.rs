@@ -258,6 +258,26 @@ impl Tracking {
 }
 
 impl Action {
+    /// One of high confidence, without figures yet.
+    pub(crate) fn new(policy_domain: Foreign, change: Change, cause: Cause) -> Self {
+        Self {
+            policy_domain,
+            change,
+            cause,
+            sources: Vec::new(),
+            addresses: 0,
+            messages: 0,
+            failing: 0,
+            reporters: 0,
+            since: None,
+            confidence: Confidence::High,
+            tracking: Tracking::default(),
+            explained_by: None,
+            repair: None,
+            service: None,
+        }
+    }
+
     /// The messages that show it: the failing ones, or all if none fails.
     pub fn evidence(&self) -> u64 {
         if self.failing > 0 { self.failing } else { self.messages }

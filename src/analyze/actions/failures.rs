@@ -90,13 +90,11 @@ impl ActionFacts<'_> {
                 }
                 let proven = *role == Role::Own || voucher.aligned.0 >= NO_CHANCE;
                 let new = voucher.days.first_bad(i32::MIN).filter(|day| *day > self.horizon.from);
+                let change = Change::AlignSender {
+                    organization: self.view.name(*name).clone().into(),
+                    signs: voucher.signed.0 > voucher.failing.0 / 2,
+                };
                 actions.push(Action {
-                    policy_domain: self.view.foreign(*domain),
-                    change: Change::AlignSender {
-                        organization: self.view.name(*name).clone().into(),
-                        signs: voucher.signed.0 > voucher.failing.0 / 2,
-                    },
-                    cause: Cause::AuthenticatedUnaligned,
                     sources: addresses(&voucher.largest),
                     addresses: voucher.addresses,
                     messages: holder.all.weeks.0,
@@ -105,9 +103,7 @@ impl ActionFacts<'_> {
                     since: new.map(date),
                     confidence: if proven { Confidence::High } else { Confidence::Medium },
                     tracking: Tracking::since(voucher.days.first_bad(i32::MIN).map(date), String::new()),
-                    explained_by: None,
-                    repair: None,
-                    service: None,
+                    ..Action::new(self.view.foreign(*domain), change, Cause::AuthenticatedUnaligned)
                 });
             }
         }
@@ -186,20 +182,12 @@ impl ActionFacts<'_> {
     /// An action, of high confidence, with the figures of the failures that ask for it.
     fn by_failures(&self, domain: u32, change: Change, failures: &FailureSums) -> Action {
         Action {
-            policy_domain: self.view.foreign(domain),
-            change,
-            cause: Cause::Unknown,
             sources: addresses(&failures.largest),
             addresses: failures.addresses,
             messages: failures.messages.0,
             failing: failures.failing.0,
             reporters: failures.reporters.len() as u64,
-            since: None,
-            confidence: Confidence::High,
-            tracking: Tracking::default(),
-            explained_by: None,
-            repair: None,
-            service: None,
+            ..Action::new(self.view.foreign(domain), change, Cause::Unknown)
         }
     }
 }

@@ -32,21 +32,15 @@ impl ActionFacts<'_> {
             return None;
         }
         let tags = [(dkim, "adkim"), (spf, "aspf")].into_iter().filter(|(messages, _)| messages.0 > 0);
+        let change = Change::RelaxAlignment { tags: tags.map(|(_, tag)| tag).collect() };
         Some(Action {
-            policy_domain: self.view.foreign(domain),
-            change: Change::RelaxAlignment { tags: tags.map(|(_, tag)| tag).collect() },
-            cause: Cause::StrictAlignment,
             sources: addresses(&strict.largest),
             addresses: strict.addresses,
             messages: (dkim + spf).0,
             failing: (dkim + spf).0,
             reporters: strict.reporters.len() as u64,
-            since: None,
-            confidence: Confidence::High,
             tracking: Tracking::since(strict.first.map(date), String::new()),
-            explained_by: None,
-            repair: None,
-            service: None,
+            ..Action::new(self.view.foreign(domain), change, Cause::StrictAlignment)
         })
     }
 
@@ -64,20 +58,9 @@ impl ActionFacts<'_> {
             && counts.all.period.0 >= NO_CHANCE
             && group.reporters.len() >= ENOUGH_REPORTERS;
         told.then(|| Action {
-            policy_domain: self.view.foreign(group.domain),
-            change: Change::Sign,
-            cause: group.cause(),
-            sources: addresses(&group.largest),
-            addresses: group.addresses,
             messages: counts.all.period.0,
             failing: counts.failing.period.0,
-            reporters: group.reporters.len() as u64,
-            since: None,
-            confidence: Confidence::High,
-            tracking: of_group(self.view, group),
-            explained_by: None,
-            repair: None,
-            service: None,
+            ..self.about(group, Change::Sign, group.cause())
         })
     }
 
@@ -87,22 +70,24 @@ impl ActionFacts<'_> {
         let (counts, path) = (&group.counts, group.counts.unlisted_path?);
         let confirmed = group.role == Role::Own && group.confirmed.is_some();
         let told = counts.unlisted.0 >= NO_CHANCE && (confirmed || group.neighbor && group.role == Role::Unclear);
+        let change = Change::AuthorizeSource { spf_domain: self.view.foreign(path), include: None };
         told.then(|| Action {
-            policy_domain: self.view.foreign(group.domain),
-            change: Change::AuthorizeSource { spf_domain: self.view.foreign(path), include: None },
-            cause: Cause::SpfGap,
-            sources: addresses(&group.largest),
-            addresses: group.addresses,
             messages: counts.unlisted.0,
             failing: counts.unlisted.0,
-            reporters: group.reporters.len() as u64,
-            since: None,
             confidence: if confirmed { Confidence::High } else { Confidence::Medium },
-            tracking: of_group(self.view, group),
-            explained_by: None,
-            repair: None,
-            service: None,
+            ..self.about(group, change, Cause::SpfGap)
         })
+    }
+
+    /// An action on one sender, without its messages.
+    fn about(&self, group: &SenderGroup, change: Change, cause: Cause) -> Action {
+        Action {
+            sources: addresses(&group.largest),
+            addresses: group.addresses,
+            reporters: group.reporters.len() as u64,
+            tracking: of_group(self.view, group),
+            ..Action::new(self.view.foreign(group.domain), change, cause)
+        }
     }
 }
 

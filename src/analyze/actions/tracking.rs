@@ -38,29 +38,22 @@ pub(crate) fn track(actions: &mut [Action], question: &Question, period: Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::actions::{Change, Confidence, KeyProblem, Tracking};
+    use crate::analyze::actions::{Change, KeyProblem, Tracking};
     use crate::model::Cause;
 
     fn action(selector: &str, failing: u64) -> Action {
+        let change = Change::RepairKey {
+            dkim_domain: "example.com".into(),
+            selector: Some(selector.into()),
+            fault: KeyProblem::Missing,
+        };
         Action {
-            policy_domain: "example.com".into(),
-            change: Change::RepairKey {
-                dkim_domain: "example.com".into(),
-                selector: Some(selector.into()),
-                fault: KeyProblem::Missing,
-            },
-            cause: Cause::OwnSigningBroken,
-            sources: Vec::new(),
             addresses: 1,
             messages: failing,
             failing,
             reporters: 2,
             since: "2026-11-12".parse().ok(),
-            confidence: Confidence::High,
-            tracking: Tracking::default(),
-            explained_by: None,
-            repair: None,
-            service: None,
+            ..Action::new("example.com".into(), change, Cause::OwnSigningBroken)
         }
     }
 

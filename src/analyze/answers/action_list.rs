@@ -4,7 +4,7 @@ use super::readiness::ReadinessVerdict;
 use super::step::EnforcementStep;
 use super::summary::DomainSummary;
 use crate::analyze::Period;
-use crate::analyze::actions::{Action, ActionFacts, Change, Confidence, Tracking, explain, order, service_help, track};
+use crate::analyze::actions::{Action, ActionFacts, Change, Tracking, explain, order, service_help, track};
 use crate::analyze::period::date;
 use crate::analyze::senders::Horizon;
 use crate::analyze::thresholds::ENOUGH_DAYS;
@@ -65,26 +65,18 @@ fn publish(domain: &DomainSummary, horizon: Horizon) -> Option<Action> {
         i32::try_from(readiness.days).ok().map(|days| date(horizon.to + 1 - days.max(ENOUGH_DAYS) + ENOUGH_DAYS));
     let part = seen.pct.filter(|pct| *pct < 100).map(|_| "pct");
     let test = seen.testing.filter(|testing| testing.as_written() == "y").map(|_| "t");
+    let change = Change::PublishPolicy {
+        name: format!("_dmarc.{}", domain.policy_domain.as_written()).into(),
+        tag: step.tag,
+        from,
+        to: step.to,
+        remove: part.into_iter().chain(test).filter(|_| step.lifts_limits).collect(),
+    };
+    let cause = if domain.spoofing.messages > 0 { Cause::SpoofSuspect } else { Cause::Unknown };
     Some(Action {
-        policy_domain: domain.policy_domain.clone(),
-        change: Change::PublishPolicy {
-            name: format!("_dmarc.{}", domain.policy_domain.as_written()).into(),
-            tag: step.tag,
-            from,
-            to: step.to,
-            remove: part.into_iter().chain(test).filter(|_| step.lifts_limits).collect(),
-        },
-        cause: if domain.spoofing.messages > 0 { Cause::SpoofSuspect } else { Cause::Unknown },
-        sources: Vec::new(),
-        addresses: 0,
         messages: readiness.legitimate,
-        failing: 0,
         reporters: readiness.reporters,
-        since: None,
-        confidence: Confidence::High,
         tracking: Tracking::since(enough, String::new()),
-        explained_by: None,
-        repair: None,
-        service: None,
+        ..Action::new(domain.policy_domain.clone(), change, cause)
     })
 }
