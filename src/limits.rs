@@ -73,6 +73,17 @@ impl Growth {
     }
 }
 
+/// Returns freed memory to the system now. mimalloc keeps it for a second, in which another thread may need as much; but
+/// it returns everything before it refuses an allocation, and no address space has room for this one.
+#[cfg(feature = "store")]
+pub(crate) fn return_freed_memory() {
+    let mut impossible: Vec<u8> = Vec::new();
+    let refused = impossible.try_reserve_exact(usize::MAX / 4);
+    // Seen by nobody, it would not be requested at all.
+    std::hint::black_box(&mut impossible);
+    debug_assert!(refused.is_err());
+}
+
 impl std::fmt::Debug for Growth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.0.is_some() { "Growth(told)" } else { "Growth" })
@@ -231,6 +242,13 @@ impl<'l> Meter<'l> {
         self.inflated = self.inflated.saturating_add(bytes);
         if self.inflated / Growth::STEP > before {
             self.limits.growth.tell(Grown::Inflated(self.inflated));
+        }
+    }
+
+    /// Reports memory that the item is about to use. Nothing is charged.
+    pub fn announce(&self, bytes: u64) {
+        if bytes >= Growth::STEP {
+            self.limits.growth.tell(Grown::Inflated(self.inflated.saturating_add(bytes)));
         }
     }
 

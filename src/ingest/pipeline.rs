@@ -1,9 +1,9 @@
 //! The threads of a run: one source, workers on all cores, one taker; in order, and bounded in memory.
 //!
 //! Items are passed in small chunks, so that a thread is woken for a few dozen at once. Chunks are numbered and passed
-//! to the taker in order: which report came first never depends on which worker was faster. Two things bound the
-//! memory: the queue to the workers is a few chunks long, and a worker takes no further chunk while results exceed
-//! their limit.
+//! to the taker in order: which report came first never depends on which worker was faster. Three things bound the
+//! memory: the source is read only a little ahead of the workers, a worker takes no further chunk while results exceed
+//! their limit, and large items wait for their turn.
 
 use crate::fetch::{FetchError, Fetched};
 use crate::limits::Grown;
@@ -16,6 +16,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 pub(super) const CHUNK_ITEMS: usize = 32;
 /// Bytes per chunk, unless a single item has more.
 const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes of items that were read and not worked off before the source waits; more where more workers have a chunk each.
+const READ_AHEAD: usize = 4 << 20;
 /// Bytes of finished results before the workers wait for the taker: more than a batch, so that the next batch is
 /// processed while the taker waits for the disk.
 const RESULTS: usize = 16 << 20;
@@ -51,6 +53,8 @@ pub(super) struct Budget {
 
 #[derive(Default)]
 struct PipelineState {
+    /// Bytes of items that were read and are not worked off.
+    read: usize,
     /// Weights of results not taken yet, by chunk, and their sum.
     results: BTreeMap<u64, usize>,
     waiting: usize,
@@ -70,6 +74,21 @@ impl Budget {
     fn wait_while(&self, full: impl Fn(&PipelineState) -> bool) -> MutexGuard<'_, PipelineState> {
         let wait = self.changed.wait_while(self.state(), |state| !state.closed && full(state));
         wait.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is room to read another item. It ends: all chunks before it are with the workers.
+    fn read_on(&self, most: usize) {
+        drop(self.wait_while(|state| state.read > most));
+    }
+
+    fn add_read(&self, bytes: usize) {
+        self.state().read += bytes;
+    }
+
+    /// Items were worked off.
+    fn remove_read(&self, bytes: usize) {
+        self.state().read -= bytes;
+        self.changed.notify_all();
     }
 
     /// Waits until there is room to take another chunk. The chunk that the taker needs next was taken before any other
@@ -216,7 +235,8 @@ pub(super) fn run<S, T, R: Send, E>(
     // Bounded by the budget: a limit on chunks would stop the workers long before they fill the memory they may use.
     let (to_taker, from_workers) = unbounded();
     std::thread::scope(|scope| {
-        scope.spawn(move || read(source, interrupt, &to_workers));
+        let ahead = READ_AHEAD.max(4 * work.workers * CHUNK_BYTES);
+        scope.spawn(move || read(source, interrupt, &to_workers, (budget, ahead)));
         for _ in 0..work.workers {
             let (from_source, to_taker) = (from_source.clone(), to_taker.clone());
             scope.spawn(move || work_off(&from_source, &to_taker, work));
@@ -234,9 +254,19 @@ fn read(
     source: impl Iterator<Item = Result<Fetched, FetchError>>,
     interrupt: Option<&AtomicBool>,
     to_workers: &Sender<Numbered<Result<Fetched, FetchError>>>,
+    (budget, ahead): (&Budget, usize),
 ) {
+    let mut source = source;
+    let mut next = || {
+        budget.read_on(ahead);
+        source.next()
+    };
+    let send = |chunk: Numbered<_>| {
+        budget.add_read(chunk.weight);
+        to_workers.send(chunk).is_ok()
+    };
     let mut chunk = Numbered { number: 0, items: Vec::new(), weight: 0, last: true };
-    for item in source {
+    while let Some(item) = next() {
         chunk.weight += match &item {
             Ok(Fetched::Item(item)) => item.bytes.len(),
             _ => 0,
@@ -246,13 +276,13 @@ fn read(
         if stop || chunk.items.len() >= CHUNK_ITEMS || chunk.weight >= CHUNK_BYTES {
             let number = chunk.number + 1;
             let full = std::mem::replace(&mut chunk, Numbered { number, items: Vec::new(), weight: 0, last: true });
-            if to_workers.send(full).is_err() || stop {
+            if !send(full) || stop {
                 return;
             }
         }
     }
     if !chunk.items.is_empty() {
-        let _ = to_workers.send(chunk);
+        send(chunk);
     }
 }
 
@@ -264,7 +294,7 @@ fn work_off<S, T, R>(
     let (mut state, budget) = ((work.state)(), work.budget);
     loop {
         budget.pass();
-        let Ok(Numbered { number, items, .. }) = from_source.recv() else { return };
+        let Ok(Numbered { number, items, weight: read, .. }) = from_source.recv() else { return };
         let hand_on = |items: Vec<R>, weight: usize, last: bool| {
             budget.add(number, weight);
             to_taker.send(Numbered { number, items, weight, last }).is_ok()
@@ -290,6 +320,7 @@ fn work_off<S, T, R>(
                 return;
             }
         }
+        budget.remove_read(read);
         if !hand_on(done, weight, true) {
             return;
         }
@@ -321,6 +352,39 @@ fn take_in_order<R, E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetch::Item;
+    use jiff::Timestamp;
+    use std::time::Duration;
+
+    #[test]
+    fn the_source_is_read_only_a_little_ahead_of_the_workers() {
+        let read = AtomicUsize::new(0);
+        let source = (0..6).map(|number| {
+            read.fetch_add(1, Ordering::Relaxed);
+            let (origin, bytes) = (number.to_string(), vec![0; READ_AHEAD + 1]);
+            Ok(Fetched::Item(Item { origin, name: None, bytes, arrival: Timestamp::UNIX_EPOCH, message: None }))
+        });
+        let budget = Budget::default();
+        let each = |(): &mut (), _, _: &mut dyn FnMut(usize)| {
+            std::thread::sleep(Duration::from_millis(20));
+            read.load(Ordering::Relaxed)
+        };
+        let work = Work {
+            workers: 1,
+            state: &|| (),
+            begin: |(): &mut (), _, items: ItemChunk| items,
+            each,
+            weight: |_| 0,
+            budget: &budget,
+        };
+        // How many had been read while each was worked on.
+        let mut counts = Vec::new();
+        let taken: Result<(), ()> = run(source, None, &work, |read: usize| {
+            counts.push(read);
+            Ok(())
+        });
+        assert_eq!((taken, counts, budget.state().read), (Ok(()), vec![1, 2, 3, 4, 5, 6], 0));
+    }
 
     #[test]
     fn large_items_wait_for_each_other_but_the_next_one_for_nobody() {

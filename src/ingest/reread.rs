@@ -3,8 +3,9 @@
 use super::IngestOptions;
 use super::reporters::NamedReporter;
 use super::trust::is_of_sender;
+use super::work::LARGE_TEXT;
 use crate::judge::{Rivalry, judge, rivalry};
-use crate::limits::Limits;
+use crate::limits::{Limits, return_freed_memory};
 use crate::model::{
     Accepted, AcceptedTls, Finding, Hash, Original, Provenance, Report, ReportKey, ReportKind, SenderAuth, TlsReport,
 };
@@ -255,11 +256,15 @@ fn each_in(
 ) {
     // What was stored once is read, however much memory it takes.
     let limits = Limits { report_bytes: u64::MAX, ..options.limits.clone() };
+    let is_large = text.len() >= LARGE_TEXT;
     each_report(text, 0, context, &limits, |read, document| {
         if let Read::Report { report, findings } = read {
             each(report, findings, document);
         }
     });
+    if is_large {
+        return_freed_memory();
+    }
 }
 
 fn accept(

@@ -5,7 +5,7 @@ use super::trial::{StoredAlone, Survival, TrialItem};
 use super::underway::{Suspicion, Underway};
 use crate::fetch::{FetchError, Fetched, Item};
 use crate::judge::judge;
-use crate::limits::Grown;
+use crate::limits::{Grown, return_freed_memory};
 use crate::model::{
     Accepted, AcceptedTls, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, RawMail, ReportKind,
     SharedBytes,
@@ -102,6 +102,9 @@ const VERIFIED: usize = 32 << 20;
 
 /// Results of an item are passed on when they reach this size; the rest is processed after they are stored.
 const HANDED_ON: usize = 8 << 20;
+
+/// Memory of a text of this size is returned to the system before its results are passed on.
+pub(super) const LARGE_TEXT: usize = 16 << 20;
 
 /// More than any item needs: a request for this much gets everything.
 const WHOLE: u64 = 1 << 40;
@@ -352,6 +355,7 @@ fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>,
     let text = xml.map_or_else(|| Cow::Borrowed(original.bytes()), Cow::Owned);
     // A single report is passed on after the XML is dropped; one of several before the next is read.
     let is_single = memmem::find_iter(&text, b"</feedback>").nth(1).is_none();
+    let is_large = text.len() >= LARGE_TEXT;
     let mut last: Option<Piece> = None;
     each_report(text, held, &context, &options.limits, |read, document| {
         let piece = match read {
@@ -388,6 +392,10 @@ fn unit_pieces(unit: UnpackedItem, around: ItemContext, proofs: &mut Proofs<'_>,
             found.push(piece);
         }
     });
+    if is_large {
+        // The text is dropped, and the rows now become columns.
+        return_freed_memory();
+    }
     last.into_iter().for_each(|piece| found.push(piece));
 }
 

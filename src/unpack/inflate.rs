@@ -65,6 +65,8 @@ impl Inflater {
         reserve(out, hint.min(allowance).saturating_add(1));
         let mut charged = 0;
         let ended = loop {
+            // Before the memory is used: a stream that states its length is inflated in one step.
+            meter.announce((out.capacity() - out.len()) as u64);
             let status = self.step(input, out);
             if out.len() - start > allowance {
                 break Err(overrun.into());
@@ -74,7 +76,6 @@ impl Inflater {
                 Ok(_) if out.len() < out.capacity() => break Err(InflateError::Cut(input.len())),
                 Ok(_) => {
                     let made = out.len() - start;
-                    // While it grows, so that memory is reserved before it is used.
                     meter.charge((made - charged) as u64);
                     charged = made;
                     // Double the capacity, but never beyond the allowance.

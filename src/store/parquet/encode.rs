@@ -6,6 +6,7 @@
 use super::dictionary::{DictionaryBuilder, dictionary, narrow};
 use super::pages::compress;
 use super::table_file::TableFile;
+use crate::limits::return_freed_memory;
 use crate::model::{Accepted, Verdict};
 use crate::store::tables::schema::{COLUMNS, Head, ListField, RecordColumn, RecordColumnKind, RecordRow};
 use crate::store::tables::table::RECORDS;
@@ -66,6 +67,10 @@ pub(crate) fn encode(reports: &[JudgedReport<'_>]) -> PolarsResult<Vec<u8>> {
     let sorted = Sorted::new(reports);
     let mut file = TableFile::new(&RECORDS)?;
     for rows in sorted.rows.chunks(ROW_GROUP) {
+        if sorted.rows.len() > ROW_GROUP {
+            // What was made of the rows before, on all threads, would be kept beside what is made of these.
+            return_freed_memory();
+        }
         let group = RowGroup { reports, addresses: &sorted.addresses, rows };
         file.write_columns(rows.len(), |column, kind| {
             compress(build_column(&group, &COLUMNS[column])?.as_ref(), kind)

@@ -1,6 +1,8 @@
 //! Hostile input: each case ends in one counted place, within the limits, and soon.
 
 use super::*;
+use crate::limits::{Grown, Growth};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// What an unoptimized build may need for work that an optimized one does in a fraction of it.
@@ -104,6 +106,22 @@ fn a_declared_size_is_not_believed() {
     assert_eq!(soon(Some("a.zip"), &zip, &Limits::default()), ["a.xml: report"]);
     zip[at + 20..at + 24].copy_from_slice(&[0xfe; 4]);
     assert!(soon(Some("a.zip"), &zip, &Limits::default())[0].starts_with("zip: member is cut short: expected "));
+}
+
+#[test]
+fn memory_is_announced_before_it_is_used() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = told.clone();
+    let growth = Growth::reported_to(move |grown| listener.lock().unwrap().push(grown));
+    let limits = Limits { growth, ..Limits::default() };
+    // It says that it has 50 MiB, and nothing of it can be inflated.
+    let mut gz = gzip(&[]);
+    gz.truncate(10);
+    gz.resize(1 << 20, 0xff);
+    gz.extend((50_u32 << 20).to_le_bytes());
+    assert!(soon(Some("a.gz"), &gz, &limits)[0].starts_with("gzip: damaged"));
+    let told = told.lock().unwrap();
+    assert!(matches!(told[..], [Grown::Inflated(bytes)] if bytes >= 50 << 20), "{told:?}");
 }
 
 #[test]

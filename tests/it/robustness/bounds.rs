@@ -4,7 +4,8 @@ use crate::workdir::WorkDir;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 fn report(id: &str, rows: &str, domain: &str) -> String {
     format!(
@@ -31,6 +32,39 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// The program with a limited address space.
 fn within(work: &WorkDir, kib: u64, args: &[&str]) -> Command {
     work.limited(&format!("-v {kib}"), args)
+}
+
+/// The largest memory in MiB that a program has resident until it ends.
+fn peak(mut command: Command) -> u64 {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim_end_matches("kB").trim().parse().ok());
+        peak = kib.map_or(peak, |kib: u64| kib >> 10);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(child.wait().unwrap().success());
+    peak
+}
+
+#[test]
+fn large_mails_are_in_memory_one_after_the_other() {
+    const TEXT: u8 = 40;
+    let work = WorkDir::new();
+    let blank = vec![b' '; usize::from(TEXT) << 20];
+    for number in 0..4 {
+        let id = format!("large{number}");
+        let text = report(&id, &row("192.0.2.1", "example.com", "pass"), "example.com").into_bytes();
+        work.write(format!("{}/{id}.xml.gz", number.min(1)), gzip(&[&text[..], &blank].concat()));
+    }
+    let one = peak(work.command(["ingest", "0"]));
+    let more = peak(work.command(["ingest", "1"]));
+    assert_eq!(work.run(["status", "--format", "json"]).json()["reports"], 4);
+    let text = u64::from(TEXT);
+    assert!(one > text && more < one + text / 2, "{one} MiB for one, {more} MiB for three");
 }
 
 /// Address space in KiB that is enough to ingest a small report. The allocator reserves much in advance, and how much

@@ -28,7 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("normalize", &["limits", "parse", "model"]),
     ("judge", &["model"]),
     ("fetch", &["limits", "model", "unpack::sniff", "unpack::mbox"]),
-    ("store", &["model", "judge"]),
+    ("store", &["limits::return_freed_memory", "model", "judge"]),
     ("analyze", &["model", "judge", "store::tables"]),
     ("dns", &["model", "judge"]),
     ("send", &["fetch::mailbox"]),
