@@ -98,6 +98,7 @@ const SECURITY: &[Claim] = &[
     ),
     ("findings and rejected items named by a run", &["a_flood_of_findings_is_counted_and_not_kept"]),
     ("memory that large items", &["large_items_wait_for_each_other_but_the_next_one_for_nobody"]),
+    ("items that a run has read", &["the_source_is_read_only_a_little_ahead_of_the_workers"]),
     ("sources that a summary lists", &["beyond_the_bounds_names_are_folded_and_every_sum_stays_exact"]),
     (
         "addresses that a summary tells apart",
