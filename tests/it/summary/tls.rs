@@ -92,6 +92,18 @@ fn tls_reports_that_go_on_do_not_hide_that_the_others_stopped() {
     assert_eq!(late.code, Some(1), "{late:#?}");
     assert!(late.stderr.contains("store: no DMARC report in the last 10 days; the last one on"), "{late:#?}");
     assert_eq!(stopped("30d").quiet(), "");
+
+    // A mailbox that works, by reports of either kind.
+    let settings = "[[mailbox]]\nname = \"m\"\nhost = \"mail.example\"\nuser = \"u\"\npassword_file = \"password\"\n";
+    work.write("c.toml", settings);
+    ledger.execute_batch("CREATE TABLE IF NOT EXISTS heard(mailbox TEXT PRIMARY KEY, newest INTEGER)").unwrap();
+    let now = jiff::Timestamp::now().as_millisecond();
+    ledger.execute("INSERT INTO heard(mailbox, newest) VALUES ('m', ?1)", [now]).unwrap();
+    let with_mailbox = || work.run(["status", "--config", "c.toml", "--max-age", "10d"]);
+    let late = with_mailbox();
+    assert!(late.code == Some(1) && late.stderr.contains("store: no DMARC report in the last 10 days"), "{late:#?}");
+    ledger.execute("UPDATE tls_reports SET arrival = arrival - 20 * 86400000", []).unwrap();
+    assert_eq!(with_mailbox().quiet(), "", "what it was heard by, the store had before");
 }
 
 #[test]

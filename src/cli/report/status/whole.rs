@@ -37,9 +37,9 @@ pub(crate) struct StatusArgs {
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: OutputFormat,
-    /// Exit 1 if a mailbox or the store got no report for this long, such as 3d; with --customer, if the customer got none;
-    /// with --by-domain, if the newest report about a domain ends before that. For a store, customer or domain, TLS reports
-    /// count only if it has no DMARC reports
+    /// Exit 1 if a mailbox (or, without mailboxes, the store) got no report for this long, such as 3d; with --customer, if
+    /// the customer got none; with --by-domain, if the newest report about a domain ends before that. Also exit 1 if only
+    /// TLS reports still come
     #[arg(long, value_name = "TIME")]
     max_age: Option<Stretch>,
     /// Show each domain's newest report, for the domains in the settings and below them, or for all domains
@@ -103,8 +103,14 @@ fn too_old(age: Stretch, run: &CommandContext, status: &Status, mailboxes: &[Mai
         late(age, run.now, (&format!("mailbox {}", mailbox.mailbox), REPORT), mailbox.newest_report)
     };
     let silent: Vec<String> = mailboxes.iter().filter_map(silent).collect();
-    // A mailbox is heard of by reports of either kind.
-    if silent.is_empty() { late_in(age, run.now, "store", status).into_iter().collect() } else { silent }
+    // Reports of either kind show that a mailbox works, also those that the store had before, which do not change its own age.
+    // So that age counts only where TLS reports may hide that the others stopped.
+    let tls_goes_on = status.newest_tls_arrival >= Some(age.before_instant(run.now));
+    if silent.is_empty() && (mailboxes.is_empty() || tls_goes_on) {
+        late_in(age, run.now, "store", status).into_iter().collect()
+    } else {
+        silent
+    }
 }
 
 /// Says how many files lie in a folder of the store although nothing is known of them.
