@@ -23,6 +23,9 @@ pub(crate) const NO_CHANCE: u64 = 10;
 /// At most one in this many TLS sessions fails by chance: connections break, and servers restart. 1%.
 pub(crate) const TLS_CHANCE_ONE_IN: u64 = 100;
 
+/// Addresses of an action, those with most messages, whose mail must pass before it is said that a repair worked.
+pub(crate) const FOLLOWED: usize = 20;
+
 /// Messages from which a sender is worth a line.
 pub(crate) const WORTH_A_LINE: u64 = 20;
 

@@ -76,9 +76,10 @@ impl Budget {
         wait.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there is room to read another item. It ends: all chunks before it are with the workers.
-    fn read_on(&self, most: usize) {
-        drop(self.wait_while(|state| state.read > most));
+    /// Waits until there is room to read another item; returns false if none is needed any more. It ends: all chunks before it
+    /// are with the workers.
+    fn read_on(&self, most: usize) -> bool {
+        !self.wait_while(|state| state.read > most).closed
     }
 
     fn add_read(&self, bytes: usize) {
@@ -216,6 +217,17 @@ pub(super) struct Work<'a, S, B, W, R> {
     pub(super) budget: &'a Budget,
 }
 
+/// Ends the waiting of all threads if the one that has it panics: nobody waits for what will not come.
+struct PanicGuard<'a>(&'a Budget);
+
+impl Drop for PanicGuard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close();
+        }
+    }
+}
+
 /// Runs all items of a source through the workers and passes the results to `take` in the source's order. Ends early
 /// if `take` fails, or when the interrupt is set; then everything read so far is still passed on.
 pub(super) fn run<S, T, R: Send, E>(
@@ -242,6 +254,7 @@ pub(super) fn run<S, T, R: Send, E>(
             scope.spawn(move || work_off(&from_source, &to_taker, work));
         }
         drop((from_source, to_taker));
+        let _guard = PanicGuard(budget);
         let result = take_in_order(&from_workers, budget, &mut take);
         // Without a receiver every send fails, and the threads end.
         drop(from_workers);
@@ -257,10 +270,7 @@ fn read(
     (budget, ahead): (&Budget, usize),
 ) {
     let mut source = source;
-    let mut next = || {
-        budget.read_on(ahead);
-        source.next()
-    };
+    let mut next = || if budget.read_on(ahead) { source.next() } else { None };
     let send = |chunk: Numbered<_>| {
         budget.add_read(chunk.weight);
         to_workers.send(chunk).is_ok()
@@ -292,6 +302,7 @@ fn work_off<S, T, R>(
     work: &Work<'_, S, impl Fn(&mut S, u64, ItemChunk) -> Vec<T>, impl Fn(&mut S, T, &mut dyn FnMut(R)) -> R, R>,
 ) {
     let (mut state, budget) = ((work.state)(), work.budget);
+    let _guard = PanicGuard(budget);
     loop {
         budget.pass();
         let Ok(Numbered { number, items, weight: read, .. }) = from_source.recv() else { return };
@@ -356,13 +367,38 @@ mod tests {
     use jiff::Timestamp;
     use std::time::Duration;
 
+    /// An item that is more than may be read ahead.
+    fn large_item(number: usize) -> Result<Fetched, FetchError> {
+        let (origin, bytes) = (number.to_string(), vec![0; READ_AHEAD + 1]);
+        Ok(Fetched::Item(Item { origin, name: None, bytes, arrival: Timestamp::UNIX_EPOCH, message: None }))
+    }
+
+    #[test]
+    fn a_run_ends_if_a_worker_or_the_taker_panics() {
+        for taker_panics in [false, true] {
+            let ended = std::panic::catch_unwind(|| {
+                let budget = Budget::default();
+                let work = Work {
+                    workers: 2,
+                    state: &|| (),
+                    begin: |(): &mut (), _, items: ItemChunk| items,
+                    each: |(): &mut (), _, _: &mut dyn FnMut(())| assert!(taker_panics, "a worker panics"),
+                    weight: |()| 0,
+                    budget: &budget,
+                };
+                let take = |()| -> Result<(), ()> { panic!("the taker panics") };
+                run((0..6).map(large_item), None, &work, take)
+            });
+            assert!(ended.is_err());
+        }
+    }
+
     #[test]
     fn the_source_is_read_only_a_little_ahead_of_the_workers() {
         let read = AtomicUsize::new(0);
         let source = (0..6).map(|number| {
             read.fetch_add(1, Ordering::Relaxed);
-            let (origin, bytes) = (number.to_string(), vec![0; READ_AHEAD + 1]);
-            Ok(Fetched::Item(Item { origin, name: None, bytes, arrival: Timestamp::UNIX_EPOCH, message: None }))
+            large_item(number)
         });
         let budget = Budget::default();
         let each = |(): &mut (), _, _: &mut dyn FnMut(usize)| {

@@ -3,7 +3,7 @@
 use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::sums::DayCounts;
 use crate::analyze::{Foreign, form};
-use crate::model::Cause;
+use crate::model::{Cause, SourceAddress};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -11,6 +11,8 @@ use std::net::IpAddr;
 
 /// Hexadecimal digits of an ID: enough that ten thousand actions do not collide.
 const DIGITS: usize = 12;
+/// Sources that are named.
+const SOURCES: usize = 3;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,6 +27,9 @@ pub struct Action {
     pub cause: Cause,
     /// The sources with most messages, at most three.
     pub sources: Vec<IpAddr>,
+    /// These and further ones, whose mail shows whether a repair worked.
+    #[serde(skip)]
+    pub followed: Vec<IpAddr>,
     /// How many addresses there are.
     pub addresses: u64,
     /// Messages that show it, in the period; in the eight weeks for aligning a service or publishing a policy, and before
@@ -265,6 +270,7 @@ impl Action {
             change,
             cause,
             sources: Vec::new(),
+            followed: Vec::new(),
             addresses: 0,
             messages: 0,
             failing: 0,
@@ -276,6 +282,15 @@ impl Action {
             repair: None,
             service: None,
         }
+    }
+
+    /// The same with its sources, those with most messages first.
+    pub(crate) fn at(mut self, largest: &[(Reverse<u64>, SourceAddress)], addresses: u64) -> Self {
+        let with_messages = largest.iter().filter(|(messages, _)| messages.0 > 0);
+        self.followed = with_messages.filter_map(|(_, source)| source.address()).collect();
+        self.sources = self.followed.iter().take(SOURCES).copied().collect();
+        self.addresses = addresses;
+        self
     }
 
     /// The messages that show it: the failing ones, or all if none fails.

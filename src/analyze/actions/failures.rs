@@ -6,7 +6,6 @@ use crate::analyze::Foreign;
 use crate::analyze::period::date;
 use crate::analyze::senders::{
     Breakage, FailureSums, Folded, History, Horizon, KeyTrouble, KeyUse, Role, SigningKey, SpfEntry, SpfLoss, View,
-    addresses,
 };
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE};
 use crate::model::Cause;
@@ -94,9 +93,7 @@ impl ActionFacts<'_> {
                     organization: self.view.name(*name).clone().into(),
                     signs: voucher.signed.0 > voucher.failing.0 / 2,
                 };
-                actions.push(Action {
-                    sources: addresses(&voucher.largest),
-                    addresses: voucher.addresses,
+                let action = Action {
                     messages: holder.all.weeks.0,
                     failing: holder.all.weeks.0,
                     reporters: holder.reporters.len() as u64,
@@ -104,7 +101,8 @@ impl ActionFacts<'_> {
                     confidence: if proven { Confidence::High } else { Confidence::Medium },
                     tracking: Tracking::since(voucher.days.first_bad(i32::MIN).map(date), String::new()),
                     ..Action::new(self.view.foreign(*domain), change, Cause::AuthenticatedUnaligned)
-                });
+                };
+                actions.push(action.at(&voucher.largest, voucher.addresses));
             }
         }
         actions
@@ -181,13 +179,12 @@ impl ActionFacts<'_> {
 
     /// An action, of high confidence, with the figures of the failures that ask for it.
     fn by_failures(&self, domain: u32, change: Change, failures: &FailureSums) -> Action {
-        Action {
-            sources: addresses(&failures.largest),
-            addresses: failures.addresses,
+        let action = Action {
             messages: failures.messages.0,
             failing: failures.failing.0,
             reporters: failures.reporters.len() as u64,
             ..Action::new(self.view.foreign(domain), change, Cause::Unknown)
-        }
+        };
+        action.at(&failures.largest, failures.addresses)
     }
 }

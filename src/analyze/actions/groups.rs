@@ -3,9 +3,9 @@
 use super::action::{Action, Change, Confidence, Tracking};
 use super::failures::ActionFacts;
 use crate::analyze::period::date;
-use crate::analyze::senders::{Identity, ReporterSet, Role, SenderGroup, SpfEntry, View, addresses, compare};
+use crate::analyze::senders::{Identity, ReporterSet, Role, SenderGroup, SpfEntry, View, compare};
 use crate::analyze::sums::Messages;
-use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE};
+use crate::analyze::thresholds::{ENOUGH_REPORTERS, FOLLOWED, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE};
 use crate::model::{Cause, SourceAddress};
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -33,15 +33,14 @@ impl ActionFacts<'_> {
         }
         let tags = [(dkim, "adkim"), (spf, "aspf")].into_iter().filter(|(messages, _)| messages.0 > 0);
         let change = Change::RelaxAlignment { tags: tags.map(|(_, tag)| tag).collect() };
-        Some(Action {
-            sources: addresses(&strict.largest),
-            addresses: strict.addresses,
+        let action = Action {
             messages: (dkim + spf).0,
             failing: (dkim + spf).0,
             reporters: strict.reporters.len() as u64,
             tracking: Tracking::since(strict.first.map(date), String::new()),
             ..Action::new(self.view.foreign(domain), change, Cause::StrictAlignment)
-        })
+        };
+        Some(action.at(&strict.largest, strict.addresses))
     }
 
     /// An own sender that passes by SPF alone, or could.
@@ -81,13 +80,12 @@ impl ActionFacts<'_> {
 
     /// An action on one sender, without its messages.
     fn about(&self, group: &SenderGroup, change: Change, cause: Cause) -> Action {
-        Action {
-            sources: addresses(&group.largest),
-            addresses: group.addresses,
+        let action = Action {
             reporters: group.reporters.len() as u64,
             tracking: of_group(self.view, group),
             ..Action::new(self.view.foreign(group.domain), change, cause)
-        }
+        };
+        action.at(&group.largest, group.addresses)
     }
 }
 
@@ -118,7 +116,7 @@ impl Strict {
             self.first = self.first.into_iter().chain(group.counts.strict_since).min();
             self.largest.extend(&group.largest);
             self.largest.sort_unstable();
-            self.largest.truncate(3);
+            self.largest.truncate(FOLLOWED);
         }
     }
 }

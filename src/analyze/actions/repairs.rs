@@ -2,7 +2,7 @@
 //!
 //! A change explains a break only if it removes what the sender passed with: the key of its selector, or its address in
 //! the SPF records of its return path. The same day is not enough. Mail after a repair is counted in the rows of the
-//! action's sources, in a second read that [`RepairCount`] requests.
+//! addresses that the action follows, in a second read that [`RepairCount`] requests.
 
 use super::action::{Action, ActionState, Change, Repair};
 use super::spf_history::{Authorized, authorized, is_spf};
@@ -296,7 +296,7 @@ impl RepairCount {
         for (at, action) in actions.iter().enumerate() {
             let Some(repair) = &action.repair else { continue };
             domains.push((at, action.policy_domain.as_written().to_owned(), number(repair.since)));
-            for source in &action.sources {
+            for source in &action.followed {
                 by_source.entry(Some(*source).into()).or_default().push(domains.len() - 1);
             }
         }

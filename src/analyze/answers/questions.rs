@@ -4,9 +4,11 @@ use super::readiness::ReadinessVerdict;
 use super::senders::Sender;
 use super::summary::{Answers, Level, QuestionAnswer, Summary};
 use crate::analyze::actions::{Action, ActionState, Change, Confidence};
+use crate::analyze::senders::Role;
 use crate::analyze::thresholds::NO_CHANCE;
 use crate::model::is_in_network;
 use jiff::civil::Date;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 impl Summary {
@@ -19,23 +21,33 @@ impl Summary {
     }
 }
 
-/// The day of a sender's repair, by the actions that concern it: all of those on failures are done, and nothing else fails.
+/// The day of the repair of one of the user's senders: all actions on failures at its addresses are done, they follow each of
+/// these addresses, and nothing else fails.
 fn repaired(sender: &Sender, actions: &[Action]) -> Option<Date> {
     let who = &sender.who;
     let is_here = |source: &IpAddr| who.address.is_some_and(|address| is_in_network(*source, address, who.prefix));
-    // To sign is good advice, whatever failed.
-    let is_repair = |change: &Change| !matches!(change, Change::PublishPolicy { .. } | Change::Sign);
-    let concerns = |action: &&Action| {
-        let of_domain = action.policy_domain == who.policy_domain && is_repair(&action.change);
-        action.failing > 0 && of_domain && action.sources.iter().any(is_here)
+    let is_of_sender = |change: &Change| match change {
+        // To sign is good advice, whatever failed.
+        Change::PublishPolicy { .. } | Change::Sign => false,
+        // A service may send from the same network.
+        Change::AlignSender { organization, .. } => {
+            [&who.signs_as, &who.returns_to].contains(&&Some(organization.clone()))
+        }
+        _ => true,
     };
-    let (mut day, mut explained) = (None, 0_u64);
+    let concerns = |action: &&Action| {
+        let of_domain = action.policy_domain == who.policy_domain && is_of_sender(&action.change);
+        action.failing > 0 && of_domain && action.followed.iter().any(is_here)
+    };
+    let (mut day, mut explained, mut proven) = (None, 0_u64, BTreeSet::new());
     for action in actions.iter().filter(concerns) {
         let repair = action.repair.as_ref().filter(|_| action.tracking.state == ActionState::Fixed)?;
         day = day.max(Some(repair.published));
         explained = explained.saturating_add(action.failing);
+        proven.extend(action.followed.iter().copied().filter(is_here));
     }
-    day.filter(|_| !sender.fails_visibly(explained))
+    let is_whole = who.role == Role::Own && proven.len() as u64 >= who.addresses;
+    day.filter(|_| is_whole && !sender.fails_visibly(explained))
 }
 
 /// Answers them from the summary.

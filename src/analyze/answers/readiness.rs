@@ -58,16 +58,16 @@ pub struct Readiness {
     pub more_unclear_senders: u64,
     /// Silent reporters that saw a tenth of the mail or more: what they saw is no longer known.
     pub silent_reporters: Vec<Foreign>,
-    /// Lone reporters of the period, those that see most mail of the user fail first: no other number here has that mail.
+    /// Lone reporters of the period, those with most messages first. No verdict counts what they see.
     pub lone_reporters: Vec<LoneLoss>,
 }
 
-/// What a receiver would do with mail that it alone sees fail.
+/// What a receiver would do, by its own reports, with mail that it alone sees fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoneLoss {
     /// The reporter.
     pub org_name: Foreign,
-    /// Messages of own senders and vendors in the period that it would block after the step.
+    /// Messages of own senders in the period that it would block after the step.
     pub messages: u64,
 }
 

@@ -4,7 +4,7 @@ use super::history::Horizon;
 use super::reporter_set::ReporterSet;
 use super::view::{SourceFact, View};
 use crate::analyze::sums::Messages;
-use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE};
+use crate::analyze::thresholds::{ENOUGH_REPORTERS, FOLLOWED, NO_CHANCE};
 use crate::model::SourceAddress;
 use std::cmp::Reverse;
 
@@ -22,7 +22,7 @@ pub(crate) struct FailureSums {
     /// Who saw them.
     pub(crate) reporters: ReporterSet,
     pub(crate) addresses: u64,
-    /// The three addresses with most of them.
+    /// The addresses with most of them.
     pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
 }
 
@@ -50,7 +50,7 @@ impl FailureSums {
         self.addresses += other.addresses;
         self.largest.extend(&other.largest);
         self.largest.sort_unstable();
-        self.largest.truncate(3);
+        self.largest.truncate(FOLLOWED);
     }
 
     /// Whether they are more than chance.

@@ -108,7 +108,13 @@ pub(crate) fn fold(
         all.merge(view, more);
         all
     };
-    let folded = view.added.facts.par_chunks(parts_a_core(view)).map(of_core).reduce(Folded::default, merge);
+    let mut folded = view.added.facts.par_chunks(parts_a_core(view)).map(of_core).reduce(Folded::default, merge);
+    for (domain, fold) in &mut folded.domains {
+        for (reporter, messages) in &mut fold.lone {
+            // The rest fails, as far as known, at every receiver.
+            messages.0 = messages.0.min(weights.failing_alone(*domain, *reporter));
+        }
+    }
     let sources = pass.sources.into_inner().unwrap_or_else(PoisonError::into_inner);
     let all = sources.added();
     (folded, sources.into_sorted(compare_sources), all)
@@ -203,7 +209,7 @@ impl FoldPass<'_> {
             let governed = governs
                 .is_some_and(|governs| if item.pattern.as_subdomain { governs.subdomains } else { governs.itself });
             groups[at].0.add(item, judged, governed, self.horizon);
-            if governed && matches!(judged.role, Role::Own | Role::Vendor) {
+            if governed && judged.role == Role::Own {
                 self.note_lone(folded, item);
             }
             groups[at].1.push(item);

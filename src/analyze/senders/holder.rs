@@ -47,8 +47,8 @@ pub(crate) struct DomainFold {
     pub(crate) losing: Top<Holder, NAMED>,
     /// Others that are unclear, likewise.
     pub(crate) unclear_holders: Top<Holder, NAMED>,
-    /// By lone reporter: failing messages of own senders and vendors in the period that the next step governs. No other sum
-    /// has them, but the receiver acts by what it sees.
+    /// By lone reporter: failing messages of own senders in the period that the next step governs. No verdict counts them,
+    /// but the receiver acts on what it sees.
     pub(crate) lone: BTreeMap<u32, Messages>,
     /// Who reported anything in the eight weeks that verdicts count.
     pub(crate) reporters: ReporterSet,

@@ -28,7 +28,6 @@ pub(crate) use holder::{DomainFold, Holder, NAMED, fails_visibly, holder_order};
 pub(crate) use reporter_set::ReporterSet;
 pub use role::{Evidence, Role, Roles};
 pub(crate) use signing::KeyTrouble;
-pub(crate) use source::addresses;
 pub(crate) use spf_loss::{SpfEntry, SpfLoss};
 pub(crate) use top::Top;
 pub(crate) use view::View;

@@ -139,8 +139,3 @@ pub struct SourceSummary {
     #[serde(serialize_with = "form::list")]
     pub domains: Arc<[Foreign]>,
 }
-
-/// The addresses with most messages, as listed.
-pub(crate) fn addresses(largest: &[(std::cmp::Reverse<u64>, SourceAddress)]) -> Vec<IpAddr> {
-    largest.iter().filter(|(messages, _)| messages.0 > 0).filter_map(|(_, source)| source.address()).collect()
-}

@@ -39,6 +39,12 @@ impl Weights {
         self.lone.contains_key(&(pattern.domain, fact.reporter, window(pattern, fact, self.weeks_from)))
     }
 
+    /// How many messages that others saw pass failed at a lone reporter.
+    pub(crate) fn failing_alone(&self, domain: u32, reporter: u32) -> u64 {
+        let windows = self.lone.range((domain, reporter, 0)..=(domain, reporter, u8::MAX));
+        windows.fold(0, |sum, (_, (_, failing))| failing.0.saturating_add(sum))
+    }
+
     /// The messages of a fact that count.
     pub(crate) fn judged(&self, pattern: &Pattern, fact: &Fact) -> Messages {
         // Anybody can forge a report, to hide something or to alarm.

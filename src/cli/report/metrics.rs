@@ -105,7 +105,7 @@ fn of_store(store: &Store, now: Timestamp) -> anyhow::Result<Vec<Metric>> {
         Metric::single("dmarquet_reporters", "Reporters of all reports in the store.", float(status.reporters.len())),
         time(
             "dmarquet_newest_report_timestamp_seconds",
-            "When the newest DMARC report arrived; the newest TLS report, if the store has no others.",
+            "When the newest DMARC report arrived, or the newest TLS report if the store has no DMARC reports.",
             status.newest_awaited(),
         ),
         time("dmarquet_last_commit_timestamp_seconds", "When a run last stored anything.", status.last_commit),

@@ -1,7 +1,7 @@
 //! A summary as a mail with text and HTML, sent as configured or written as an `.eml`.
 
 use super::run::CommandContext;
-use crate::analyze::{Summary, SummaryPeriod};
+use crate::analyze::{Action, ActionState, Summary, SummaryPeriod};
 use crate::cli::settings::Outlet;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::fault::Hint as _;
@@ -137,7 +137,9 @@ pub(crate) fn none_refused(refused: &[RefusedRecipient]) -> anyhow::Result<()> {
 
 /// The subject of a customer's mail, with its placeholders filled in.
 pub(crate) fn subject_of(pattern: &str, customer: &str, summary: &Summary) -> String {
-    let things = things_to_fix(summary);
+    // What is fixed is worth a mail, and nothing to do.
+    let is_fixed = |action: &&Action| !action.tracking.folded && action.tracking.state == ActionState::Fixed;
+    let things = things_to_fix(summary).saturating_sub(summary.actions.iter().filter(is_fixed).count() as u64);
     let status = match things {
         0 => "all well".to_owned(),
         1 => "1 thing to fix".to_owned(),

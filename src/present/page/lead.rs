@@ -58,7 +58,10 @@ fn spoofing(summary: &Summary) -> String {
 fn own_mail(summary: &Summary) -> String {
     let failing: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.needs_repair()).collect();
     let repaired: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.was_repaired()).collect();
-    let said = [(!failing.is_empty()).then(|| fail(&failing)), (!repaired.is_empty()).then(|| failed(&repaired))];
+    let said = [
+        (!failing.is_empty()).then(|| fail(&failing)),
+        (!repaired.is_empty()).then(|| failed(&repaired, !failing.is_empty())),
+    ];
     let said: Vec<String> = said.into_iter().flatten().collect();
     if !said.is_empty() {
         return said.join(" ");
@@ -82,11 +85,13 @@ fn fail(senders: &[&Sender]) -> String {
     format!("{who} DMARC as {}{}.", domains(senders), fate(senders))
 }
 
-/// Senders that failed in the period, until a change in DNS repaired them.
-fn failed(senders: &[&Sender]) -> String {
-    let who = match senders.len() {
-        1 => "One of your senders".to_owned(),
-        number => format!("{} of your senders", capital_number(number)),
+/// Senders that failed in the period, until a change in DNS repaired them; beside others that still fail.
+fn failed(senders: &[&Sender], beside: bool) -> String {
+    let who = match (senders.len(), beside) {
+        (1, true) => "Another of your senders".to_owned(),
+        (1, false) => "One of your senders".to_owned(),
+        (number, true) => format!("{} others of your senders", capital_number(number)),
+        (number, false) => format!("{} of your senders", capital_number(number)),
     };
     let last = senders.iter().filter_map(|sender| sender.repaired).max().map_or(String::new(), |day| {
         let repair = if senders.len() == 1 { "the repair" } else { "the last repair" };
@@ -110,7 +115,10 @@ fn fate(senders: &[&Sender]) -> String {
     match blocked {
         0 => String::new(),
         blocked if blocked >= all => ", and receivers blocked all of that mail".to_owned(),
-        blocked => format!(", and receivers blocked {} of their messages", count(blocked)),
+        blocked => {
+            let whose = if senders.len() == 1 { "its" } else { "their" };
+            format!(", and receivers blocked {} of {whose} messages", count(blocked))
+        }
     }
 }
 

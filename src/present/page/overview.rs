@@ -71,7 +71,8 @@ fn findings(row: &OverviewRow) -> Vec<String> {
         (DomainState::Silent, Some(day)) => found.push(format!("no reports since {day}")),
         (DomainState::Silent, None) => found.push("the reports have stopped".to_owned()),
         (DomainState::NeverReported, _) => {
-            let only = row.last_tls_report.map_or(String::new(), |day| format!(", only TLS reports until {day}"));
+            let only =
+                row.last_tls_report.map_or(String::new(), |day| format!(", only TLS reports (the latest on {day})"));
             found.push(format!("no DMARC report yet{only}: check that its DMARC record has rua="));
         }
         _ => {}

@@ -127,7 +127,7 @@ fn senders(summary: &Summary) -> Tile {
         (names, _) => Some(format!("in {} domains", count(names.len() as u64))),
     };
     let (mark, state) = if number == 0 && repaired > 0 {
-        (Mark::Good, format!("{} repaired", counted(repaired, "sender is", "senders are")))
+        (Mark::Good, format!("{} repaired", counted(repaired, "sender was", "senders were")))
     } else if number == 0 {
         (Mark::Good, "None of yours fails".to_owned())
     } else {

@@ -336,15 +336,16 @@ fn why_stricter(domain: &DomainSummary, when: &str) -> String {
     sentences.join(" ")
 }
 
-/// What receivers would do with mail that they alone see fail: one sentence, however many they are.
+/// What receivers would do, by their own reports, with mail that they alone see fail.
 fn lone(readiness: &Readiness, when: &str) -> Option<String> {
     let receivers = words::lone_reporters(readiness)?;
     let messages = readiness.lone_reporters.iter().fold(0_u64, |sum, lone| sum.saturating_add(lone.messages));
     let rejects = readiness.next.as_deref().is_some_and(|next| next.contains("reject"));
-    let (fail, them) = if messages == 1 { ("fails", "it") } else { ("fail", "them") };
+    let (reports, it) = if readiness.lone_reporters.len() == 1 { ("reports", "It") } else { ("report", "They") };
+    let (fail, them, they) = if messages == 1 { ("fails", "it", "it does") } else { ("fail", "them", "they do") };
     Some(format!(
-        "{} of yours {fail} only at {receivers}{when}, which would {} {them}: other receivers see this mail pass, so no \
-         number here counts {them}.",
+        "{receivers} alone {reports} that {} of yours {fail} there{when}. {it} would {} {them}. The other receivers see this \
+         mail pass, so {they} not count against this step.",
         words::messages(messages),
         if rejects { "reject" } else { "quarantine" },
     ))

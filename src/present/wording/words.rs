@@ -295,9 +295,9 @@ pub(crate) fn lone_reporters(readiness: &Readiness) -> Option<String> {
     (!names.is_empty()).then(|| list_some(names, 2, " receivers"))
 }
 
-/// The same as an exception: `, except at GMX`.
+/// The same as an exception, by what they report: `, except perhaps at GMX`.
 pub(crate) fn except_lone(readiness: &Readiness) -> String {
-    lone_reporters(readiness).map_or(String::new(), |receivers| format!(", except at {receivers}"))
+    lone_reporters(readiness).map_or(String::new(), |receivers| format!(", except perhaps at {receivers}"))
 }
 
 /// Why the next step has to wait, as a separate phrase.

@@ -6,6 +6,7 @@ mod history;
 mod ladder;
 mod names;
 mod planted_days;
+mod repaired_senders;
 mod short_breaks;
 mod sixty_days;
 mod spf;

@@ -208,7 +208,7 @@ fn a_break_of_a_few_days_ends_as_fixed_and_never_vanishes() {
     );
     assert!(text.contains("Affected: 60 messages; all failed.") && !text.contains("all fail."), "{text}");
     // One repair still has to prove itself; the sender of the other passes again.
-    let lead = "One of your senders fails DMARC as example.com. One of your senders failed DMARC as shop.example.net until \
+    let lead = "One of your senders fails DMARC as example.com. Another of your senders failed DMARC as shop.example.net until \
                 the repair on Thu, Oct 22.";
     assert!(text.contains(lead) && text.contains("Senders to fix 1 "), "{text}");
     // What is asked about one address is counted too.
