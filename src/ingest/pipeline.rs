@@ -368,9 +368,9 @@ mod tests {
     use std::time::Duration;
 
     /// An item that is more than may be read ahead.
-    fn large_item(number: usize) -> Result<Fetched, FetchError> {
+    fn large_item(number: usize) -> Fetched {
         let (origin, bytes) = (number.to_string(), vec![0; READ_AHEAD + 1]);
-        Ok(Fetched::Item(Item { origin, name: None, bytes, arrival: Timestamp::UNIX_EPOCH, message: None }))
+        Fetched::Item(Item { origin, name: None, bytes, arrival: Timestamp::UNIX_EPOCH, message: None })
     }
 
     #[test]
@@ -387,7 +387,7 @@ mod tests {
                     budget: &budget,
                 };
                 let take = |()| -> Result<(), ()> { panic!("the taker panics") };
-                run((0..6).map(large_item), None, &work, take)
+                run((0..6).map(|number| Ok(large_item(number))), None, &work, take)
             });
             assert!(ended.is_err());
         }
@@ -398,7 +398,7 @@ mod tests {
         let read = AtomicUsize::new(0);
         let source = (0..6).map(|number| {
             read.fetch_add(1, Ordering::Relaxed);
-            large_item(number)
+            Ok(large_item(number))
         });
         let budget = Budget::default();
         let each = |(): &mut (), _, _: &mut dyn FnMut(usize)| {
