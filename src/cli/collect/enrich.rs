@@ -85,7 +85,13 @@ pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exi
     output::data(tally_line(&tally).as_bytes())?;
     if !interrupt.is_set() && !all_failed(&tally) {
         let resolver = Resolver::of_servers(&args.server)?;
-        keep_origins(&store, (&resolver, &settings.services()?, &settings.owners()), args.weeks, &mut writer, run.now)?;
+        keep_origins(
+            &store,
+            (&resolver, &settings.services()?, &settings.organizations()),
+            args.weeks,
+            &mut writer,
+            run.now,
+        )?;
     }
     if interrupt.is_set() {
         run.console.warning("interrupted: what was looked up so far is kept, and the next run continues");
@@ -118,7 +124,7 @@ pub(crate) fn after_fetch(
             let resolver = brief_resolver(servers)?;
             let is_stopped = || interrupt.is_set();
             let bounded = BoundedLookup::new(&resolver, Instant::now() + AFTER_FETCH, &is_stopped);
-            keep_origins(store, (&bounded, &services, &settings.owners()), args.weeks, writer, run.now)
+            keep_origins(store, (&bounded, &services, &settings.organizations()), args.weeks, writer, run.now)
         });
         if let Err(error) = kept {
             run.console.warning(&format!("{error:#}"));
@@ -203,13 +209,13 @@ fn look_up(
 /// Determines who operates the sources.
 fn keep_origins<L: Lookup + Sync>(
     store: &Path,
-    (lookup, services, owners): (&L, &Services, &Owners),
+    (lookup, services, organizations): (&L, &Services, &Owners),
     weeks: u16,
     writer: &mut Writer,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let (store, filter) = (Store::open(store)?, since(weeks, now));
-    origins::keep((&store, &filter), (lookup, services, owners), writer, now)
+    origins::keep((&store, &filter), (lookup, services, organizations), writer, now)
 }
 
 fn since(weeks: u16, now: Timestamp) -> Filter {

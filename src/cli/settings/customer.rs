@@ -1,6 +1,7 @@
 //! `[[customer]]`: an owner of domains that an operator manages, and how it gets its summary.
 
 use super::reader::Section;
+use crate::dns::lookup::name::organizational;
 use crate::model::Owners;
 use crate::normalize::canonical_domain;
 use crate::send::is_address;
@@ -71,6 +72,16 @@ pub(super) fn all(sections: Vec<Section<'_>>, folder: &Path) -> Vec<Customer> {
         section.finish();
     }
     customers
+}
+
+/// The organizational domains of customers: everything below one is taken for a customer's, even if the customer lists
+/// only a subdomain.
+pub(crate) fn organizations<'a>(customers: impl IntoIterator<Item = &'a Customer>) -> Owners {
+    let domains = customers.into_iter().enumerate();
+    Owners::new(
+        domains
+            .flat_map(|(owner, customer)| customer.domains.iter().map(move |domain| (organizational(domain), owner))),
+    )
 }
 
 /// The owner of each domain.

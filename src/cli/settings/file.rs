@@ -98,6 +98,11 @@ impl Settings {
         customer::owners(&self.customers)
     }
 
+    /// The organizational domains of all customers. A source is named after none of them.
+    pub(crate) fn organizations(&self) -> Owners {
+        customer::organizations(&self.customers)
+    }
+
     /// All domains in the settings, without duplicates: `domains`, and those of customers.
     pub(crate) fn named_domains(&self) -> Vec<String> {
         let of_customers = self.customers.iter().flat_map(|customer| &customer.domains);

@@ -61,15 +61,21 @@ impl ServiceNames for Services {
 
 /// Determines who operates the sources of these rows, and stores it.
 ///
-/// No source is named after a customer's domain: its name is shown to every customer whose reports have the source.
+/// No source is named after a domain of `organizations`, which are the customers': its name is shown to every customer
+/// whose reports have the source.
 pub(crate) fn keep<L: Lookup + Sync>(
     (store, filter): (&Store, &Filter),
-    (lookup, services, owners): (&L, &Services, &Owners),
+    (lookup, services, organizations): (&L, &Services, &Owners),
     writer: &mut Writer,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let mut proofs: HashMap<SourceAddress, BTreeMap<OriginProof, i64>> = HashMap::new();
-    store.rows(filter, COLUMNS, &mut |rows| (0..rows.len).for_each(|row| add(&mut proofs, &rows, row)))?;
+    let is_customers = |name: &str| organizations.owner_of(&name.to_ascii_lowercase()).is_some();
+    // A known service gives its own name, even if a customer lists one of its domains.
+    let is_evidence = |domain: &str| !is_customers(domain) || services.of_domain(domain).is_some();
+    store.rows(filter, COLUMNS, &mut |rows| {
+        (0..rows.len).for_each(|row| add(&mut proofs, (&rows, row), &is_evidence));
+    })?;
     let (names, networks, before) = (store.names()?, store.networks()?, store.origins()?);
     let hosts: HashMap<IpAddr, String> = names
         .into_iter()
@@ -77,7 +83,8 @@ pub(crate) fn keep<L: Lookup + Sync>(
             Some((found.address, found.naming.filter(|naming| naming.confirmed)?.names.into_iter().next()?))
         })
         .collect();
-    let mut finder = OriginFinder::new(lookup, services, published((lookup, services), store, writer, now)?);
+    let ranges = published((lookup, services), store, writer, now)?;
+    let mut finder = OriginFinder::new(lookup, services, ranges).without(&is_customers);
     let mut addresses: Vec<(IpAddr, SourceEvidence)> =
         proofs.into_iter().filter_map(|(source, proofs)| Some((source.address()?, evidence(proofs)))).collect();
     addresses.sort_by_key(|(address, _)| *address);
@@ -87,11 +94,12 @@ pub(crate) fn keep<L: Lookup + Sync>(
             let by_host = || host.map(|host| (services.of_domain(host).unwrap_or(host).to_owned(), 4));
             let by_network = || Some((network?.as_name.clone()?, 5));
             let found = finder.find(*address, evidence);
-            let is_shown = |name: &str| owners.owner_of(name).is_none();
-            let proven = found.proven.filter(|(name, _)| is_shown(name)).or_else(by_host).or_else(by_network);
+            let is_shown = |(name, _): &(String, u8)| !is_customers(name);
+            let by_mail = found.proven.filter(is_shown);
+            let proven = by_mail.or_else(|| by_host().filter(is_shown)).or_else(|| by_network().filter(is_shown));
             let rung = proven.as_ref().map_or(u8::MAX, |(_, rung)| *rung);
             if let Some(known) =
-                before.get(address).filter(|known| found.is_unsure && known.rung < rung && is_shown(&known.name))
+                before.get(address).filter(|known| found.is_unsure && known.rung < rung && !is_customers(&known.name))
             {
                 // DNS does not answer now: earlier evidence is kept.
                 return Some(known.clone());
@@ -146,7 +154,13 @@ fn published<L: Lookup + Sync>(
     Ok(ranges)
 }
 
-fn add(proofs: &mut HashMap<SourceAddress, BTreeMap<OriginProof, i64>>, rows: &Rows, row: usize) {
+/// Adds the proofs of a row. Domains of other organizations count only if they are evidence: those that are not would
+/// displace others, which name the source.
+fn add(
+    proofs: &mut HashMap<SourceAddress, BTreeMap<OriginProof, i64>>,
+    (rows, row): (&Rows, usize),
+    is_evidence: &dyn Fn(&str) -> bool,
+) {
     let own = organizational(rows.policy_domain.get(row).unwrap_or_default());
     let known = proofs.entry(rows.source[row]).or_default();
     let mut count = |proof: OriginProof| {
@@ -161,7 +175,9 @@ fn add(proofs: &mut HashMap<SourceAddress, BTreeMap<OriginProof, i64>>, rows: &R
         }
         let domain = domain.to_ascii_lowercase();
         if organizational(&domain) != own {
-            count(OriginProof::SignedBy(domain));
+            if is_evidence(&domain) {
+                count(OriginProof::SignedBy(domain));
+            }
         } else if !selector.is_empty() {
             count(OriginProof::OwnKey(selector.to_ascii_lowercase(), domain));
         }
@@ -176,7 +192,11 @@ fn add(proofs: &mut HashMap<SourceAddress, BTreeMap<OriginProof, i64>>, rows: &R
     }
     let path = rows.spf_domain.get(row).filter(|path| !path.is_empty() && rows.spf_result.get(row) == Some("pass"));
     if let Some(path) = path.map(str::to_ascii_lowercase) {
-        count(if organizational(&path) == own { OriginProof::OwnPath(path) } else { OriginProof::ReturnsTo(path) });
+        if organizational(&path) == own {
+            count(OriginProof::OwnPath(path));
+        } else if is_evidence(&path) {
+            count(OriginProof::ReturnsTo(path));
+        }
     }
 }
 

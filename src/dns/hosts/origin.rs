@@ -48,6 +48,8 @@ pub struct ServiceRange {
 pub struct OriginFinder<'a> {
     lookup: &'a dyn Lookup,
     services: &'a dyn ServiceNames,
+    /// Whether no address is named after a domain.
+    is_withheld: &'a dyn Fn(&str) -> bool,
     aliases: BTreeMap<String, KnownTarget>,
     exchangers: BTreeMap<String, KnownTarget>,
     /// By the first name of a zone: the service that runs it.
@@ -93,7 +95,14 @@ impl<'a> OriginFinder<'a> {
         });
         let ranges = ranges.collect();
         let (aliases, exchangers, zones) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { lookup, services, aliases, exchangers, zones, ranges }
+        Self { lookup, services, is_withheld: &|_| false, aliases, exchangers, zones, ranges }
+    }
+
+    /// Names no address after these domains: weaker proofs count instead.
+    #[must_use]
+    pub fn without(mut self, is_withheld: &'a dyn Fn(&str) -> bool) -> Self {
+        self.is_withheld = is_withheld;
+        self
     }
 
     /// Whose server an address is, on the rungs 1 to 3.
@@ -110,7 +119,7 @@ impl<'a> OriginFinder<'a> {
     fn foreign(&self, evidence: &SourceEvidence) -> Option<String> {
         let domains = || evidence.signed_by.iter().chain(&evidence.returns_to);
         let known = domains().find_map(|domain| self.services.of_domain(domain));
-        known.or_else(|| domains().next().map(|domain| organizational(domain).to_owned()))
+        known.or_else(|| self.stranger(domains()))
     }
 
     /// The organization that DNS of the own domain delegates to, and whether a lookup failed.
@@ -133,7 +142,12 @@ impl<'a> OriginFinder<'a> {
             is_unsure |= zone.is_err();
             known = zone.ok().flatten();
         }
-        (known.or_else(|| targets.first().map(|target| organizational(target).to_owned())), is_unsure)
+        (known.or_else(|| self.stranger(targets.iter())), is_unsure)
+    }
+
+    /// The first organization of these domains that an address may be named after.
+    fn stranger<'b>(&self, mut domains: impl Iterator<Item = &'b String>) -> Option<String> {
+        domains.find(|domain| !(self.is_withheld)(domain)).map(|domain| organizational(domain).to_owned())
     }
 
     /// The other organization's name that a name is an alias of.

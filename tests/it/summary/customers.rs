@@ -69,9 +69,9 @@ const SERVER: &str = "203.0.113.20";
 const WEEK: [&str; 2] = ["--week", "2026-W47"];
 
 /// One row: address, messages, DKIM domain, selector and result, SPF result, override comment.
-type ReportRow<'a> = (&'a str, u32, &'a str, &'a str, &'a str, &'a str, &'a str);
+pub(super) type ReportRow<'a> = (&'a str, u32, &'a str, &'a str, &'a str, &'a str, &'a str);
 
-fn report(reporter: &str, domain: &str, day: u32, rows: &[ReportRow<'_>]) -> String {
+pub(super) fn report(reporter: &str, domain: &str, day: u32, rows: &[ReportRow<'_>]) -> String {
     // 2026-09-21, the Monday eight weeks before the week that is asked for.
     let begin = 1_789_948_800 + u64::from(day) * 86_400;
     let mut xml = format!(
@@ -102,7 +102,7 @@ fn report(reporter: &str, domain: &str, day: u32, rows: &[ReportRow<'_>]) -> Str
 }
 
 /// A store with reports of both customers and of domains without one, with settings.
-fn town(smtp_port: Option<u16>) -> WorkDir {
+pub(super) fn town(smtp_port: Option<u16>) -> WorkDir {
     let work = WorkDir::new();
     for day in 0..63 {
         for (owner, spoofed) in [(&ALDER, false), (&BIRCH, true)] {
@@ -142,7 +142,7 @@ fn town(smtp_port: Option<u16>) -> WorkDir {
     work
 }
 
-fn run(work: &WorkDir, args: &[&str]) -> crate::workdir::Done {
+pub(super) fn run(work: &WorkDir, args: &[&str]) -> crate::workdir::Done {
     work.run(args.iter().copied().chain(["--config", "dmarquet.toml"]))
 }
 

@@ -1,0 +1,71 @@
+//! The names of sources, as customers see them: a service, or who operates the server, but never another customer.
+
+use super::customers::{report, run, town};
+use crate::dns_servers::Scripted;
+use crate::workdir::WorkDir;
+use std::collections::BTreeMap;
+
+/// Servers of Birch and of Elm, which lists only a subdomain. Their mail of Alder is signed by them.
+const OF_BIRCH: &str = "192.0.2.77";
+const OF_ELM: &str = "192.0.2.78";
+/// An address in the published range of a service, and one that Alder's record authorizes by Birch's.
+const OF_RELAY: &str = "192.0.2.129";
+const OF_BOTH: &str = "192.0.2.79";
+
+const ZONE: &str = "192.0.2.77 PTR mail.birch.example\nmail.birch.example A 192.0.2.77\n\
+    192.0.2.78 PTR mail.elm.example\nmail.elm.example A 192.0.2.78\n\
+    spf.relay.example TXT v=spf1 ip4:192.0.2.128/25 -all\n\
+    s._domainkey.alder.example CNAME s.keys.birch.example\n";
+
+const CUSTOMERS: &str = "senders = \"senders.toml\"\n[[customer]]\nname = \"Elm\"\ndomains = [\"news.elm.example\"]\n";
+const SENDERS: &str = "[[sender]]\nname = \"Example Relay\"\ndkim = \"relay.example\"\nspf = \"spf.relay.example\"\n";
+
+/// Reports with mail of Alder that the servers of others sign, and with mail from them that fails as Clover.
+fn crossed() -> WorkDir {
+    let work = town(None);
+    let settings = std::fs::read_to_string(work.path("dmarquet.toml")).unwrap();
+    let (senders, elm) = CUSTOMERS.split_once('\n').unwrap();
+    work.write("dmarquet.toml", format!("{senders}\n{settings}{elm}"));
+    work.write("senders.toml", SENDERS);
+    let signed = [(OF_BIRCH, "birch.example"), (OF_ELM, "mx.elm.example"), (OF_RELAY, "birch.example")];
+    let mut of_alder: Vec<_> =
+        signed.iter().map(|(address, domain)| (*address, 30, *domain, "s", "pass", "fail", "")).collect();
+    of_alder.push((OF_BOTH, 30, "alder.example", "s", "pass", "fail", ""));
+    let of_clover: Vec<_> =
+        [OF_BIRCH, OF_ELM, OF_RELAY, OF_BOTH].map(|address| (address, 30, "junk.test", "x", "fail", "fail", "")).into();
+    work.write("west/alder.xml", report("West Post", "alder.example", 60, &of_alder));
+    work.write("west/clover.xml", report("West Post", "below.alder.example", 60, &of_clover));
+    run(&work, &["ingest", "west"]).quiet();
+    work
+}
+
+fn enrich(work: &WorkDir, settings: &str) {
+    let dns = Scripted::start(ZONE);
+    let args = ["enrich", "--weeks", "520", "--rate", "1000", "--server", &dns.address.to_string()];
+    work.run(args.into_iter().chain(["--config", settings])).quiet();
+}
+
+/// The names and rungs in the exported `sources`, by address.
+fn names(work: &WorkDir, args: &[&str]) -> BTreeMap<String, (Option<String>, Option<i64>)> {
+    run(work, &[&["export", "--format", "ndjson", "--out", "named"], args].concat()).quiet();
+    let text = std::fs::read_to_string(work.path("named/sources.ndjson")).unwrap();
+    let row = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let name = row["name"].as_str().map(str::to_owned);
+        (row["source_ip"].as_str().unwrap().to_owned(), (name, row["rung"].as_i64()))
+    };
+    text.lines().map(row).collect()
+}
+
+#[test]
+fn no_source_is_named_after_another_customer() {
+    let work = crossed();
+    enrich(&work, "dmarquet.toml");
+    let all = names(&work, &[]);
+    let relay = (Some("Example Relay".to_owned()), Some(3));
+    assert_eq!(all[OF_RELAY], relay, "its range is a proof, too, though the mail is signed by a customer's domain");
+    for address in [OF_BIRCH, OF_ELM, OF_BOTH] {
+        assert_eq!(all[address].1, None, "{address}: {all:?}");
+    }
+    assert_eq!(all[OF_BIRCH].0.as_deref(), Some("mail.birch.example"), "the host name, for the operator");
+}
