@@ -27,7 +27,7 @@ pub use finding::{Finding, FindingCode, Findings, Quoted};
 pub use mail::{Cursor, Fate, KnownUidl, MailFacts, MailboxProgress, Message, Proof, RawMail, ReportKind, SenderAuth};
 pub use numbers::{count, counted};
 pub use origin::{NetworkClass, SourceClass, SourceOrigin};
-pub use owners::Owners;
+pub use owners::{Owners, WithheldNames};
 pub use policy::PolicyPublished;
 pub use record::{DkimAuth, Reason, Record, SpfAuth};
 pub use report::{Hash, Metadata, Report, ReportKey};

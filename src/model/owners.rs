@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 /// The customers of an operator by their domains. A domain belongs to the customer that lists it, or the nearest domain
 /// above it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Owners {
     /// In canonical form.
     by_domain: HashMap<Text, usize>,
@@ -51,6 +51,35 @@ impl Owners {
         let mut words = WordsOfSome::default();
         let of_one = |rows_of: &[(usize, usize)]| (rows_of[0].0, words.some(rows, rows_of));
         order.chunk_by(|a, b| a.0 == b.0).map(of_one).collect()
+    }
+}
+
+/// The names of sources that a customer does not see: they would tell it of other customers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WithheldNames {
+    /// Whose it is.
+    pub customer: usize,
+    /// The domains of all customers.
+    pub owners: Owners,
+    /// The organizational domains of all customers.
+    pub organizations: Owners,
+    /// Those of this customer.
+    pub own: Owners,
+}
+
+impl WithheldNames {
+    /// Whether this is the name of a server's owner that nobody sees but the operator: it is a customer's domain.
+    pub fn has_origin(&self, name: &str) -> bool {
+        self.organizations.owner_of(&name.to_ascii_lowercase()).is_some()
+    }
+
+    /// Whether this is a host name below a domain of another customer.
+    pub fn has_host(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        match self.owners.owner_of(&name) {
+            Some(owner) => owner != self.customer,
+            None => self.organizations.owner_of(&name).is_some() && self.own.owner_of(&name).is_none(),
+        }
     }
 }
 

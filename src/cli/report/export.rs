@@ -178,7 +178,8 @@ fn write_all(
             if args.customers.each_customer { out.join(&settings.customers[*owner].folder) } else { out.to_owned() }
         };
         let out = args.out.as_deref().map(folder);
-        write((store, &verdicts), &Filter { domains, ..filter.clone() }, args, out.as_deref())?;
+        let withheld = Some(Arc::new(customers::withheld(settings, *owner)));
+        write((store, &verdicts), &Filter { domains, withheld, ..filter.clone() }, args, out.as_deref())?;
     }
     Ok(())
 }
@@ -206,7 +207,7 @@ fn write(
             // `--out` was checked before anything was read.
             let out = out.unwrap_or(Path::new("."));
             let parts = if args.link { PartFiles::Linked } else { PartFiles::Copied };
-            let verdicts = verdicts::of_domains(verdicts, &filter.domains);
+            let verdicts = verdicts::of_filter(verdicts, filter);
             // An incremental export contains new reports only; verdicts are about whole weeks.
             let verdicts = filter.new.is_none().then_some(verdicts.as_slice());
             return Ok(store.export_parquet(filter, verdicts, out, parts)?);
@@ -223,7 +224,7 @@ fn write(
     if format != RowFormat::Arrow {
         tables.extend(store.side_tables(filter)?);
         if filter.new.is_none() {
-            tables.extend(verdict_tables(&verdicts::of_domains(verdicts, &filter.domains))?);
+            tables.extend(verdict_tables(&verdicts::of_filter(verdicts, filter))?);
         }
     }
     // Of a table that this export does not have, an earlier one may have left rows: they would be taken for its own.

@@ -21,7 +21,7 @@ mod syntax;
 
 pub(crate) use alert::{CommandSettings, WebhookFormat, WebhookSettings};
 pub(crate) use confirmed::network_of;
-pub(crate) use customer::Customer;
+pub(crate) use customer::{Customer, organizations};
 pub(crate) use mailbox::secrets_of;
 pub(crate) use secret::warning;
 pub(crate) use smtp::{Outlet, Smtp};

@@ -75,13 +75,20 @@ pub(crate) fn worked_out(
     Ok((found, fresh))
 }
 
-/// Only the rows of some domains; if none are given, all.
-pub(crate) fn of_domains(weeks: &[WeekVerdicts], domains: &[String]) -> Vec<WeekVerdicts> {
-    let wanted = |domain: &String| domains.is_empty() || domains.contains(domain);
+/// Only the rows of the filter's domains, without the names that it withholds.
+pub(crate) fn of_filter(weeks: &[WeekVerdicts], filter: &Filter) -> Vec<WeekVerdicts> {
+    let wanted = |domain: &String| filter.has_domain(domain);
+    let is_withheld = |row: &SenderRow| {
+        let name = filter.withheld.as_deref().zip(row.name.as_deref());
+        name.is_some_and(|(withheld, name)| withheld.has_origin(name))
+    };
     let mut weeks = weeks.to_vec();
     for week in &mut weeks {
         week.senders.retain(|row| wanted(&row.policy_domain));
         week.domains.retain(|row| wanted(&row.policy_domain));
+        for row in week.senders.iter_mut().filter(|row| is_withheld(row)) {
+            (row.name, row.rung) = (None, None);
+        }
     }
     weeks
 }

@@ -47,7 +47,12 @@ fn seen(store: &Store, filter: &Filter) -> Result<HashSet<model::SourceAddress>,
 /// What is known about the filter's sources, in the order of the table's columns, and their number.
 pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Array>>, usize), StoreError> {
     let mut sources: BTreeMap<IpAddr, SourceRow> = BTreeMap::new();
-    for looked_up in store.names()? {
+    let withheld = filter.withheld.as_deref();
+    for mut looked_up in store.names()? {
+        let name = looked_up.naming.as_ref().and_then(|naming| naming.names.first());
+        if name.is_some_and(|name| withheld.is_some_and(|withheld| withheld.has_host(name))) {
+            looked_up.naming = None;
+        }
         let source = sources.entry(looked_up.address).or_default();
         source.looked_up = Some(looked_up);
     }
@@ -55,6 +60,9 @@ pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Arr
         sources.entry(address).or_default().network = network;
     }
     for (address, origin) in store.origins()? {
+        if withheld.is_some_and(|withheld| withheld.has_origin(&origin.name)) {
+            continue;
+        }
         sources.entry(address).or_default().origin = Some(origin);
     }
     if !filter.is_all() && !sources.is_empty() {

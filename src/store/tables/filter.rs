@@ -1,6 +1,7 @@
 //! Which rows to read.
 
 use super::values::days_since_epoch;
+use crate::model::WithheldNames;
 
 use jiff::civil::Date;
 use std::collections::HashSet;
@@ -17,6 +18,8 @@ pub struct Filter {
     pub domains: Vec<String>,
     /// Only reports of later runs; `None` means all.
     pub new: Option<Arc<NewReports>>,
+    /// Names of sources that are left out of `sources`; `None` means none. They do not decide which rows are read.
+    pub withheld: Option<Arc<WithheldNames>>,
 }
 
 impl Filter {

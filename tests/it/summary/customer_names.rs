@@ -1,8 +1,8 @@
 //! The names of sources, as customers see them: a service, or who operates the server, but never another customer.
 
-use super::customers::{report, run, town};
+use super::customers::{WEEK, report, run, town};
 use crate::dns_servers::Scripted;
-use crate::workdir::WorkDir;
+use crate::workdir::{WorkDir, files_below};
 use std::collections::BTreeMap;
 
 /// Servers of Birch and of Elm, which lists only a subdomain. Their mail of Alder is signed by them.
@@ -45,6 +45,31 @@ fn enrich(work: &WorkDir, settings: &str) {
     work.run(args.into_iter().chain(["--config", settings])).quiet();
 }
 
+/// No output for Clover names Birch or Elm.
+#[track_caller]
+fn assert_unnamed(work: &WorkDir) {
+    let assert_none = |what: &str, text: &str| {
+        let text = text.replace("<wbr>", "");
+        assert!(!text.contains("birch") && !text.contains("elm.example"), "{what}: {text}");
+    };
+    for format in ["text", "html", "json"] {
+        let args = ["summary", "--customer", "Clover", WEEK[0], WEEK[1], "--format", format];
+        assert_none(format, &run(work, &args).quiet());
+    }
+    for address in [OF_BIRCH, OF_ELM, OF_BOTH] {
+        let args = ["summary", "--customer", "Clover", WEEK[0], WEEK[1], "--explain", address];
+        let explained = run(work, &args).quiet();
+        assert!(explained.contains(address), "{explained}");
+        assert_none("explain", &explained);
+    }
+    run(work, &["export", "--customer", "Clover", "--format", "csv", "--out", "clover"]).quiet();
+    for file in files_below(&work.path("clover")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_none(&file.display().to_string(), &text);
+        assert!(text.contains(OF_RELAY) || !file.ends_with("sources.csv"), "{text}");
+    }
+}
+
 /// The names and rungs in the exported `sources`, by address.
 fn names(work: &WorkDir, args: &[&str]) -> BTreeMap<String, (Option<String>, Option<i64>)> {
     run(work, &[&["export", "--format", "ndjson", "--out", "named"], args].concat()).quiet();
@@ -61,6 +86,7 @@ fn names(work: &WorkDir, args: &[&str]) -> BTreeMap<String, (Option<String>, Opt
 fn no_source_is_named_after_another_customer() {
     let work = crossed();
     enrich(&work, "dmarquet.toml");
+    assert_unnamed(&work);
     let all = names(&work, &[]);
     let relay = (Some("Example Relay".to_owned()), Some(3));
     assert_eq!(all[OF_RELAY], relay, "its range is a proof, too, though the mail is signed by a customer's domain");
@@ -68,4 +94,29 @@ fn no_source_is_named_after_another_customer() {
         assert_eq!(all[address].1, None, "{address}: {all:?}");
     }
     assert_eq!(all[OF_BIRCH].0.as_deref(), Some("mail.birch.example"), "the host name, for the operator");
+}
+
+#[test]
+fn a_name_that_was_stored_before_is_not_shown_to_another_customer() {
+    let work = crossed();
+    // As an earlier version did, which knew nothing of customers.
+    work.write("nobody.toml", "");
+    enrich(&work, "nobody.toml");
+    let all = names(&work, &[]);
+    assert_eq!(all[OF_BIRCH], (Some("birch.example".to_owned()), Some(1)), "the operator sees it");
+    assert_eq!(all[OF_ELM], (Some("elm.example".to_owned()), Some(1)));
+    assert_eq!(all[OF_BOTH], (Some("birch.example".to_owned()), Some(2)));
+    assert_unnamed(&work);
+    for format in ["text", "html", "json"] {
+        let args = ["summary", "--customer", "Alder & Co", WEEK[0], WEEK[1], "--format", format];
+        let made: String = run(&work, &args).quiet();
+        assert!(!made.contains("\"name\":\"birch.example\"") && !made.contains("mail.birch.example"), "{made}");
+    }
+    let of_alder = names(&work, &["--customer", "Alder & Co"]);
+    assert_eq!(of_alder[OF_BOTH], (None, None));
+    run(&work, &["export", "--customer", "Alder & Co", "--format", "csv", "--out", "alder"]).quiet();
+    let senders = std::fs::read_to_string(work.path("alder/senders.csv")).unwrap();
+    let of_both = |line: &&str| line.contains(OF_BOTH);
+    let lines: Vec<&str> = senders.lines().filter(of_both).collect();
+    assert!(!lines.is_empty() && lines.iter().all(|line| !line.contains("birch")), "{senders}");
 }
