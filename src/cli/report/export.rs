@@ -229,8 +229,7 @@ fn write(
     }
     // Of a table that this export does not have, an earlier one may have left rows: they would be taken for its own.
     let is_left = |table: &SideTable| {
-        let file = folder.path().join(format!("{}.{}", table.name(), format.extension()));
-        !tables.iter().any(|written| written.name() == table.name()) && file.symlink_metadata().is_ok()
+        !tables.iter().any(|written| written.name() == table.name()) && table.is_left_in(&folder, format)
     };
     let left: Vec<SideTable> = SideTable::of_some_exports().into_iter().filter(is_left).collect();
     for table in tables.into_iter().chain(left) {

@@ -119,6 +119,16 @@ impl ExportFolder {
         Ok((file, text))
     }
 
+    /// The first bytes of a file directly in the folder, up to a number; `None` if it is not a regular file or
+    /// cannot be read.
+    pub(crate) fn beginning(&self, name: &str, bytes: u64) -> Option<Vec<u8>> {
+        // Opening something other than a file must not block.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(&self.folder, name, flags, Mode::empty()).ok()?);
+        let mut found = Vec::new();
+        (file.metadata().ok()?.is_file() && file.take(bytes).read_to_end(&mut found).is_ok()).then_some(found)
+    }
+
     /// Opens the parent folder of a path, creating missing folders.
     fn make_way<'a>(&self, path: &'a Path) -> io::Result<(OwnedFd, &'a Path)> {
         let (folders, name) = split(path)?;

@@ -1,5 +1,6 @@
 //! The small tables beside `records`: one file each, in the folder of an export.
 
+use super::folder::ExportFolder;
 use super::format::{RowFormat, metadata};
 use super::manifest::Exported;
 use super::text_rows::{self, CsvStyle};
@@ -46,6 +47,21 @@ impl SideTable {
     /// Its name, and that of its file without the ending.
     pub const fn name(&self) -> &'static str {
         self.table.name
+    }
+
+    /// Whether a folder has a file of text that is recognizably this table. Any other file of its name may be a
+    /// user's own.
+    pub fn is_left_in(&self, folder: &ExportFolder, format: RowFormat) -> bool {
+        let columns = (self.table.columns)();
+        let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+        let (begin, mark) = match format {
+            RowFormat::Ndjson => (format!("{{\"{}\":", names[0]), ""),
+            RowFormat::Csv | RowFormat::Spreadsheet => (format!("{}\n", names.join(",")), "\u{feff}"),
+            RowFormat::Arrow => return false,
+        };
+        let file = format!("{}.{}", self.name(), format.extension());
+        let found = folder.beginning(&file, (mark.len() + begin.len()) as u64).unwrap_or_default();
+        found.strip_prefix(mark.as_bytes()).unwrap_or(&found).starts_with(begin.as_bytes())
     }
 
     /// Writes it in a format.

@@ -231,6 +231,34 @@ fn a_table_without_rows_replaces_the_one_that_an_earlier_export_left() {
     export(&["--customer", "Birch"]);
     export(&["--since-run", "1000"]);
     assert_eq!(["records", "senders", "domains"].map(rows), [0; 3]);
+    export(&["--customer", "Birch", "--bom"]);
+    export(&["--since-run", "1000"]);
+    assert_eq!(["records", "senders", "domains"].map(rows), [0; 3], "with a byte order mark, too");
+    let lines = |name: &str| std::fs::read_to_string(work.path(format!("out/{name}"))).unwrap().lines().count();
+    run(&work, &["export", "--format", "ndjson", "--out", "out", "--customer", "Birch"]).quiet();
+    assert!(lines("senders.ndjson") > 0 && lines("domains.ndjson") > 0);
+    run(&work, &["export", "--format", "ndjson", "--out", "out", "--since-run", "1000"]).quiet();
+    assert_eq!(["senders.ndjson", "domains.ndjson"].map(lines), [0; 2]);
+}
+
+#[test]
+fn a_file_of_the_users_own_stays_where_an_export_has_no_such_table() {
+    let work = town(None);
+    let own = [
+        ("domains.csv", "domain,registrar\nbirch.example,a\n"),
+        ("dns.csv", ""),
+        ("sources.arrow", "ARROW1"),
+        ("domains.ndjson", "{\"domain\":\"birch.example\",\"week\":1}\n"),
+    ];
+    for (name, text) in own {
+        work.write(format!("out/{name}"), text);
+    }
+    for format in ["csv", "ndjson", "ipc"] {
+        run(&work, &["export", "--format", format, "--out", "out", "--since-run", "1000"]).quiet();
+    }
+    for (name, text) in own {
+        assert_eq!(std::fs::read_to_string(work.path(format!("out/{name}"))).unwrap(), text, "{name}");
+    }
 }
 
 #[test]
