@@ -133,6 +133,8 @@ impl Archive {
         }
         let feed = feed(&weeks[..weeks.len().min(place + 1)], &branding, self.site.as_deref());
         self.pages.put("feed.xml", feed.as_bytes())?;
+        // Before their names are forgotten.
+        self.pages.remove_further(&built.files)?;
         self.pages.keep(BUILT);
         let built = SiteInputs { digest, files: self.pages.names() };
         self.pages.put(BUILT, text(&built).as_bytes())?;

@@ -23,6 +23,7 @@ pub(super) struct Pages {
     /// All files that belong to the archive in this run.
     kept: BTreeSet<String>,
     written: u64,
+    removed: u64,
 }
 
 /// The result of writing a folder.
@@ -83,7 +84,7 @@ impl Pages {
             let folder = root.join(folder);
             fs::create_dir_all(&folder).map_err(failed(&folder, "making the folder"))?;
         }
-        Ok(Self { root: root.to_owned(), marker, kept: BTreeSet::new(), written: 0 })
+        Ok(Self { root: root.to_owned(), marker, kept: BTreeSet::new(), written: 0, removed: 0 })
     }
 
     /// The text of a file; `None` if it cannot be read.
@@ -156,9 +157,22 @@ impl Pages {
         Ok(())
     }
 
+    /// Removes the pages of an earlier run that continued a longer list of domains. Another file of such a name is a
+    /// user's.
+    pub(super) fn remove_further(&mut self, built: &[String]) -> Result<(), SiteError> {
+        for name in built.iter().filter(|name| is_further_page(name) && !self.kept.contains(*name)) {
+            let path = self.root.join(name);
+            if path.is_file() {
+                fs::remove_file(&path).map_err(failed(&path, "removing the file"))?;
+                self.removed += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes files that no longer belong to the archive, and temporary files of a killed run.
     pub(super) fn finish(self) -> Result<Written, SiteError> {
-        let mut removed = 0;
+        let mut removed = self.removed;
         for folder in [""].iter().chain(&FOLDERS) {
             let path = self.root.join(folder);
             for entry in fs::read_dir(&path).map_err(failed(&path, "reading the folder"))? {
@@ -166,7 +180,7 @@ impl Pages {
                 let Some(file) = entry.file_name().to_str().map(str::to_owned) else { continue };
                 let name = if folder.is_empty() { file.clone() } else { format!("{folder}/{file}") };
                 // Other files directly in the folder may belong to the user.
-                let ours = !folder.is_empty() || file.ends_with(UNDER_WAY) || is_further_page(&file);
+                let ours = !folder.is_empty() || file.ends_with(UNDER_WAY);
                 if ours && entry.path().is_file() && !self.kept.contains(&name) {
                     fs::remove_file(entry.path()).map_err(failed(&entry.path(), "removing the file"))?;
                     removed += 1;
@@ -178,7 +192,7 @@ impl Pages {
     }
 }
 
-/// Whether a file directly in the folder is one of the pages that continue the first one's list of domains.
+/// Whether this is the name of one of the pages directly in the folder that continue the first one's list of domains.
 fn is_further_page(file: &str) -> bool {
     let number = file
         .strip_prefix("domains-")
@@ -248,14 +262,26 @@ mod tests {
         fs::write(folder.path().join("weeks/a.html.part"), "").unwrap();
         assert_eq!(run(&["index.html"]), Written { written: 0, removed: 2, files: 1 });
         assert!(folder.path().join("own.css").exists());
-        fs::write(folder.path().join("domains-of-mine.html"), "").unwrap();
-        run(&["index.html", "domains-2.html", "domains-2.json", "domains-13.html"]);
-        assert_eq!(
-            run(&["index.html"]),
-            Written { written: 0, removed: 3, files: 1 },
-            "fewer domains need fewer pages"
-        );
-        assert!(folder.path().join("domains-of-mine.html").exists());
+    }
+
+    #[test]
+    fn fewer_domains_need_fewer_pages_and_a_users_own_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(MARKER), "").unwrap();
+        let own = ["domains-of-mine.html", "domains-2026.html", "own.html"];
+        own.iter().for_each(|name| fs::write(folder.path().join(name), "").unwrap());
+        let run = |built: &[&str], names: &[&str]| {
+            let mut pages = Pages::open(folder.path()).unwrap();
+            names.iter().for_each(|name| pages.put(name, name.as_bytes()).unwrap());
+            pages.remove_further(&built.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+            pages.finish().unwrap()
+        };
+        let first = ["index.html", "domains-2.html", "domains-2.json", "domains-13.html"];
+        assert_eq!(run(&[], &first).removed, 0);
+        let built = [&first[..], &["own.html"]].concat();
+        assert_eq!(run(&built, &first[..2]), Written { written: 0, removed: 2, files: 2 });
+        assert_eq!(run(&first[..2], &first[..1]), Written { written: 0, removed: 1, files: 1 });
+        assert!(own.iter().all(|name| folder.path().join(name).exists()));
     }
 
     #[test]
