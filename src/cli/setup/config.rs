@@ -89,8 +89,14 @@ fn write_new(file: &Path) -> anyhow::Result<()> {
     match fresh.persist_noclobber(file) {
         Ok(_) => Ok(()),
         Err(failed) if failed.error.kind() == std::io::ErrorKind::AlreadyExists => Err(taken()),
+        // Some file systems can neither rename without replacing nor link. Nothing is there, as far as can be told.
+        Err(failed) if is_missing(file) => failed.file.persist(file).map(drop).map_err(|failed| failed.error.into()),
         Err(failed) => Err(failed.error.into()),
     }
+}
+
+fn is_missing(file: &Path) -> bool {
+    file.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn check(run: &CommandContext, offline: bool) -> anyhow::Result<Exit> {
