@@ -6,7 +6,7 @@ use super::known::Services;
 use super::period::{Period, date, number};
 use super::thresholds::JUDGED_DAYS;
 use crate::judge::is_within;
-use crate::model::{ColumnSet, DnsHistory, SourceAddress, SourceOrigin, Text, is_in_network};
+use crate::model::{ColumnSet, DnsHistory, SourceAddress, SourceOrigin, Text, WithheldNames, is_in_network};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -37,6 +37,8 @@ pub struct Question {
     pub networks: Arc<BTreeMap<IpAddr, Network>>,
     /// Whose servers addresses are, as far as `enrich` found it out.
     pub origins: Arc<BTreeMap<IpAddr, SourceOrigin>>,
+    /// Which of these names are not shown, if a customer asks.
+    pub withheld: Option<Arc<WithheldNames>>,
     /// Mail services by name.
     pub services: Services,
     /// Acknowledgments of actions, by their IDs.
@@ -140,6 +142,20 @@ impl Question {
     /// Whether the user named a domain, or one above it.
     pub(crate) fn names(&self, domain: &str) -> bool {
         self.domains.iter().any(|wanted| wanted == domain) || self.own.iter().any(|own| is_within(domain, own))
+    }
+
+    /// The name of an address.
+    pub(crate) fn host(&self, address: IpAddr) -> Option<&HostName> {
+        let is_shown =
+            |host: &&HostName| self.withheld.as_ref().is_none_or(|names| !names.has_host(host.name.as_written()));
+        self.names.get(&address).filter(is_shown)
+    }
+
+    /// Whose server an address is.
+    pub(crate) fn origin(&self, address: IpAddr) -> Option<&SourceOrigin> {
+        let is_shown =
+            |origin: &&SourceOrigin| self.withheld.as_ref().is_none_or(|names| !names.has_origin(&origin.name));
+        self.origins.get(&address).filter(is_shown)
     }
 
     /// The days before the period that the answer compares with; `None`: none.

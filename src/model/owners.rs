@@ -2,6 +2,7 @@
 
 use super::{Rows, Text, Words};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The customers of an operator by their domains. A domain belongs to the customer that lists it, or the nearest domain
 /// above it.
@@ -60,9 +61,9 @@ pub struct WithheldNames {
     /// Whose it is.
     pub customer: usize,
     /// The domains of all customers.
-    pub owners: Owners,
+    pub owners: Arc<Owners>,
     /// The organizational domains of all customers.
-    pub organizations: Owners,
+    pub organizations: Arc<Owners>,
     /// Those of this customer.
     pub own: Owners,
 }

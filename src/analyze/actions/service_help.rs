@@ -12,7 +12,7 @@ pub(crate) fn for_action(action: &Action, question: &Question) -> Option<Service
             (services.signed(organization.as_written(), organization.as_written())?, 1)
         }
         Change::RepairKey { .. } | Change::AuthorizeSource { .. } | Change::Sign => {
-            let mut origins = action.sources.iter().map(|source| question.origins.get(source));
+            let mut origins = action.sources.iter().map(|source| question.origin(*source));
             let first = origins.next()??;
             let same =
                 origins.all(|origin| origin.is_some_and(|origin| origin.is_evidence() && origin.name == first.name));

@@ -96,7 +96,7 @@ impl<'a> View<'a> {
 
     /// The PTR name of an address, if it was looked up.
     pub(crate) fn host(&self, address: IpAddr) -> Option<&HostName> {
-        self.added.question.names.get(&address)
+        self.added.question.host(address)
     }
 
     /// The mail service that a signer, a return path or a confirmed host name belongs to.
@@ -110,7 +110,7 @@ impl<'a> View<'a> {
     pub(crate) fn origin(&self, (signs_as, returns_to): (&str, &str), address: Option<IpAddr>) -> Option<ServerOrigin> {
         let question = &self.added.question;
         let of_name = |name: &str, rung| ServerOrigin { name: name.into(), rung };
-        let found = || address.and_then(|address| question.origins.get(&address));
+        let found = || address.and_then(|address| question.origin(address));
         let host = || address.and_then(|address| self.host(address));
         let by_host = || question.services.name("", "", host()).map(|name| ServerOrigin { name, rung: 4 });
         let by_mail = question.services.signed(signs_as, returns_to).map(|name| of_name(name, 1));
@@ -119,7 +119,7 @@ impl<'a> View<'a> {
 
     /// What kind of network an address is in, if `enrich` found it out.
     pub(crate) fn class(&self, address: IpAddr) -> Option<NetworkClass> {
-        self.added.question.origins.get(&address)?.class.as_ref().map(|class| class.class)
+        self.added.question.origin(address)?.class.as_ref().map(|class| class.class)
     }
 
     /// The network of an address, if a database has it.

@@ -164,7 +164,7 @@ fn write_all(
         run.console.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
     }
     let Some(chosen) = chosen else { return write((store, &verdicts), filter, args, args.out.as_deref()) };
-    let owners = settings.owners();
+    let (owners, withheld) = (settings.owners(), customers::withheld(settings));
     for owner in chosen {
         let mut domains = known.of_customer(&owners, *owner, settings);
         if !filter.domains.is_empty() {
@@ -178,7 +178,7 @@ fn write_all(
             if args.customers.each_customer { out.join(&settings.customers[*owner].folder) } else { out.to_owned() }
         };
         let out = args.out.as_deref().map(folder);
-        let withheld = Some(Arc::new(customers::withheld(settings, *owner)));
+        let withheld = Some(withheld(*owner));
         write((store, &verdicts), &Filter { domains, withheld, ..filter.clone() }, args, out.as_deref())?;
     }
     Ok(())

@@ -187,7 +187,7 @@ impl Source<'_> {
             None => Branding::default(),
         };
         let question = match owner {
-            Some(owner) => customers::question_of(&self.question, self.settings, owner),
+            Some(owner) => customers::question_of(&self.question, customers::withheld(self.settings)(owner)),
             None => self.question.clone(),
         };
         let key = self.key(&question, &branding, owner);
@@ -263,8 +263,10 @@ impl Source<'_> {
             |span: &DnsSpan| format!("{} {} {:?} {}", span.name, span.record_type, span.value, span.first_seen);
         let records: Vec<_> = question.dns.spans().map(|span| (stands(span), span.ended)).collect();
         let dns = (records, &question.dns.changes);
-        let question = Question { today: None, dns: Arc::default(), ..question.clone() };
-        let domains = owner.map(|owner| &self.settings.customers[owner].domains);
+        // The names withheld from a customer follow from the domains of all.
+        let question = Question { today: None, dns: Arc::default(), withheld: None, ..question.clone() };
+        let of_all = || self.settings.customers.iter().map(|customer| &customer.domains).collect::<Vec<_>>();
+        let domains = owner.map(|owner| (&self.settings.customers[owner].domains, of_all()));
         let text = format!("{question:?} {dns:?} {branding:?} {domains:?}");
         blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
     }

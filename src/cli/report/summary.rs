@@ -268,7 +268,8 @@ fn questions(
             }
         }
     }
-    let question = |owner: &usize| (*owner, customers::question_of(&selection.question, settings, *owner));
+    let withheld = customers::withheld(settings);
+    let question = |owner: &usize| (*owner, customers::question_of(&selection.question, withheld(*owner)));
     Ok(chosen.map(|chosen| chosen.iter().map(question).collect()))
 }
 

@@ -77,19 +77,17 @@ pub(super) fn all(sections: Vec<Section<'_>>, folder: &Path) -> Vec<Customer> {
 /// The organizational domains of customers: everything below one is taken for a customer's, even if the customer lists
 /// only a subdomain.
 pub(crate) fn organizations<'a>(customers: impl IntoIterator<Item = &'a Customer>) -> Owners {
-    let domains = customers.into_iter().enumerate();
-    Owners::new(
-        domains
-            .flat_map(|(owner, customer)| customer.domains.iter().map(move |domain| (organizational(domain), owner))),
-    )
+    by_domain(customers, organizational)
 }
 
 /// The owner of each domain.
 pub(crate) fn owners(customers: &[Customer]) -> Owners {
-    let domains = customers.iter().enumerate();
-    Owners::new(
-        domains.flat_map(|(owner, customer)| customer.domains.iter().map(move |domain| (domain.as_str(), owner))),
-    )
+    by_domain(customers, |domain| domain)
+}
+
+fn by_domain<'a>(customers: impl IntoIterator<Item = &'a Customer>, name: fn(&str) -> &str) -> Owners {
+    let domains = customers.into_iter().enumerate();
+    Owners::new(domains.flat_map(|(owner, customer)| customer.domains.iter().map(move |domain| (name(domain), owner))))
 }
 
 /// Reads one table; `None` if its name or domains are missing or wrong.

@@ -9,8 +9,7 @@ use crate::cli::terminal::fault::Hint as _;
 use crate::model::{Owners, Text, WithheldNames};
 use crate::store::{Filter, ReportedDomain, Store};
 use anyhow::anyhow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// `--customer` and `--each-customer`.
@@ -116,30 +115,22 @@ pub(crate) fn check_owned(choice: &Choice, settings: &Settings, owner: usize) ->
     }
 }
 
-/// The names of sources that a customer does not see.
-pub(crate) fn withheld(settings: &Settings, customer: usize) -> WithheldNames {
-    let (owners, organizations) = (settings.owners(), settings.organizations());
-    let own = settings::organizations([&settings.customers[customer]]);
-    WithheldNames { customer, owners, organizations, own }
+/// The names of sources that each customer does not see.
+pub(crate) fn withheld(settings: &Settings) -> impl Fn(usize) -> Arc<WithheldNames> {
+    let (owners, organizations) = (Arc::new(settings.owners()), Arc::new(settings.organizations()));
+    move |customer| {
+        let own = settings::organizations([&settings.customers[customer]]);
+        Arc::new(WithheldNames { customer, owners: owners.clone(), organizations: organizations.clone(), own })
+    }
 }
 
 /// The question for one customer, without statements of the settings about others, and without names of sources that
 /// are domains of customers: an earlier version stored such names, and a customer may be new.
-pub(crate) fn question_of(question: &Question, settings: &Settings, owner: usize) -> Question {
-    let owners = settings.owners();
-    let own = |domain: &str| owners.owner_of(domain) == Some(owner);
+pub(crate) fn question_of(question: &Question, withheld: Arc<WithheldNames>) -> Question {
+    let own = |domain: &str| withheld.owners.owner_of(domain) == Some(withheld.customer);
     let mut question = question.clone();
     question.own.retain(|domain| own(domain));
     question.confirmed.retain(|said| said.domain.as_ref().is_none_or(|domain: &Text| own(domain)));
-    let withheld = withheld(settings, owner);
-    retain(&mut question.origins, |origin| !withheld.has_origin(&origin.name));
-    retain(&mut question.names, |host| !withheld.has_host(host.name.as_written()));
+    question.withheld = Some(withheld);
     question
-}
-
-/// Keeps some of the values, which other questions share: copies them only if one is to be left out.
-fn retain<V: Clone>(values: &mut Arc<BTreeMap<IpAddr, V>>, is_kept: impl Fn(&V) -> bool) {
-    if !values.values().all(&is_kept) {
-        Arc::make_mut(values).retain(|_, value| is_kept(value));
-    }
 }
