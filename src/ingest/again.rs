@@ -8,7 +8,7 @@ use super::work::{Done, ItemContents, KnownItems, Piece, Worked, deadly, work};
 use super::{IngestError, IngestOptions, Observer, Tally};
 use crate::fetch::{FetchError, Fetched, Item};
 use crate::judge::judge;
-use crate::limits::{Limits, return_freed_memory};
+use crate::limits::Limits;
 use crate::model::{Accepted, AcceptedTls, Hash, Original, Provenance};
 use crate::normalize::{Context, is_no_longer_ahead};
 use crate::store::{
@@ -157,14 +157,7 @@ fn enter(tally: &mut Tally, writer: &mut Writer, again: ReportAgain) -> Result<(
             writer.reject(*reject)?;
         }
     }
-    if writer.is_full() {
-        let is_large = writer.is_crowded();
-        writer.commit()?;
-        if is_large {
-            return_freed_memory();
-        }
-    }
-    Ok(())
+    if writer.is_full() { writer.commit().map(drop) } else { Ok(()) }
 }
 
 /// The reports of a file of which only the name is known, without their rows.

@@ -5,7 +5,6 @@ use super::underway::Underway;
 use super::work::{Done, ItemContents, ItemPart, Piece, Worked};
 use super::{Destination, IngestError, ItemOutcome, Observer, Placed, ReportSink, Tally};
 use crate::fetch::{FetchError, Item};
-use crate::limits::return_freed_memory;
 use crate::model::{Accepted, Fate, Finding, Hash, ReportKey};
 use crate::normalize::is_no_longer_ahead;
 use crate::store::{Added, Reject, Rejected, SeenItem, Writer};
@@ -276,14 +275,11 @@ impl<'a> Saver<'a> {
     }
 
     fn commit(&mut self) -> Result<(), IngestError> {
-        let (items, is_large) = (self.writer.items(), self.writer.is_crowded());
+        let items = self.writer.items();
         self.underway.map_or(Ok(()), |underway| underway.committing(&items))?;
         let messages = self.writer.commit()?;
         self.underway.map_or(Ok(()), |underway| underway.committed(&items))?;
         self.observer.committed(&messages);
-        if is_large {
-            return_freed_memory();
-        }
         Ok(())
     }
 

@@ -293,6 +293,11 @@ impl Action {
         self
     }
 
+    /// Whether somebody still has to do it.
+    pub fn is_to_do(&self) -> bool {
+        !self.tracking.folded && self.tracking.state != ActionState::Fixed
+    }
+
     /// The messages that show it: the failing ones, or all if none fails.
     pub fn evidence(&self) -> u64 {
         if self.failing > 0 { self.failing } else { self.messages }

@@ -1,7 +1,7 @@
 //! A summary as a mail with text and HTML, sent as configured or written as an `.eml`.
 
 use super::run::CommandContext;
-use crate::analyze::{Action, ActionState, Summary, SummaryPeriod};
+use crate::analyze::{Action, Summary, SummaryPeriod};
 use crate::cli::settings::Outlet;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::fault::Hint as _;
@@ -138,9 +138,7 @@ pub(crate) fn none_refused(refused: &[RefusedRecipient]) -> anyhow::Result<()> {
 /// The subject of a customer's mail, with its placeholders filled in.
 pub(crate) fn subject_of(pattern: &str, customer: &str, summary: &Summary) -> String {
     // What is fixed is worth a mail, and nothing to do.
-    let is_fixed = |action: &&Action| !action.tracking.folded && action.tracking.state == ActionState::Fixed;
-    let things = things_to_fix(summary).saturating_sub(summary.actions.iter().filter(is_fixed).count() as u64);
-    let status = match things {
+    let status = match tasks(summary, Action::is_to_do) {
         0 => "all well".to_owned(),
         1 => "1 thing to fix".to_owned(),
         more => format!("{more} things to fix"),
@@ -151,8 +149,12 @@ pub(crate) fn subject_of(pattern: &str, customer: &str, summary: &Summary) -> St
 
 /// Number of open tasks: actions that nobody acknowledged, and domains without reports or whose reports stopped.
 pub(crate) fn things_to_fix(summary: &Summary) -> u64 {
+    tasks(summary, |action| !action.tracking.folded)
+}
+
+fn tasks(summary: &Summary, counts: fn(&Action) -> bool) -> u64 {
     let silent = summary.quality.unreported_domains.len() + summary.changes.silent_domains.len();
-    let actions = summary.actions.iter().filter(|action| !action.tracking.folded).count();
+    let actions = summary.actions.iter().filter(|action| counts(action)).count();
     summary.more_actions.saturating_add((actions + silent) as u64)
 }
 

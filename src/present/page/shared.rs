@@ -1,6 +1,6 @@
 //! Shared by all parts of the page.
 
-use crate::analyze::{Action, ActionState, Rate, Summary};
+use crate::analyze::{Action, Rate, Summary};
 use crate::present::wording::{numbers::percent, words};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -40,9 +40,9 @@ pub(crate) fn unfolded(summary: &Summary) -> impl Iterator<Item = &Action> {
     summary.actions.iter().filter(|action| !action.tracking.folded)
 }
 
-/// Those of them that somebody still has to do.
+/// Actions that somebody still has to do.
 pub(crate) fn to_do(summary: &Summary) -> impl Iterator<Item = &Action> {
-    unfolded(summary).filter(|action| action.tracking.state != ActionState::Fixed)
+    summary.actions.iter().filter(|action| action.is_to_do())
 }
 
 /// A share of messages, for a table.

@@ -14,6 +14,7 @@ use super::ledger_files::{LedgerFile, record_files};
 use super::replace;
 use super::rivals::Rivals;
 use super::writer::Writer;
+use crate::limits::return_freed_memory;
 use crate::model::{Accepted, AcceptedTls, Fate, Hash, Message, Provenance, ReportKey};
 use crate::store::disk::access::{create_folder, sync_folder};
 use crate::store::disk::files::write_file;
@@ -90,10 +91,16 @@ impl Writer {
         self.rivals = Rivals::default();
         self.make_room()?;
         // The batch is taken out while the writer's hook and ledger are used.
-        let batch = std::mem::take(&mut self.batch);
+        let is_large = self.is_crowded();
+        let mut batch = std::mem::take(&mut self.batch);
         try_commit(self, &batch)?;
         self.fresh = self.fresh && batch.accepted.is_empty();
-        Ok(batch.messages)
+        let messages = std::mem::take(&mut batch.messages);
+        drop(batch);
+        if is_large {
+            return_freed_memory();
+        }
+        Ok(messages)
     }
 }
 
