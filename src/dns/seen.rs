@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 use serde::Serialize;
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 /// What the store has seen of a domain.
@@ -19,6 +20,16 @@ pub struct Observed {
     pub tls_failures: Vec<SeenTlsFailure>,
     /// MTA-STS policies that were fetched before, and that senders may still keep.
     pub sts_policies: Vec<SeenStsPolicy>,
+}
+
+impl Observed {
+    /// The sources with most mail, at most this many, most mail first.
+    pub(super) fn largest_sources(&self, most: usize) -> Vec<&SeenSource> {
+        let mut sources: Vec<&SeenSource> = self.sources.iter().collect();
+        sources.sort_by_key(|source| (Reverse(source.messages), source.address));
+        sources.truncate(most);
+        sources
+    }
 }
 
 /// A selector in the reports.

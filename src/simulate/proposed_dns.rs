@@ -189,7 +189,7 @@ impl Lookup for NotAsked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     #[test]
     fn a_whole_zone_hides_what_servers_say_and_a_part_adds_to_it() {

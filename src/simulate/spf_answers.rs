@@ -185,7 +185,7 @@ impl Lookup for Ahead<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     fn answer(record: &str, address: &str) -> SpfAnswer {
         let below = Zone::new(

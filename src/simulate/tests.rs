@@ -8,7 +8,7 @@ use crate::analyze::made::{self, Line};
 use crate::analyze::{Adder, AttributedMail, Period, Question, Role};
 use crate::dns::dmarc::Policy;
 use crate::dns::lookup::answer::Lookup;
-use crate::dns::lookup::zone::Zone;
+use crate::dns::lookup::test_zone::Zone;
 use crate::model::{Cause, Flags, ReportHead};
 use jiff::ToSpan as _;
 use jiff::civil::Date;

@@ -1,9 +1,9 @@
 //! Checks the keys at the selectors of a domain: those the user named, and those in the reports.
 
-use super::key::{Key, KeyError, KeyKind};
+use super::key::{Key, KeyError, KeyKind, LEAST_BITS, key_name};
 use crate::dns::finding as codes;
 use crate::dns::finding::{CheckFinding, Notes};
-use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType, Txt};
+use crate::dns::lookup::answer::{Answer, Lookup, QueryType};
 use crate::dns::seen::SeenSelector;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -12,8 +12,7 @@ use serde::Serialize;
 const IN_USE: i32 = 14;
 /// Days after which an unused key counts as left over.
 const LEFT_OVER: i32 = 90;
-/// RFC 8301 section 3.2.
-const LEAST_BITS: u32 = 1024;
+/// Bits that an RSA key should have (RFC 8301 section 3.2).
 const GOOD_BITS: u32 = 2048;
 
 /// One selector.
@@ -40,17 +39,11 @@ pub fn check(
     notes: &mut Notes,
 ) -> Vec<Selector> {
     let mut selectors: Vec<(String, bool, Option<&SeenSelector>)> = Vec::new();
-    for selector in given {
-        let selector = selector.trim().to_ascii_lowercase();
-        let seen = seen.iter().find(|other| other.selector.eq_ignore_ascii_case(&selector));
-        if !selectors.iter().any(|(other, ..)| *other == selector) {
-            selectors.push((selector, true, seen));
-        }
-    }
-    for seen in seen {
-        let selector = seen.selector.to_ascii_lowercase();
-        if !selectors.iter().any(|(other, ..)| *other == selector) {
-            selectors.push((selector, false, Some(seen)));
+    let named = given.iter().map(|selector| (selector.trim(), true));
+    for (selector, given) in named.chain(seen.iter().map(|seen| (seen.selector.as_str(), false))) {
+        if !selectors.iter().any(|(other, ..)| other.eq_ignore_ascii_case(selector)) {
+            let seen = seen.iter().find(|other| other.selector.eq_ignore_ascii_case(selector));
+            selectors.push((selector.to_ascii_lowercase(), given, seen));
         }
     }
     if selectors.is_empty() {
@@ -60,20 +53,11 @@ pub fn check(
             "Name a selector with --selector: none was given, and the reports show none.",
         );
     }
-    lookup.announce(
-        &selectors
-            .iter()
-            .map(|(selector, ..)| DnsQuestion::new(&name_of(selector, domain), QueryType::Txt))
-            .collect::<Vec<_>>(),
-    );
+    lookup.announce_each(selectors.iter().map(|(selector, ..)| key_name(selector, domain)), &[QueryType::Txt]);
     selectors
         .into_iter()
         .map(|(selector, given, seen)| one(lookup, domain, selector, given, seen, today, notes))
         .collect()
-}
-
-fn name_of(selector: &str, domain: &str) -> String {
-    format!("{selector}._domainkey.{domain}")
 }
 
 /// Days since a selector was last used by a sender of the domain. A forged signature proves no use.
@@ -90,7 +74,7 @@ fn one(
     today: Date,
     notes: &mut Notes,
 ) -> Selector {
-    let name = name_of(&selector, domain);
+    let name = key_name(&selector, domain);
     let place = format!("{name} TXT");
     let idle = idle(seen, today);
     let in_use = idle.is_some_and(|days| days <= IN_USE);
@@ -99,19 +83,16 @@ fn one(
         format!("last used {}", last.map_or_else(String::new, |last| last.to_string()))
     };
     let mut result = Selector { selector, key: None, state: String::new(), seen: seen.cloned() };
-    let texts: Vec<String> = match lookup.txt(&name) {
-        Answer::Found(texts) => texts.iter().map(Txt::text).collect(),
+    let texts = match lookup.texts(&name) {
+        Answer::Found(texts) => texts,
         Answer::Failed(failure) => {
             notes.unknown(&name, QueryType::Txt, &failure);
             result.state = "could not be looked up".into();
             return result;
         }
         absent => {
-            let what = if matches!(absent, Answer::NxDomain) {
-                "the name does not exist"
-            } else {
-                "the name has no TXT record"
-            };
+            let exists = !matches!(absent, Answer::NxDomain);
+            let what = if exists { "the name has no TXT record" } else { "the name does not exist" };
             what.clone_into(&mut result.state);
             if in_use {
                 notes.find(
@@ -210,7 +191,7 @@ fn key_findings(place: &str, key: &Key, notes: &mut Notes) {
 mod tests {
     use super::super::key::tests::{ed25519, rsa};
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
     use jiff::civil::date;
 
     fn seen(last: Date) -> SeenSelector {

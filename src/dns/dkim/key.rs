@@ -7,6 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+/// Bits that an RSA key must have: verifiers refuse shorter ones (RFC 8301 section 3.2).
+pub(super) const LEAST_BITS: u32 = 1024;
+
+/// Where the key of a selector is.
+pub(crate) fn key_name(selector: &str, domain: &str) -> String {
+    format!("{selector}._domainkey.{domain}")
+}
+
 /// A key that can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Key {

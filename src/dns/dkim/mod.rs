@@ -6,6 +6,7 @@ mod key;
 mod signature;
 
 pub use check::{Selector, check};
+pub(crate) use key::key_name;
 pub use key::{Key, KeyError, KeyKind};
 pub use signature::{Signature, VerifyError};
 

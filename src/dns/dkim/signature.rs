@@ -2,7 +2,7 @@
 //!
 //! mail-auth does the cryptography. It gets the keys that were looked up here, so it sends nothing itself.
 
-use super::key::{Key, KeyKind};
+use super::key::{Key, KeyKind, LEAST_BITS, key_name};
 use crate::dns::lookup::answer::{Answer, Lookup, Txt as Text};
 use crate::model::ReportKind;
 use futures::FutureExt as _;
@@ -25,9 +25,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Signatures examined; a mail may have any number.
 const SIGNATURE_LIMIT: usize = 20;
-/// Verifiers must refuse an RSA key with fewer bits (RFC 8301 section 3.2).
-const RSA_BITS: u32 = 1024;
-
 /// The service type of keys for TLS reports.
 const TLS_SERVICE: &str = "tlsrpt";
 
@@ -115,8 +112,7 @@ fn words(result: &DkimResult) -> (&'static str, Option<String>) {
         DkimResult::Pass => ("pass", None),
         DkimResult::TempError(error) => ("temperror", Some(error.to_string())),
         DkimResult::PermError(error) => ("permerror", Some(error.to_string())),
-        DkimResult::Fail(error) => ("fail", Some(error.to_string())),
-        DkimResult::Neutral(error) => ("fail", Some(error.to_string())),
+        DkimResult::Fail(error) | DkimResult::Neutral(error) => ("fail", Some(error.to_string())),
         DkimResult::None => ("none", None),
     }
 }
@@ -174,7 +170,7 @@ struct KeyCache(HashMap<Box<str>, Txt>);
 
 impl KeyCache {
     fn look_up(&mut self, signature: &Signed, lookup: &dyn Lookup, kind: ReportKind) {
-        let name = format!("{}._domainkey.{}", signature.s, signature.d);
+        let name = key_name(&signature.s, &signature.d);
         let found = match lookup.txt(&name) {
             Answer::Found(texts) => match texts.iter().map(|text| key(text, kind)).reduce(Result::or) {
                 Some(Ok(key)) => Txt::DomainKey(key.into()),
@@ -197,7 +193,9 @@ fn key(txt: &Text, kind: ReportKind) -> mail_auth::Result<DomainKey> {
         Ok(key) if !(key.is_for_mail() || kind == ReportKind::Tls && key.is_for(TLS_SERVICE)) => {
             Err(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain)))
         }
-        Ok(Key { kind: KeyKind::Rsa(bits), .. }) if bits < RSA_BITS => Err(Error::Dkim(DkimError::UnsupportedKeyType)),
+        Ok(Key { kind: KeyKind::Rsa(bits), .. }) if bits < LEAST_BITS => {
+            Err(Error::Dkim(DkimError::UnsupportedKeyType))
+        }
         _ => DomainKey::parse(&txt.strings.concat()),
     }
 }

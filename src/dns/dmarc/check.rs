@@ -2,10 +2,12 @@
 //! instead.
 
 use super::discover::{Discovered, Discovery, discover};
-use super::record::{DmarcRecord, Policy, Reach, SyntaxMistake, Target, is_dmarc};
+use super::published::{OwnName, own_name};
+use super::record::{DmarcRecord, Policy, Reach, SyntaxMistake};
+use super::targets;
 use crate::dns::finding as codes;
-use crate::dns::finding::{CheckCode, CheckFinding, Notes};
-use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType, Txt};
+use crate::dns::finding::{CheckCode, Notes};
+use crate::dns::lookup::answer::{Answer, Lookup, QueryType};
 use crate::dns::lookup::name;
 use crate::dns::tags::quoting_fault;
 use crate::model::Tags;
@@ -27,13 +29,42 @@ pub struct Dmarc {
     pub meaning: Vec<String>,
 }
 
+/// Where the tree walk (RFC 9989) and the public suffix list (RFC 7489) come to different answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WalkDifference {
+    /// They find the records of different domains, or only one finds any.
+    Record {
+        /// Whose record the tree walk finds.
+        walk: Option<String>,
+        /// Whose record the public suffix list leads to.
+        list: Option<String>,
+    },
+    /// They find one record, and different organizational domains.
+    Organization {
+        /// By the tree walk.
+        walk: String,
+        /// By the public suffix list.
+        list: String,
+    },
+}
+
 impl Dmarc {
     /// The applicable record.
     pub fn record(&self) -> Option<&super::Found> {
-        let by =
-            |discovered: &Option<Discovered>| discovered.as_ref().is_some_and(|discovered| discovered.found.is_some());
-        let discovered = if by(&self.walk) { &self.walk } else { &self.list };
-        discovered.as_ref()?.found.as_ref()
+        [&self.walk, &self.list].into_iter().flatten().find_map(|discovered| discovered.found.as_ref())
+    }
+
+    /// Where the two methods disagree; `None` if they agree, or one of them failed.
+    pub fn walk_difference(&self) -> Option<WalkDifference> {
+        let (walk, list) = self.walk.as_ref().zip(self.list.as_ref())?;
+        let at = |discovered: &Discovered| discovered.found.as_ref().map(|found| found.domain.clone());
+        let (walked, listed) = (at(walk), at(list));
+        if walked != listed {
+            return Some(WalkDifference::Record { walk: walked, list: listed });
+        }
+        let differs = walked.is_some() && walk.organization != list.organization;
+        let (walk, list) = (walk.organization.clone(), list.organization.clone());
+        differs.then_some(WalkDifference::Organization { walk, list })
     }
 }
 
@@ -79,131 +110,7 @@ fn reach(lookup: &dyn Lookup, domain: &str, found_at: &str) -> Reach {
     }
 }
 
-/// What is at `_dmarc` of the domain itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OwnName {
-    /// Text that is, or was meant as, a DMARC record.
-    Record,
-    /// Nothing that was meant as one.
-    Nothing,
-    /// It could not be looked up.
-    Unknown,
-}
-
-/// Checks the texts at `_dmarc` of the domain itself, and looks where records are published by mistake.
-fn own_name(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> OwnName {
-    let name = format!("_dmarc.{domain}");
-    let texts: Vec<String> = match lookup.txt(&name) {
-        Answer::Found(texts) => texts.iter().map(Txt::text).collect(),
-        Answer::NoData | Answer::NxDomain => Vec::new(),
-        Answer::Failed(_) => return OwnName::Unknown,
-    };
-    let (records, others): (Vec<&String>, Vec<&String>) = texts.iter().partition(|text| is_dmarc(text));
-    for text in &others {
-        notes.add(other_text(&name, text, !records.is_empty()));
-    }
-    if records.len() > 1 {
-        let list: Vec<String> = records.iter().map(|text| format!("`{text}`")).collect();
-        let text = format!("Keep one of these {} records and delete the others: {}.", records.len(), list.join(", "));
-        notes.find(&codes::DMARC_SEVERAL, format!("{name} TXT"), text);
-    }
-    if let Some((place, text)) = misplaced(lookup, domain, records.is_empty()) {
-        let text = if records.is_empty() {
-            format!("Publish the DMARC record at {name}, not at {place}: `{text}` is not in force.")
-        } else {
-            format!("Delete the stray DMARC record at {place}: `{text}`. The record at {name} is in force.")
-        };
-        notes.find(&codes::DMARC_PLACE, format!("{place} TXT"), text);
-    }
-    if texts.iter().any(|text| looks_like_dmarc(text)) { OwnName::Record } else { OwnName::Nothing }
-}
-
-/// Whether a text is a DMARC record, or was meant as one.
-pub(in crate::dns) fn looks_like_dmarc(text: &str) -> bool {
-    let folded: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
-    folded.contains("v=dmarc")
-}
-
-/// Text at `_dmarc` that is not a record: either meant as one, or something else.
-fn other_text(name: &str, text: &str, beside_record: bool) -> CheckFinding {
-    let place = format!("{name} TXT");
-    if !looks_like_dmarc(text) {
-        let kind = if text.trim_start().to_ascii_lowercase().starts_with("v=spf") { "an SPF record" } else { "text" };
-        return CheckFinding::new(
-            &codes::DMARC_OTHER,
-            place,
-            format!("Remove {kind} from {name}; it is not a DMARC record: `{text}`."),
-        );
-    }
-    let verb = if beside_record { "Delete this damaged copy" } else { "Correct this record" };
-    let tags = Tags::parse(text);
-    let (code, why) = if let Some(fault) = quoting_fault(text) {
-        (&codes::DMARC_QUOTED, fault.to_owned())
-    } else if is_dmarc(text.trim_start()) {
-        (&codes::DMARC_LEADING, "there is white space before v=DMARC1".to_owned())
-    } else if tags.get("v") == Some("DMARC1") {
-        (&codes::DMARC_NOT_FIRST, "v=DMARC1 is not the first tag".to_owned())
-    } else {
-        let found = tags.get("v").unwrap_or_default();
-        let missing =
-            found.strip_prefix("DMARC1").is_some_and(|after| !after.starts_with(|c: char| c.is_ascii_alphanumeric()));
-        let why = if missing { "there is no semicolon after v=DMARC1" } else { "it does not begin with v=DMARC1" };
-        (&codes::DMARC_VERSION, why.to_owned())
-    };
-    CheckFinding::new(code, place, format!("{verb}: `{text}`. Receivers ignore it because {why}."))
-}
-
-/// A DMARC record at a name where receivers do not look: the name and the record. Only the domain itself is examined,
-/// or, with `everywhere`, every place where records are published by mistake.
-pub(in crate::dns) fn misplaced(lookup: &dyn Lookup, domain: &str, everywhere: bool) -> Option<(String, String)> {
-    let mut places = vec![domain.to_owned()];
-    if everywhere {
-        let usual = [format!("_dmarc.{domain}.{domain}"), format!("_dmarc._dmarc.{domain}"), format!("dmarc.{domain}")];
-        places.extend(usual);
-    }
-    lookup.announce(&places.iter().map(|place| DnsQuestion::new(place, QueryType::Txt)).collect::<Vec<_>>());
-    places.into_iter().find_map(|place| {
-        let texts = lookup.txt(&place).found()?;
-        let text = texts.iter().map(Txt::text).find(|text| is_dmarc(text))?;
-        Some((place, text))
-    })
-}
-
-/// Where the tree walk (RFC 9989) and the public suffix list (RFC 7489) come to different answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WalkDifference {
-    /// They find the records of different domains, or only one finds any.
-    Record {
-        /// Whose record the tree walk finds.
-        walk: Option<String>,
-        /// Whose record the public suffix list leads to.
-        list: Option<String>,
-    },
-    /// They find one record, and different organizational domains.
-    Organization {
-        /// By the tree walk.
-        walk: String,
-        /// By the public suffix list.
-        list: String,
-    },
-}
-
-impl Dmarc {
-    /// Where the two methods disagree; `None` if they agree, or one of them failed.
-    pub fn walk_difference(&self) -> Option<WalkDifference> {
-        let (walk, list) = self.walk.as_ref().zip(self.list.as_ref())?;
-        let at = |discovered: &Discovered| discovered.found.as_ref().map(|found| found.domain.clone());
-        let (walked, listed) = (at(walk), at(list));
-        if walked != listed {
-            return Some(WalkDifference::Record { walk: walked, list: listed });
-        }
-        let differs = walked.is_some() && walk.organization != list.organization;
-        let (walk, list) = (walk.organization.clone(), list.organization.clone());
-        differs.then_some(WalkDifference::Organization { walk, list })
-    }
-}
-
-/// Report where the two ways of looking come to different answers.
+/// Reports where the two methods disagree.
 fn differences(domain: &str, dmarc: &Dmarc, notes: &mut Notes) {
     let text = match dmarc.walk_difference() {
         None => return,
@@ -236,7 +143,7 @@ fn record_findings(lookup: &dyn Lookup, at: &str, record: &DmarcRecord, notes: &
     }
     policy_advice(at, record, notes);
     other_advice(at, record, notes);
-    targets(lookup, at, record, notes);
+    targets::check(lookup, at, record, notes);
 }
 
 fn slip_words(slip: &SyntaxMistake) -> (&'static CheckCode, String) {
@@ -346,52 +253,6 @@ fn other_advice(at: &str, record: &DmarcRecord, notes: &mut Notes) {
     }
 }
 
-/// Whether the report addresses accept reports.
-fn targets(lookup: &dyn Lookup, at: &str, record: &DmarcRecord, notes: &mut Notes) {
-    let tagged = record.rua.iter().map(|target| ("rua", target)).chain(record.ruf.iter().map(|target| ("ruf", target)));
-    for (tag, target) in tagged {
-        if let Some(host) = &target.host {
-            takes_mail(lookup, at, tag, target, host, notes);
-            authorized(lookup, at, tag, host, notes);
-        }
-    }
-}
-
-fn takes_mail(lookup: &dyn Lookup, at: &str, tag: &str, target: &Target, host: &str, notes: &mut Notes) {
-    let takes = match lookup.mx(host) {
-        Answer::Found(hosts) => hosts.iter().any(|mx| !mx.host.is_empty()),
-        Answer::Failed(failure) => return notes.unknown(host, QueryType::Mx, &failure),
-        Answer::NoData | Answer::NxDomain => match lookup.all_addresses(host) {
-            Answer::Found(_) => true,
-            Answer::Failed(failure) => return notes.unknown(host, QueryType::A, &failure),
-            Answer::NoData | Answer::NxDomain => false,
-        },
-    };
-    if !takes {
-        let text = format!("Replace `{}` in {tag}: {host} accepts no mail.", target.uri);
-        notes.find(&codes::DMARC_TARGET_HOST, format!("_dmarc.{at} TXT, {tag}"), text);
-    }
-}
-
-/// RFC 9990 section 4: another organization's address needs its consent in DNS.
-fn authorized(lookup: &dyn Lookup, at: &str, tag: &str, host: &str, notes: &mut Notes) {
-    if name::organizational(host) == name::organizational(at) {
-        return;
-    }
-    let consent = format!("{at}._report._dmarc.{host}");
-    let given = match lookup.txt(&consent) {
-        Answer::Found(texts) => texts.iter().any(|txt| is_dmarc(&txt.text())),
-        Answer::NoData | Answer::NxDomain => false,
-        Answer::Failed(failure) => return notes.unknown(&consent, QueryType::Txt, &failure),
-    };
-    if !given {
-        let text = format!(
-            "Ask the owner of {host} to publish this record: {host} does not say in DNS that it accepts reports about {at} ({tag})."
-        );
-        notes.find(&codes::DMARC_UNAUTHORIZED, format!("{consent} TXT"), text);
-    }
-}
-
 /// What the record means for this domain, tag by tag.
 fn meaning(domain: &str, at: &str, record: &DmarcRecord, reach: Reach) -> Vec<String> {
     let mut lines = Vec::new();
@@ -436,7 +297,7 @@ fn meaning(domain: &str, at: &str, record: &DmarcRecord, reach: Reach) -> Vec<St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     fn codes_of(zone: &str) -> Vec<&'static str> {
         let mut notes = Notes::default();

@@ -3,7 +3,7 @@
 //! Returns both answers and every step. A failed lookup is never taken for a missing record.
 
 use super::record::{DmarcRecord, is_dmarc};
-use crate::dns::lookup::answer::{Answer, DnsQuestion, Failure, Lookup, QueryType, Txt};
+use crate::dns::lookup::answer::{Answer, Failure, Lookup, QueryType};
 use crate::dns::lookup::name;
 use serde::Serialize;
 
@@ -51,9 +51,7 @@ pub struct Discovery {
 /// Finds the record by both methods.
 pub fn discover(lookup: &dyn Lookup, domain: &str) -> Discovery {
     let targets = targets(domain);
-    let questions: Vec<DnsQuestion> =
-        targets.iter().map(|name| DnsQuestion::new(&format!("_dmarc.{name}"), QueryType::Txt)).collect();
-    lookup.announce(&questions);
+    lookup.announce_each(targets.iter().map(|name| format!("_dmarc.{name}")), &[QueryType::Txt]);
     let mut steps = Vec::new();
     for target in targets {
         let record = record_at(lookup, &target);
@@ -77,10 +75,10 @@ pub fn organization(lookup: &dyn Lookup, domain: &str) -> Result<String, (String
 
 /// The record at a name; several count as none.
 pub fn record_at(lookup: &dyn Lookup, domain: &str) -> Answer<DmarcRecord> {
-    lookup.txt(&format!("_dmarc.{domain}")).and_then(|texts| {
-        let mut records = texts.iter().map(Txt::text).filter(|text| is_dmarc(text));
+    lookup.texts(&format!("_dmarc.{domain}")).and_then(|texts| {
+        let mut records = texts.iter().filter(|text| is_dmarc(text));
         let first = records.next()?;
-        records.next().is_none().then(|| DmarcRecord::parse(&first))
+        records.next().is_none().then(|| DmarcRecord::parse(first))
     })
 }
 
@@ -94,21 +92,15 @@ pub(in crate::dns) fn targets(domain: &str) -> Vec<String> {
     targets
 }
 
-fn failure_in(steps: &[TreeWalkStep]) -> Option<(String, Failure)> {
-    steps.iter().find_map(|step| step.record.failure().map(|failure| (step.domain.clone(), failure.clone())))
-}
-
 fn by_walk(domain: &str, steps: &[TreeWalkStep]) -> Result<Discovered, (String, Failure)> {
-    if let Some(failure) = failure_in(steps) {
-        return Err(failure);
+    let mut found: Vec<(&str, &DmarcRecord)> = Vec::new();
+    for step in steps {
+        match &step.record {
+            Answer::Found(record) => found.push((&step.domain, record)),
+            Answer::NoData | Answer::NxDomain => {}
+            Answer::Failed(failure) => return Err((step.domain.clone(), failure.clone())),
+        }
     }
-    let found: Vec<(&str, &DmarcRecord)> = steps
-        .iter()
-        .filter_map(|step| match &step.record {
-            Answer::Found(record) => Some((step.domain.as_str(), record)),
-            _ => None,
-        })
-        .collect();
     let organization = organization_of(domain, &found);
     let at = |name: &str| found.iter().find(|(domain, _)| *domain == name);
     let suffix = || found.iter().find(|(_, record)| record.psd == Some(true));
@@ -140,27 +132,24 @@ fn below(domain: &str, parent: &str) -> String {
 /// RFC 7489 section 6.6.3: the domain's own record, else the organizational domain's.
 fn by_list(lookup: &dyn Lookup, domain: &str, steps: &[TreeWalkStep]) -> Result<Discovered, (String, Failure)> {
     let organization = name::organizational(domain).to_owned();
-    for name in [domain, name::organizational(domain)] {
+    let mut found = None;
+    for name in [domain, organization.as_str()] {
         let record = match steps.iter().find(|step| step.domain == name) {
             Some(step) => step.record.clone(),
             None => record_at(lookup, name),
         };
-        match record {
-            Answer::Found(record) => {
-                let found = Some(Found { domain: name.to_owned(), record });
-                return Ok(Discovered { organization, found });
-            }
-            Answer::Failed(failure) => return Err((name.to_owned(), failure)),
-            Answer::NoData | Answer::NxDomain => {}
+        if let Some(record) = record.known().map_err(|failure| (name.to_owned(), failure))? {
+            found = Some(Found { domain: name.to_owned(), record });
+            break;
         }
     }
-    Ok(Discovered { organization, found: None })
+    Ok(Discovered { organization, found })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     fn both(zone: &str, domain: &str) -> (String, Option<String>, String, Option<String>) {
         let found = discover(&Zone::new(zone), domain);

@@ -4,7 +4,7 @@
 //! "has no name".
 
 use super::ptr::{self, PtrName};
-use crate::dns::lookup::answer::{Data, DnsQuestion, Failure, Family, QueryType};
+use crate::dns::lookup::answer::{Data, DnsQuestion, Failure, Family};
 use crate::dns::lookup::resolver::{AnswerWithTtl, Resolver};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -176,24 +176,17 @@ async fn look_up<C: Cache>(
 async fn name_now(resolver: &Resolver, address: IpAddr, clock: &dyn Fn() -> Timestamp) -> HostLookup {
     let found = resolver.ask_now(&DnsQuestion::ptr(address)).await;
     let mut ttl = found.ttl;
-    let names = found.answer.and_then(|records| {
-        let names = records.into_iter().filter_map(|data| if let Data::Name(name) = data { Some(name) } else { None });
-        Some(names.collect::<Vec<_>>())
-    });
-    let kind = if Family::of(address) == Family::V4 { QueryType::A } else { QueryType::Aaaa };
+    let names = found.answer.pick(Data::name);
+    let kind = Family::of(address).query_type();
     let mut back = Vec::new();
     for name in ptr::first_names(&names) {
         let AnswerWithTtl { answer, ttl: other } = resolver.ask_now(&DnsQuestion::new(name, kind)).await;
         ttl = ttl.into_iter().chain(other).min();
-        back.push(answer.and_then(|records| Some(records.into_iter().filter_map(address_of).collect())));
+        back.push(answer.pick(Data::address));
     }
     let naming = ptr::judge(address, names, &back);
     let at = clock();
     HostLookup { address, until: until(at, &naming, ttl), naming: naming.map_err(|failure| failure.to_string()), at }
-}
-
-fn address_of(data: Data) -> Option<IpAddr> {
-    if let Data::Address(address) = data { Some(address) } else { None }
 }
 
 /// A name is valid for a day to a week, its absence for an hour to a day, a failure for an hour.

@@ -2,7 +2,7 @@
 
 use crate::dns::finding as codes;
 use crate::dns::finding::Notes;
-use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, Mx, QueryType};
+use crate::dns::lookup::answer::{Answer, Lookup, Mx, QueryType};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -101,10 +101,7 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Delivery {
             format!("Delete the null MX or the other records: it is published beside {}.", names.join(", ")),
         );
     }
-    let questions = hosts
-        .iter()
-        .flat_map(|mx| [QueryType::A, QueryType::Aaaa, QueryType::Cname].map(|kind| DnsQuestion::new(&mx.host, kind)));
-    lookup.announce(&questions.collect::<Vec<_>>());
+    lookup.announce_each(hosts.iter().map(|mx| &mx.host), &[QueryType::A, QueryType::Aaaa, QueryType::Cname]);
     let mut groups: Vec<Group> = Vec::new();
     let mut unknown = false;
     for mx in &hosts {
@@ -215,7 +212,7 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     fn checked(zone: &str) -> (Delivery, Vec<&'static str>, usize) {
         let mut notes = Notes::default();

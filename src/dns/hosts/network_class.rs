@@ -172,22 +172,21 @@ pub fn classify(address: IpAddr, facts: &ClassFacts<'_>) -> Option<SourceClass> 
         if let Some(domain) = RENTED.iter().find(|domain| is_within(&host, domain)) {
             return class(NetworkClass::RentedHost, format!("host name under {domain}"));
         }
-        let said = LINES.iter().find(|word| words(&host).any(|other| other == **word));
-        if let Some(word) = said.filter(|_| spells(&host, address)) {
+        if let Some(word) = said(&host, LINES).filter(|_| spells(&host, address)) {
             return class(NetworkClass::Isp, format!("host name spells the address and says {word}"));
         }
     }
     let name = facts.as_name?.to_ascii_lowercase();
-    let said = |list: &[&'static str]| list.iter().copied().find(|word| words(&name).any(|other| other == *word));
-    if let Some(word) = said(HOSTING) {
+    if let Some(word) = said(&name, HOSTING) {
         return class(NetworkClass::RentedHost, format!("the name of the network says {word}"));
     }
-    said(PROVIDERS).and_then(|word| class(NetworkClass::Isp, format!("the name of the network says {word}")))
+    said(&name, PROVIDERS).and_then(|word| class(NetworkClass::Isp, format!("the name of the network says {word}")))
 }
 
-/// The words of a name; digits end a word as well.
-fn words(name: &str) -> impl Iterator<Item = &str> {
-    name.split(|char: char| !char.is_ascii_alphabetic() && char != '&').filter(|word| !word.is_empty())
+/// The first of these words that a name says; digits end a word as well.
+fn said(name: &str, list: &[&'static str]) -> Option<&'static str> {
+    let mut words = list.iter().copied();
+    words.find(|word| name.split(|char: char| !char.is_ascii_alphabetic() && char != '&').any(|said| said == *word))
 }
 
 /// Whether a host name has the address in it, in either order: the name of one line of many.

@@ -2,9 +2,10 @@
 //!
 //! Only what passes proves anything: a signature that does not verify can name any domain.
 
+use crate::dns::dkim::key_name;
 use crate::dns::lookup::answer::{Answer, Lookup, Mx};
 use crate::dns::lookup::name::{organizational, parent};
-use crate::dns::spf::{self, CheckHostResult, Mechanism, Node, NodeState, Qualifier, SpfInput, SpfRecord};
+use crate::dns::spf::{self, CheckHostResult, Mechanism, Node, NodeState, Qualifier, SpfRecord};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -54,8 +55,8 @@ pub struct OriginFinder<'a> {
     exchangers: BTreeMap<String, KnownTarget>,
     /// By the first name of a zone: the service that runs it.
     zones: BTreeMap<String, KnownTarget>,
-    /// By family and leading bits, those with most bits first: the networks and whose they are.
-    ranges: Vec<((bool, u8), BTreeMap<u128, String>)>,
+    /// By family and number of leading bits, the most first: the networks and whose they are.
+    ranges: BTreeMap<(bool, Reverse<u8>), BTreeMap<u128, String>>,
 }
 
 /// What a name resolves to; an error if that could not be looked up.
@@ -85,15 +86,11 @@ impl<'a> OriginFinder<'a> {
     /// A finder that knows these ranges and has looked up nothing yet. Of two services that publish the same range the
     /// first counts.
     pub fn new(lookup: &'a dyn Lookup, services: &'a dyn ServiceNames, published: Vec<ServiceRange>) -> Self {
-        let mut by_length: BTreeMap<Reverse<u8>, BTreeMap<bool, BTreeMap<u128, String>>> = BTreeMap::new();
+        let mut ranges: BTreeMap<(bool, Reverse<u8>), BTreeMap<u128, String>> = BTreeMap::new();
         for ServiceRange { network, bits, name } in published {
-            let of_length = by_length.entry(Reverse(bits)).or_default().entry(network.is_ipv4()).or_default();
+            let of_length = ranges.entry((network.is_ipv4(), Reverse(bits))).or_default();
             of_length.entry(leading(network, bits)).or_insert(name);
         }
-        let ranges = by_length.into_iter().flat_map(|(Reverse(bits), families)| {
-            families.into_iter().map(move |(is_v4, networks)| ((is_v4, bits), networks))
-        });
-        let ranges = ranges.collect();
         let (aliases, exchangers, zones) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self { lookup, services, is_withheld: &|_| false, aliases, exchangers, zones, ranges }
     }
@@ -126,7 +123,7 @@ impl<'a> OriginFinder<'a> {
     fn delegated(&mut self, address: IpAddr, evidence: &SourceEvidence) -> (Option<String>, bool) {
         let mut targets = Vec::new();
         for (selector, domain) in &evidence.own_keys {
-            targets.push(self.alias(&format!("{selector}._domainkey.{domain}"), domain));
+            targets.push(self.alias(&key_name(selector, domain), domain));
         }
         for path in &evidence.own_paths {
             targets.push(self.alias(path, path));
@@ -173,8 +170,7 @@ impl<'a> OriginFinder<'a> {
 
     /// The service that runs the zone of a key or a return path: it alone decides which keys and senders there are.
     fn zone(&mut self, evidence: &SourceEvidence) -> KnownTarget {
-        let keys =
-            evidence.own_keys.iter().map(|(selector, domain)| (format!("{selector}._domainkey.{domain}"), domain));
+        let keys = evidence.own_keys.iter().map(|(selector, domain)| (key_name(selector, domain), domain));
         let paths = evidence.own_paths.iter().map(|path| (path.clone(), path));
         let mut failed = false;
         for (name, domain) in keys.chain(paths) {
@@ -215,8 +211,7 @@ impl<'a> OriginFinder<'a> {
     /// The other organization's domain whose included record makes an address pass. An include with a macro depends on the
     /// address: whoever answers for it keeps such records for its customers, and need not send their mail.
     fn included(&self, path: &str, address: IpAddr) -> KnownTarget {
-        let sender = format!("postmaster@{path}");
-        let evaluation = spf::check_host(self.lookup, path, &SpfInput { ip: address, sender: &sender, helo: path });
+        let evaluation = spf::check_address(self.lookup, path, address);
         match evaluation.result {
             CheckHostResult::Pass => {}
             CheckHostResult::TempError => return Err(LookupFailed),
@@ -231,7 +226,7 @@ impl<'a> OriginFinder<'a> {
     fn published(&self, address: IpAddr) -> Option<String> {
         let address = address.to_canonical();
         let mut of_family = self.ranges.iter().filter(|((is_v4, _), _)| *is_v4 == address.is_ipv4());
-        of_family.find_map(|((_, bits), networks)| networks.get(&leading(address, *bits))).cloned()
+        of_family.find_map(|((_, Reverse(bits)), networks)| networks.get(&leading(address, *bits))).cloned()
     }
 }
 
@@ -248,11 +243,7 @@ fn zones(name: &str) -> Vec<String> {
 
 /// What was found, as far as that is known.
 fn known<T>(answer: Answer<T>) -> Result<Option<T>, LookupFailed> {
-    match answer {
-        Answer::Found(target) => Ok(Some(target)),
-        Answer::NoData | Answer::NxDomain => Ok(None),
-        Answer::Failed(_) => Err(LookupFailed),
-    }
+    answer.known().map_err(|_| LookupFailed)
 }
 
 /// The leading bits of an address.
@@ -299,7 +290,7 @@ fn authorized(node: &Node, ranges: &mut Vec<(IpAddr, u8)>, is_its_own: &dyn Fn(&
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     struct Known;
 

@@ -59,11 +59,7 @@ pub(crate) fn judge(
     names: Answer<Vec<String>>,
     back: &[Answer<Vec<IpAddr>>],
 ) -> Result<PtrName, Failure> {
-    let names = match names {
-        Answer::Found(names) => names,
-        Answer::NoData | Answer::NxDomain => return Ok(PtrName::Nameless),
-        Answer::Failed(failure) => return Err(failure),
-    };
+    let Some(names) = names.known()? else { return Ok(PtrName::Nameless) };
     let leads_back = |answer: &Answer<Vec<IpAddr>>| matches!(answer, Answer::Found(found) if found.contains(&address));
     let confirmed: Vec<String> =
         names.iter().zip(back).filter(|(_, answer)| leads_back(answer)).map(|(name, _)| name.clone()).collect();
@@ -126,7 +122,7 @@ pub fn is_generic(name: &str, address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     #[test]
     fn a_name_counts_only_if_it_leads_back() {

@@ -3,7 +3,7 @@
 //! Every check asks through the trait [`Lookup`], so that it runs the same over a real resolver and over a table in a test.
 
 use std::fmt::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// The answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +21,7 @@ pub enum Answer<T> {
 impl<T> Answer<T> {
     /// The records, if there are any.
     pub fn found(self) -> Option<T> {
-        match self {
-            Self::Found(records) => Some(records),
-            _ => None,
-        }
+        self.known().ok().flatten()
     }
 
     /// The failure, if the question has no answer.
@@ -32,6 +29,19 @@ impl<T> Answer<T> {
         match self {
             Self::Failed(failure) => Some(failure),
             _ => None,
+        }
+    }
+
+    /// The records, `None` if there are none.
+    ///
+    /// # Errors
+    ///
+    /// The failure, if it could not be looked up.
+    pub fn known(self) -> Result<Option<T>, Failure> {
+        match self {
+            Self::Found(records) => Ok(Some(records)),
+            Self::NoData | Self::NxDomain => Ok(None),
+            Self::Failed(failure) => Err(failure),
         }
     }
 
@@ -43,6 +53,16 @@ impl<T> Answer<T> {
             Self::NxDomain => Answer::NxDomain,
             Self::Failed(failure) => Answer::Failed(failure),
         }
+    }
+}
+
+impl Answer<Vec<Data>> {
+    /// The data that `choose` accepts; without any it is [`Answer::NoData`].
+    pub(crate) fn pick<T>(self, choose: impl FnMut(Data) -> Option<T>) -> Answer<Vec<T>> {
+        self.and_then(|records| {
+            let some: Vec<T> = records.into_iter().filter_map(choose).collect();
+            (!some.is_empty()).then_some(some)
+        })
     }
 }
 
@@ -188,6 +208,22 @@ pub enum Data {
     Tlsa(Tlsa),
 }
 
+impl Data {
+    /// The address, if it is one.
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        if let Self::Address(address) = self { Some(address) } else { None }
+    }
+
+    /// The name, if it is one.
+    pub(crate) fn name(self) -> Option<String> {
+        if let Self::Name(name) = self { Some(name) } else { None }
+    }
+
+    fn text(self) -> Option<Txt> {
+        if let Self::Text(txt) = self { Some(txt) } else { None }
+    }
+}
+
 /// Something that answers questions: a resolver, or a table in a test.
 pub trait Lookup {
     /// Asks one question and waits for the answer.
@@ -198,18 +234,24 @@ pub trait Lookup {
 
     /// The TXT records of a name.
     fn txt(&self, name: &str) -> Answer<Vec<Txt>> {
-        self.ask(&DnsQuestion::new(name, QueryType::Txt)).and_then(texts)
+        self.ask(&DnsQuestion::new(name, QueryType::Txt)).pick(Data::text)
+    }
+
+    /// The texts of the TXT records of a name.
+    fn texts(&self, name: &str) -> Answer<Vec<String>> {
+        self.txt(name).and_then(|records| Some(records.iter().map(Txt::text).collect()))
     }
 
     /// The SPF-type records of a name.
     fn old_spf(&self, name: &str) -> Answer<Vec<Txt>> {
-        self.ask(&DnsQuestion::new(name, QueryType::OldSpf)).and_then(texts)
+        self.ask(&DnsQuestion::new(name, QueryType::OldSpf)).pick(Data::text)
     }
 
     /// The mail exchangers of a name, best preference first.
     fn mx(&self, name: &str) -> Answer<Vec<Mx>> {
-        self.ask(&DnsQuestion::new(name, QueryType::Mx)).and_then(|records| {
-            let mut hosts: Vec<Mx> = pick(records, |data| if let Data::Mx(mx) = data { Some(mx) } else { None })?;
+        let answer = self.ask(&DnsQuestion::new(name, QueryType::Mx));
+        let hosts = answer.pick(|data| if let Data::Mx(mx) = data { Some(mx) } else { None });
+        hosts.and_then(|mut hosts| {
             hosts.sort();
             Some(hosts)
         })
@@ -217,10 +259,7 @@ pub trait Lookup {
 
     /// The addresses of a name in one family.
     fn addresses(&self, name: &str, family: Family) -> Answer<Vec<IpAddr>> {
-        let kind = if family == Family::V4 { QueryType::A } else { QueryType::Aaaa };
-        self.ask(&DnsQuestion::new(name, kind)).and_then(|records| {
-            pick(records, |data| if let Data::Address(address) = data { Some(address) } else { None })
-        })
+        self.ask(&DnsQuestion::new(name, family.query_type())).pick(Data::address)
     }
 
     /// The addresses of a name in both families. A failure of one only counts if the other has nothing.
@@ -238,15 +277,38 @@ pub trait Lookup {
         }
     }
 
+    /// Whether anything accepts mail for a domain: a host in its MX records, or an address of its own if it has none.
+    ///
+    /// # Errors
+    ///
+    /// What could not be looked up, and why.
+    fn accepts_mail(&self, domain: &str) -> Result<bool, (QueryType, Failure)> {
+        match self.mx(domain).known() {
+            Ok(Some(hosts)) => Ok(hosts.iter().any(|mx| !mx.host.is_empty())),
+            Ok(None) => self.has_address(domain),
+            Err(failure) => Err((QueryType::Mx, failure)),
+        }
+    }
+
+    /// Whether a name has an address in either family.
+    ///
+    /// # Errors
+    ///
+    /// What could not be looked up, and why.
+    fn has_address(&self, name: &str) -> Result<bool, (QueryType, Failure)> {
+        let known = self.all_addresses(name).known();
+        known.map(|addresses| addresses.is_some()).map_err(|failure| (QueryType::A, failure))
+    }
+
     /// The names of an address.
     fn ptr(&self, address: IpAddr) -> Answer<Vec<String>> {
-        self.ask(&DnsQuestion::ptr(address)).and_then(names)
+        self.ask(&DnsQuestion::ptr(address)).pick(Data::name)
     }
 
     /// The TLSA records of a name.
     fn tlsa(&self, name: &str) -> Answer<Vec<Tlsa>> {
-        self.ask(&DnsQuestion::new(name, QueryType::Tlsa))
-            .and_then(|records| pick(records, |data| if let Data::Tlsa(record) = data { Some(record) } else { None }))
+        let answer = self.ask(&DnsQuestion::new(name, QueryType::Tlsa));
+        answer.pick(|data| if let Data::Tlsa(record) = data { Some(record) } else { None })
     }
 
     /// Whether the server has verified the answer to a question by DNSSEC. `None` if it verifies nothing, or cannot be
@@ -257,12 +319,24 @@ pub trait Lookup {
 
     /// The name servers of the zone that begins at a name.
     fn ns(&self, name: &str) -> Answer<Vec<String>> {
-        self.ask(&DnsQuestion::new(name, QueryType::Ns)).and_then(names)
+        self.ask(&DnsQuestion::new(name, QueryType::Ns)).pick(Data::name)
     }
 
     /// What a name is an alias of.
     fn cname(&self, name: &str) -> Answer<String> {
-        self.ask(&DnsQuestion::new(name, QueryType::Cname)).and_then(|records| names(records)?.into_iter().next())
+        let answer = self.ask(&DnsQuestion::new(name, QueryType::Cname));
+        answer.and_then(|records| records.into_iter().find_map(Data::name))
+    }
+}
+
+impl dyn Lookup + '_ {
+    /// Announces questions of these types for each of these names.
+    pub(crate) fn announce_each(&self, names: impl IntoIterator<Item = impl AsRef<str>>, kinds: &[QueryType]) {
+        let mut questions = Vec::new();
+        for name in names {
+            questions.extend(kinds.iter().map(|kind| DnsQuestion::new(name.as_ref(), *kind)));
+        }
+        self.announce(&questions);
     }
 }
 
@@ -280,41 +354,31 @@ impl Family {
     pub const fn of(address: IpAddr) -> Self {
         if address.is_ipv4() { Self::V4 } else { Self::V6 }
     }
-}
 
-/// The data that `choose` accepts; none at all is no answer.
-fn pick<T>(records: Vec<Data>, choose: impl FnMut(Data) -> Option<T>) -> Option<Vec<T>> {
-    let some: Vec<T> = records.into_iter().filter_map(choose).collect();
-    (!some.is_empty()).then_some(some)
-}
-
-fn texts(records: Vec<Data>) -> Option<Vec<Txt>> {
-    pick(records, |data| if let Data::Text(txt) = data { Some(txt) } else { None })
-}
-
-fn names(records: Vec<Data>) -> Option<Vec<String>> {
-    pick(records, |data| if let Data::Name(name) = data { Some(name) } else { None })
+    /// The type of its addresses.
+    pub const fn query_type(self) -> QueryType {
+        match self {
+            Self::V4 => QueryType::A,
+            Self::V6 => QueryType::Aaaa,
+        }
+    }
 }
 
 /// `192.0.2.7` is `7.2.0.192.in-addr.arpa`; IPv6 uses nibbles below `ip6.arpa`.
 pub fn reverse_name(address: IpAddr) -> String {
     match address {
-        IpAddr::V4(four) => reverse_v4(four),
-        IpAddr::V6(six) => reverse_v6(six),
+        IpAddr::V4(four) => {
+            let [a, b, c, d] = four.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        IpAddr::V6(six) => {
+            let mut name = String::with_capacity(72);
+            for octet in six.octets().into_iter().rev() {
+                let _ = write!(name, "{:x}.{:x}.", octet & 15, octet >> 4);
+            }
+            name + "ip6.arpa"
+        }
     }
-}
-
-fn reverse_v4(address: Ipv4Addr) -> String {
-    let [a, b, c, d] = address.octets();
-    format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-}
-
-fn reverse_v6(address: Ipv6Addr) -> String {
-    let mut name = String::with_capacity(72);
-    for octet in address.octets().into_iter().rev() {
-        let _ = write!(name, "{:x}.{:x}.", octet & 15, octet >> 4);
-    }
-    name + "ip6.arpa"
 }
 
 #[cfg(test)]

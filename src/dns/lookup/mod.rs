@@ -8,4 +8,4 @@ pub mod name;
 pub mod overlay;
 pub mod resolver;
 #[cfg(test)]
-pub(crate) mod zone;
+pub(crate) mod test_zone;

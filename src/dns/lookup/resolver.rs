@@ -80,8 +80,8 @@ impl std::fmt::Debug for Resolver {
 
 /// An answer and how long it is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AnswerWithTtl<T> {
-    pub(crate) answer: Answer<T>,
+pub(crate) struct AnswerWithTtl {
+    pub(crate) answer: Answer<Vec<Data>>,
     /// Seconds; `None` for a failure, or if the server did not say.
     pub(crate) ttl: Option<u32>,
 }
@@ -130,7 +130,7 @@ impl Resolver {
     }
 
     /// Asks without caching.
-    pub(crate) async fn ask_now(&self, question: &DnsQuestion) -> AnswerWithTtl<Vec<Data>> {
+    pub(crate) async fn ask_now(&self, question: &DnsQuestion) -> AnswerWithTtl {
         let Some(name) = wire_name(&question.name) else {
             return AnswerWithTtl { answer: Answer::NxDomain, ttl: None };
         };
@@ -275,7 +275,7 @@ fn found_or_none(records: Vec<Data>) -> Answer<Vec<Data>> {
     if records.is_empty() { Answer::NoData } else { Answer::Found(records) }
 }
 
-fn failed(error: NetError) -> AnswerWithTtl<Vec<Data>> {
+fn failed(error: NetError) -> AnswerWithTtl {
     let failure = match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => return absent(&none),
         NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => Failure::ServFail,
@@ -291,7 +291,7 @@ fn failed(error: NetError) -> AnswerWithTtl<Vec<Data>> {
 }
 
 /// NXDOMAIN, no data, or a referral: name servers in the authority section and no SOA (RFC 2308 section 2.2).
-fn absent(none: &NoRecords) -> AnswerWithTtl<Vec<Data>> {
+fn absent(none: &NoRecords) -> AnswerWithTtl {
     let answer = match none.response_code {
         ResponseCode::NXDomain => Answer::NxDomain,
         ResponseCode::NoError if none.ns.is_some() && none.soa.is_none() => Answer::Failed(Failure::Lame),

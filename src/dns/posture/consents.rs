@@ -1,8 +1,8 @@
 //! Who agrees to receive whose reports (RFC 9990 section 4), for all domains at once: which records are missing, and who
 //! has to publish them.
 
-use crate::dns::dmarc::{self, Dmarc, Found, is_dmarc};
-use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType};
+use crate::dns::dmarc::{self, Dmarc, Found, consent_name};
+use crate::dns::lookup::answer::{Lookup, QueryType};
 use crate::dns::lookup::name;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -95,18 +95,15 @@ pub fn consents<'a>(
             None => {}
         }
     }
-    let place = |receiver: &str, domain: &str| format!("{domain}._report._dmarc.{receiver}");
-    let questions =
-        pairs.iter().map(|(_, receiver, domain)| DnsQuestion::new(&place(receiver, domain), QueryType::Txt));
-    lookup.announce(&questions.collect::<Vec<_>>());
+    lookup.announce_each(pairs.iter().map(|(_, receiver, domain)| consent_name(domain, receiver)), &[QueryType::Txt]);
     fleet.consents = pairs
         .into_iter()
         .map(|(publisher, receiver, domain)| {
-            let name = place(&receiver, &domain);
-            let state = match lookup.txt(&name) {
-                Answer::Found(texts) if texts.iter().any(|txt| is_dmarc(&txt.text())) => ConsentState::Published,
-                Answer::Found(_) | Answer::NoData | Answer::NxDomain => ConsentState::Missing,
-                Answer::Failed(_) => ConsentState::Unknown,
+            let name = consent_name(&domain, &receiver);
+            let state = match dmarc::has_consent(lookup, &domain, &receiver) {
+                Ok(true) => ConsentState::Published,
+                Ok(false) => ConsentState::Missing,
+                Err(_) => ConsentState::Unknown,
             };
             ReportConsent { publisher, receiver, domain, name, state }
         })
@@ -124,7 +121,7 @@ pub(super) fn receivers(found: &Found) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     fn told(zone: &str, domains: &[&str], ours: &[&str]) -> (Vec<String>, Vec<String>, u8) {
         let zone = Zone::new(zone);

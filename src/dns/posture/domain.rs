@@ -2,16 +2,16 @@
 //! everything that could not be looked up, and the facts to show. The reports are passed in as [`Observed`]; this
 //! module uses neither the store nor the clock.
 
+use super::sources::{self, SourceDns};
 use crate::dns::dkim::{self, Selector};
 use crate::dns::dmarc::{self, Dmarc, Policy};
 use crate::dns::finding as codes;
-use crate::dns::finding::{CheckCode, CheckFinding, Notes, Severity, Unknown};
+use crate::dns::finding::{CheckFinding, Notes, Severity, Unknown};
 use crate::dns::hosts::mx::{self, Delivery};
-use crate::dns::hosts::ptr::{self, PtrName};
 use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType};
 use crate::dns::proposals::{self, Checked};
-use crate::dns::seen::{Observed, SeenSource};
-use crate::dns::spf::{self, CheckHostResult, Evaluation, Spf, SpfInput};
+use crate::dns::seen::Observed;
+use crate::dns::spf::{self, Evaluation, Spf};
 use crate::dns::transport::{self, HostTlsa, MtaSts, PolicySource, PolicyState, TlsRpt};
 use crate::model::counted;
 use serde::Serialize;
@@ -19,8 +19,6 @@ use std::net::IpAddr;
 
 /// Hosts named of a failure of TLS.
 const TLS_HOSTS: usize = 5;
-/// Sources whose names are looked up in a check, most mail first.
-const SOURCE_LIMIT: usize = 50;
 
 /// What to check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,18 +29,6 @@ pub struct Request {
     pub selectors: Vec<String>,
     /// An address to evaluate SPF for.
     pub ip: Option<IpAddr>,
-}
-
-/// A source and what DNS says about it today.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SourceDns {
-    /// What the reports show.
-    #[serde(flatten)]
-    pub seen: SeenSource,
-    /// Its name; `None` if it could not be looked up.
-    pub naming: Option<PtrName>,
-    /// What SPF says about it today, for the domain it used.
-    pub spf: Option<Evaluation>,
 }
 
 /// SPF for the requested address.
@@ -119,23 +105,21 @@ pub fn check_with(
     let spf = spf::check(lookup, domain, &mut notes);
     let dkim = dkim::check(lookup, domain, &request.selectors, &seen.selectors, seen.today, &mut notes);
     let mx = mx::check(lookup, domain, &mut notes);
-    let mta_sts = transport::check_mta_sts(lookup, policies, (domain, &mx), seen, &mut notes);
+    let mta_sts = transport::check_mta_sts(lookup, policies, domain, &mx, seen, &mut notes);
     let tls_rpt = transport::check_tls_rpt(lookup, domain, &mut notes);
     let tlsa = transport::check_tlsa(lookup, domain, &mx, &mut notes);
     unreported(domain, &mta_sts, &tls_rpt, &tlsa, &mut notes);
-    let ip = request.ip.map(|address| SpfForAddress { address, evaluation: evaluate(lookup, domain, address) });
-    if let Some(SpfForAddress { address, evaluation }) = &ip
-        && evaluation.result == CheckHostResult::TempError
-    {
-        let text = evaluation.why.clone().unwrap_or_default();
-        notes.unknown.push(Unknown { place: format!("SPF for {address}"), text });
-    }
-    let sources = sources(lookup, domain, seen, &mut notes);
+    let ip = request.ip.map(|address| {
+        let evaluation = spf::check_address(lookup, domain, address);
+        notes.unknown.extend(evaluation.unknown(format!("SPF for {address}")));
+        SpfForAddress { address, evaluation }
+    });
+    let sources = sources::check(lookup, domain, seen, &mut notes);
     let never_sends = never_sends(&spf, &mx, seen);
     not_sending(domain, &dmarc, &spf, &mx, seen, &mut notes);
     policy_change(&dmarc, seen, &mut notes);
     reported_tls(domain, seen, &mut notes);
-    unused_includes(domain, &spf, &sources, &mut notes);
+    sources::unused_includes(domain, &spf, &sources, &mut notes);
     proposals::attach(&Checked { lookup, domain, seen, dmarc: &dmarc, spf: &spf, mx: &mx, never_sends }, &mut notes);
     let Notes { findings, unknown } = notes;
     let findings = codes::grouped(findings);
@@ -197,90 +181,6 @@ fn reported_tls(domain: &str, seen: &Observed, notes: &mut Notes) {
         );
         notes.find(&codes::SEEN_TLS, format!("{domain} TLS"), text);
     }
-}
-
-fn evaluate(lookup: &dyn Lookup, domain: &str, ip: IpAddr) -> Evaluation {
-    let sender = format!("postmaster@{domain}");
-    spf::check_host(lookup, domain, &SpfInput { ip: ip.to_canonical(), sender: &sender, helo: domain })
-}
-
-/// The sources with their names and what SPF says today, most mail first.
-fn sources(lookup: &dyn Lookup, domain: &str, seen: &Observed, notes: &mut Notes) -> Vec<SourceDns> {
-    let mut sorted: Vec<&SeenSource> = seen.sources.iter().collect();
-    sorted.sort_by_key(|source| (std::cmp::Reverse(source.messages), source.address));
-    sorted.truncate(SOURCE_LIMIT);
-    lookup.announce(&sorted.iter().map(|source| DnsQuestion::ptr(source.address)).collect::<Vec<_>>());
-    let mut unnamed = Unnamed::default();
-    let all = sorted.into_iter().map(|source| one_source(lookup, domain, source, &mut unnamed, notes)).collect();
-    unnamed.report(notes);
-    all
-}
-
-/// Sources whose reverse DNS name is missing or bad, by code.
-#[derive(Default)]
-struct Unnamed(Vec<(&'static CheckCode, IpAddr, String)>);
-
-impl Unnamed {
-    /// One finding for each code: many sources without a name are one thing to do.
-    fn report(&self, notes: &mut Notes) {
-        for code in [&codes::PTR_MISSING, &codes::PTR_UNCONFIRMED, &codes::PTR_GENERIC] {
-            let of_code: Vec<&(&CheckCode, IpAddr, String)> =
-                self.0.iter().filter(|(other, ..)| *other == code).collect();
-            match of_code.as_slice() {
-                [] => {}
-                [(_, address, text)] => notes.find(code, format!("{address} PTR"), text),
-                several => {
-                    let addresses: Vec<String> = several.iter().map(|(_, address, _)| address.to_string()).collect();
-                    let number = several.len();
-                    let what = if code == &codes::PTR_MISSING {
-                        format!("Publish PTR records for {number} sources that have none")
-                    } else if code == &codes::PTR_UNCONFIRMED {
-                        format!("Correct the PTR records of {number} sources: their names do not resolve back")
-                    } else {
-                        format!("Give {number} sources names that are not made from their addresses")
-                    };
-                    let list = codes::list(&addresses, SOURCE_LIMIT);
-                    notes.find(code, "sources PTR", format!("{what}: {list}."));
-                }
-            }
-        }
-    }
-}
-
-/// Only sources that pass SPF aligned are judged by their name; for the others it is merely shown.
-fn one_source(
-    lookup: &dyn Lookup,
-    domain: &str,
-    source: &SeenSource,
-    unnamed: &mut Unnamed,
-    notes: &mut Notes,
-) -> SourceDns {
-    if source.spf_aligned == 0 {
-        return SourceDns { seen: source.clone(), naming: ptr::name_of(lookup, source.address).ok(), spf: None };
-    }
-    let (naming, finding) = ptr::check(lookup, source.address, notes);
-    unnamed.0.extend(finding.map(|(code, text)| (code, source.address, text)));
-    let checked = source.spf_domain.as_deref().unwrap_or(domain);
-    let today = evaluate(lookup, checked, source.address);
-    match today.result {
-        CheckHostResult::Pass => {}
-        CheckHostResult::TempError => {
-            let text = today.why.clone().unwrap_or_default();
-            notes.unknown.push(Unknown { place: format!("SPF of {checked} for {}", source.address), text });
-        }
-        result => {
-            let text = format!(
-                "Authorize {} again if it is yours: it passed SPF for {checked} in the reports ({}, last on {}) and gets {} \
-                 today.",
-                source.address,
-                counted(source.spf_aligned.unsigned_abs(), "message", "messages"),
-                source.last,
-                result.as_str()
-            );
-            notes.find(&codes::SEEN_SPF_LOST, format!("{checked} TXT"), text);
-        }
-    }
-    SourceDns { seen: source.clone(), naming, spf: Some(today) }
 }
 
 /// Messages in the reports that passed DMARC.
@@ -348,37 +248,11 @@ fn policy_change(dmarc: &Dmarc, seen: &Observed, notes: &mut Notes) {
     }
 }
 
-/// Includes that make no source in the reports pass. Only reported if the reports show passes at all.
-fn unused_includes(domain: &str, spf: &Spf, sources: &[SourceDns], notes: &mut Notes) {
-    let passing: Vec<&Evaluation> = sources
-        .iter()
-        .filter_map(|source| source.spf.as_ref())
-        .filter(|evaluation| {
-            evaluation.result == CheckHostResult::Pass
-                && evaluation.path.first().is_some_and(|step| step.domain == domain)
-        })
-        .collect();
-    let Some(tree) = spf.tree.as_ref().filter(|_| !passing.is_empty()) else { return };
-    for term in
-        tree.terms.iter().filter(|term| term.child.is_some() && term.text.to_ascii_lowercase().contains("include:"))
-    {
-        let used = passing.iter().any(|evaluation| evaluation.path[0].term == term.text);
-        if !used {
-            let who = match passing.len() {
-                1 => "the one source that passes SPF does".to_owned(),
-                number => format!("the {number} sources that pass SPF do"),
-            };
-            let text = format!("Remove `{}` if you no longer use that service: {who} not pass through it.", term.text);
-            notes.find(&codes::SEEN_INCLUDE_UNUSED, format!("{domain} TXT, `{}`", term.text), text);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
-    use crate::dns::seen::SeenPolicy;
+    use crate::dns::lookup::test_zone::Zone;
+    use crate::dns::seen::{SeenPolicy, SeenSource};
     use jiff::civil::date;
 
     fn good() -> String {

@@ -4,3 +4,4 @@ pub mod consents;
 pub mod domain;
 pub mod history;
 pub mod kept;
+pub mod sources;

@@ -1,9 +1,7 @@
 //! The DKIM key record to publish: the published one, repaired.
 
-use super::placement::obstacle;
-use super::proposal::{Checked, Proposal, Proposed, codes_of, no_record, put, verdict};
+use super::proposal::{Checked, Proposal, Proposed, codes_of, no_record, placeable, put, verdict};
 use crate::dns::finding::{Notes, txt_record};
-use crate::dns::lookup::answer::Txt;
 use crate::dns::lookup::overlay::Overlay;
 use crate::dns::{dkim, finding as codes};
 
@@ -21,15 +19,13 @@ pub(super) fn keys(checked: &Checked<'_>, notes: &mut Notes) {
 
 fn key_proposal(checked: &Checked<'_>, name: &str) -> Proposed {
     let Checked { lookup, domain, .. } = *checked;
-    if let Some(why) = obstacle(lookup, domain, name) {
-        return Err(no_record(&why));
-    }
-    let texts: Vec<String> = lookup.txt(name).found().unwrap_or_default().iter().map(Txt::text).collect();
+    placeable(lookup, domain, name)?;
+    let texts = lookup.texts(name).found().unwrap_or_default();
     let [text] = texts.as_slice() else { return Err(no_record("the name has several records")) };
     let repaired = dkim::repaired(text).map_err(|why| no_record(&why))?;
     let overlay = Overlay::txt(lookup, name, &repaired, |_| true);
     let mut fresh = Notes::default();
-    let selector = name.strip_suffix(&format!("._domainkey.{domain}")).unwrap_or(name).to_owned();
+    let selector = name.strip_suffix(&dkim::key_name("", domain)).unwrap_or(name).to_owned();
     dkim::check(&overlay, domain, &[selector], &[], checked.seen.today, &mut fresh);
     verdict(&fresh, |_| false)?;
     Ok(Proposal { record: txt_record(name, &repaired), details: Vec::new(), left: codes_of(&fresh) })

@@ -1,11 +1,10 @@
 //! The DMARC record to publish: an edit of the published one, a first one, or a subdomain's own.
 
 use super::placement::obstacle;
-use super::proposal::{Checked, Proposal, Proposed, codes_of, named, no_record, put, repairable, verdict};
+use super::proposal::{Checked, Proposal, Proposed, codes_of, named, no_record, placeable, put, repairable, verdict};
 use crate::dns::dmarc::{self, Policy};
 use crate::dns::finding as codes;
 use crate::dns::finding::{CheckCode, Notes, txt_record};
-use crate::dns::lookup::answer::Txt;
 use crate::dns::lookup::name;
 use crate::dns::lookup::overlay::Overlay;
 use crate::dns::seen::{Observed, SeenSource};
@@ -36,9 +35,8 @@ pub(super) fn record(checked: &Checked<'_>, notes: &mut Notes) {
     let place = format!("_dmarc.{domain} TXT");
     let wanted = [DMARC_REPAIRED.as_slice(), &[&codes::DMARC_NO_RUA, &codes::DMARC_NONMAIL]].concat();
     let at = repairable(notes, &place, &wanted);
-    let texts: Vec<String> =
-        lookup.txt(&format!("_dmarc.{domain}")).found().unwrap_or_default().iter().map(Txt::text).collect();
-    let own: Vec<String> = texts.into_iter().filter(|text| dmarc::looks_like_dmarc(text)).collect();
+    let mut own = lookup.texts(&format!("_dmarc.{domain}")).found().unwrap_or_default();
+    own.retain(|text| dmarc::looks_like_dmarc(text));
     if !at.is_empty() {
         let missing = notes.findings[at[0]].code == &codes::DMARC_MISSING;
         let outcome = match own.is_empty() {
@@ -105,7 +103,8 @@ fn first_policy(checked: &Checked<'_>, notes: &Notes) -> Proposed {
     edit.set("p", Policy::None.as_str());
     let stray = dmarc::misplaced(lookup, at, true)
         .and_then(|(place, text)| Some((place, dmarc::DmarcEdit::repair(&text).ok()?)));
-    if let Some((place, stray, rua)) = stray.as_ref().and_then(|(place, stray)| Some((place, stray, stray.get("rua")?)))
+    if let Some((place, stray)) = &stray
+        && let Some(rua) = stray.get("rua")
     {
         edit.set("rua", rua);
         let policy = stray.get("p").unwrap_or_default();
@@ -172,9 +171,7 @@ fn policy_proposal(
 ) -> Proposed {
     let lookup = checked.lookup;
     let (name, text) = (format!("_dmarc.{at}"), edit.text());
-    if let Some(why) = obstacle(lookup, at, &name) {
-        return Err(no_record(&why));
-    }
+    placeable(lookup, at, &name)?;
     let lost: Vec<String> = old.iter().flat_map(|old| dmarc::lost(old, &text, stricter)).collect();
     if let Some(lost) = lost.first() {
         return Err(no_record(&format!("it would lose `{lost}`")));
@@ -231,7 +228,7 @@ fn blocked_sources(seen: &Observed, policy: Policy) -> Option<String> {
 
 /// RFC 9990 section 4: the record that another organization publishes to accept reports.
 pub(super) fn consent(checked: &Checked<'_>, notes: &mut Notes) {
-    let prefix = format!("{}._report._dmarc.", checked.domain);
+    let prefix = dmarc::consent_name(checked.domain, "");
     for finding in notes.findings.iter_mut().filter(|finding| finding.code == &codes::DMARC_UNAUTHORIZED) {
         let Some(name) = finding.place.strip_suffix(" TXT").filter(|name| name.starts_with(&prefix)) else { continue };
         let host = &name[prefix.len()..];

@@ -1,7 +1,6 @@
 //! The MX records to publish: hosts instead of their aliases, or a null MX if nothing accepts mail.
 
-use super::placement::obstacle;
-use super::proposal::{Checked, Proposal, Proposed, no_record, put, repairable, verdict};
+use super::proposal::{Checked, Proposal, Proposed, no_record, placeable, put, repairable, verdict};
 use super::spf::is_empty_spf;
 use crate::dns::finding as codes;
 use crate::dns::finding::{CheckFinding, Notes};
@@ -33,9 +32,7 @@ pub(super) fn records(checked: &Checked<'_>, notes: &mut Notes) {
 
 fn hosts_proposal(checked: &Checked<'_>, preference: u16, hosts: &[&str]) -> Proposed {
     let Checked { lookup, domain, .. } = *checked;
-    if let Some(why) = obstacle(lookup, domain, domain) {
-        return Err(no_record(&why));
-    }
+    placeable(lookup, domain, domain)?;
     let mut targets: Vec<String> = Vec::new();
     for host in hosts {
         let target =
@@ -82,12 +79,10 @@ fn mx_none(checked: &Checked<'_>, notes: &mut Notes) {
     let named = checked.spf.records.iter().any(|record| !is_empty_spf(record));
     let outcome = if sends || named {
         Err("If the domain should accept replies and bounces, publish an MX record for it.".to_owned())
-    } else if let Some(why) = obstacle(lookup, domain, domain) {
-        Err(no_record(&why))
     } else {
-        let details =
-            vec!["It says that the domain accepts no mail. Publish it only if that is what you want.".to_owned()];
-        Ok(Proposal { record: format!("{domain}. MX 0 ."), details, left: Vec::new() })
+        let details = "It says that the domain accepts no mail. Publish it only if that is what you want.".to_owned();
+        let proposal = Proposal { record: format!("{domain}. MX 0 ."), details: vec![details], left: Vec::new() };
+        placeable(lookup, domain, domain).map(|()| proposal)
     };
     put(notes, &at, outcome);
 }

@@ -38,9 +38,7 @@ fn wildcard_of(lookup: &dyn Lookup, domain: &str) -> Option<String> {
         && let Some(parent) = name::parent(above)
     {
         let wildcard = format!("*.{parent}");
-        let questions =
-            TYPES.iter().flat_map(|kind| [DnsQuestion::new(&wildcard, *kind), DnsQuestion::new(domain, *kind)]);
-        lookup.announce(&questions.collect::<Vec<_>>());
+        lookup.announce_each([wildcard.as_str(), domain], &TYPES);
         let there =
             TYPES.iter().any(|kind| matches!(lookup.ask(&DnsQuestion::new(&wildcard, *kind)), Answer::Found(_)));
         if there && TYPES.iter().all(|kind| same_answer(lookup, &wildcard, domain, *kind)) {
@@ -57,13 +55,11 @@ fn is_made_up(lookup: &dyn Lookup, name: &str, kind: QueryType) -> bool {
 }
 
 fn same_answer(lookup: &dyn Lookup, wildcard: &str, name: &str, kind: QueryType) -> bool {
-    let records = |name: &str| match lookup.ask(&DnsQuestion::new(name, kind)) {
-        Answer::Found(records) => {
-            let mut records: Vec<String> = records.iter().map(|record| format!("{record:?}")).collect();
-            records.sort();
-            records
-        }
-        _ => Vec::new(),
+    let records = |name: &str| {
+        let found = lookup.ask(&DnsQuestion::new(name, kind)).found().unwrap_or_default();
+        let mut records: Vec<String> = found.iter().map(|record| format!("{record:?}")).collect();
+        records.sort();
+        records
     };
     records(wildcard) == records(name)
 }
@@ -71,7 +67,7 @@ fn same_answer(lookup: &dyn Lookup, wildcard: &str, name: &str, kind: QueryType)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     #[test]
     fn nothing_is_published_beside_an_alias_or_under_a_wildcard() {

@@ -1,5 +1,6 @@
 //! Proposed records, and adding them to findings.
 
+use super::placement::obstacle;
 use crate::dns::dmarc::Dmarc;
 use crate::dns::finding::{CheckCode, CheckFinding, Notes, Severity, list};
 use crate::dns::hosts::mx::Delivery;
@@ -75,6 +76,11 @@ pub(super) fn codes_of(notes: &Notes) -> Vec<&'static CheckCode> {
 
 pub(super) fn no_record(why: &str) -> String {
     format!("No record is proposed: {why}.")
+}
+
+/// Why no record can be published at `name`, which is `domain` or below it.
+pub(super) fn placeable(lookup: &dyn Lookup, domain: &str, name: &str) -> Result<(), String> {
+    obstacle(lookup, domain, name).map_or(Ok(()), |why| Err(no_record(&why)))
 }
 
 /// What a check of a proposed record found wrong with it.

@@ -1,14 +1,15 @@
 //! The SPF record to publish: an edit of the published one, or one for a domain that neither sends nor receives.
 
-use super::placement::obstacle;
-use super::proposal::{Checked, NAMED, Proposal, Proposed, codes_of, named, no_record, put, repairable, verdict};
+use super::proposal::{
+    Checked, NAMED, Proposal, Proposed, codes_of, named, no_record, placeable, put, repairable, verdict,
+};
 use crate::dns::finding as codes;
 use crate::dns::finding::{CheckCode, Notes, txt_record};
 use crate::dns::hosts::mx::Delivery;
 use crate::dns::lookup::answer::{Lookup, Txt};
 use crate::dns::lookup::overlay::Overlay;
-use crate::dns::seen::{Observed, SeenSource};
-use crate::dns::spf::{self, CheckHostResult, Qualifier, SpfInput};
+use crate::dns::seen::SeenSource;
+use crate::dns::spf::{self, CheckHostResult, Qualifier};
 use std::net::IpAddr;
 
 /// Sources that a proposed record is evaluated for, most mail first: a macro can cost a query for each.
@@ -47,8 +48,8 @@ pub(super) fn record(checked: &Checked<'_>, notes: &mut Notes) {
     if at.is_empty() {
         return;
     }
-    let texts: Vec<String> = lookup.txt(domain).found().unwrap_or_default().iter().map(Txt::text).collect();
-    let old: Vec<String> = texts.into_iter().filter(|text| is_spf_text(text)).collect();
+    let mut old = lookup.texts(domain).found().unwrap_or_default();
+    old.retain(|text| is_spf_text(text));
     let outcome = edited_spf(checked, &old);
     put(notes, &at, outcome);
 }
@@ -86,7 +87,7 @@ fn edited_spf(checked: &Checked<'_>, old: &[String]) -> Proposed {
         spf::check(&overlay, checked.domain, &mut Notes::default()).tree
     };
     if let Some(tree) = drawn(&edit) {
-        for term in tree.terms.iter().filter(|term| !term.text.to_ascii_lowercase().starts_with("redirect=")) {
+        for term in tree.terms.iter().filter(|term| !term.is_redirect()) {
             if let Some(child) = term.child.as_ref().filter(|child| child.state == spf::NodeState::None) {
                 edit.remove(&term.text, &format!("{} has no SPF record", child.domain));
             }
@@ -98,7 +99,7 @@ fn edited_spf(checked: &Checked<'_>, old: &[String]) -> Proposed {
         }
     }
     let ending = edit.ending().unwrap_or(Qualifier::Neutral);
-    let open = spf::strictness(ending) < spf::strictness(Qualifier::SoftFail) && !edit.redirects();
+    let open = ending < Qualifier::SoftFail && !edit.redirects();
     if open && !checked.seen.sources.is_empty() {
         edit.end_with(Qualifier::SoftFail);
     } else if ending == Qualifier::Pass || (open && old.iter().all(|old| spf::readable(old) == edit.text())) {
@@ -113,28 +114,22 @@ fn edited_spf(checked: &Checked<'_>, old: &[String]) -> Proposed {
 fn is_unused(checked: &Checked<'_>, term: &str) -> bool {
     let overlay = Overlay::txt(checked.lookup, checked.domain, &format!("v=spf1 {term} -all"), is_spf_text);
     !checked.seen.sources.is_empty()
-        && sources(checked.seen).all(|source| result(checked, &overlay, source.address) == CheckHostResult::Fail)
-}
-
-fn sources(seen: &Observed) -> impl Iterator<Item = &SeenSource> {
-    let mut sorted: Vec<&SeenSource> = seen.sources.iter().collect();
-    sorted.sort_by_key(|source| (std::cmp::Reverse(source.messages), source.address));
-    sorted.into_iter().take(EVALUATED)
+        && checked
+            .seen
+            .largest_sources(EVALUATED)
+            .into_iter()
+            .all(|source| result(checked, &overlay, source.address) == CheckHostResult::Fail)
 }
 
 fn result(checked: &Checked<'_>, lookup: &dyn Lookup, ip: IpAddr) -> CheckHostResult {
-    let sender = format!("postmaster@{}", checked.domain);
-    let mail = SpfInput { ip: ip.to_canonical(), sender: &sender, helo: checked.domain };
-    spf::check_host(lookup, checked.domain, &mail).result
+    spf::check_address(lookup, checked.domain, ip).result
 }
 
 /// A record at the domain, checked as if it replaced the old ones.
 fn spf_proposal(checked: &Checked<'_>, edit: &spf::SpfEdit, old: &[String]) -> Proposed {
     let Checked { lookup, domain, .. } = *checked;
     let text = edit.text();
-    if let Some(why) = obstacle(lookup, domain, domain) {
-        return Err(no_record(&why));
-    }
+    placeable(lookup, domain, domain)?;
     let overlay = Overlay::txt(lookup, domain, &text, is_spf_text);
     let mut fresh = Notes::default();
     spf::check(&overlay, domain, &mut fresh);
@@ -180,7 +175,7 @@ fn affected_sources(
         })
     };
     let mut affected = Vec::new();
-    for source in sources(checked.seen) {
+    for source in checked.seen.largest_sources(EVALUATED) {
         let then = result(checked, overlay, source.address);
         let lost = then != CheckHostResult::Pass && passed(source.address);
         if lost && same {

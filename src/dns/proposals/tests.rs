@@ -5,7 +5,7 @@ use crate::dns::dmarc;
 use crate::dns::finding::{CheckFinding, Severity};
 use crate::dns::lookup::answer::{Data, Lookup, Mx, QueryType};
 use crate::dns::lookup::overlay::Overlay;
-use crate::dns::lookup::zone::Zone;
+use crate::dns::lookup::test_zone::Zone;
 use crate::dns::posture::domain::{self, Posture, Request};
 use crate::dns::seen::{Observed, SeenSource};
 use crate::dns::spf::{self, CheckHostResult, SpfInput};

@@ -6,10 +6,10 @@ use super::record::{Mechanism, Qualifier, SpfRecord, TermKind, is_spf};
 use super::tree::{self, Node, NodeState, TermFact};
 use crate::dns::finding as codes;
 use crate::dns::finding::{CheckFinding, Notes};
-use crate::dns::lookup::answer::{Answer, Lookup, QueryType, Txt};
+use crate::dns::lookup::answer::{Lookup, QueryType};
 use crate::dns::tags::quoting_fault;
 use serde::Serialize;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Number of lookups from which on a record is near the limit.
 const NEAR_LIMIT: usize = 8;
@@ -30,15 +30,13 @@ pub struct Spf {
 /// Checks the record of a domain.
 pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Spf {
     let mut spf = Spf { records: Vec::new(), tree: None, others: None };
-    let texts = match lookup.txt(domain) {
-        Answer::Found(texts) => texts,
-        Answer::NoData | Answer::NxDomain => Vec::new(),
-        Answer::Failed(failure) => {
+    let texts = match lookup.texts(domain).known() {
+        Ok(texts) => texts.unwrap_or_default(),
+        Err(failure) => {
             notes.unknown(domain, QueryType::Txt, &failure);
             return spf;
         }
     };
-    let texts: Vec<String> = texts.iter().map(Txt::text).collect();
     spf.records = texts.iter().filter(|text| is_spf(text)).cloned().collect();
     let near: Vec<&String> = texts.iter().filter(|text| looks_like_spf(text)).collect();
     for text in &near {
@@ -88,24 +86,15 @@ pub(in crate::dns) fn looks_like_spf(text: &str) -> bool {
         .take(8)
         .collect();
     let bare = bare.to_ascii_lowercase();
-    !is_spf(text)
-        && (bare.starts_with("v=spf1")
-            || bare.starts_with("spf1")
-            || bare.starts_with("v:spf1")
-            || bare.starts_with("v=spf-1"))
+    !is_spf(text) && ["v=spf1", "spf1", "v:spf1", "v=spf-1"].iter().any(|start| bare.starts_with(start))
 }
 
 fn not_recognized(domain: &str, text: &str) -> CheckFinding {
-    let why = quoting_fault(text).map_or_else(
-        || {
-            if text.starts_with(char::is_whitespace) {
-                "there is a space before it".to_owned()
-            } else {
-                "it does not begin with `v=spf1 `".to_owned()
-            }
-        },
-        str::to_owned,
-    );
+    let why = match quoting_fault(text) {
+        Some(fault) => fault,
+        None if text.starts_with(char::is_whitespace) => "there is a space before it",
+        None => "it does not begin with `v=spf1 `",
+    };
     let text = format!("Correct this record: `{text}`. Receivers do not recognize it as SPF because {why}.");
     CheckFinding::new(&codes::SPF_NEAR, format!("{domain} TXT"), text)
 }
@@ -132,14 +121,14 @@ fn own_record(lookup: &dyn Lookup, domain: &str, record: &SpfRecord, notes: &mut
         term_advice(&place, &term.text, mechanism, notes);
     }
     if let Some(target) = record.explanation().and_then(|target| tree::known(target, domain)) {
-        let found = match lookup.txt(&target) {
-            Answer::Found(texts) if texts.len() == 1 => return,
-            Answer::Found(texts) => texts.len(),
-            Answer::NoData | Answer::NxDomain => 0,
-            Answer::Failed(failure) => return notes.unknown(&target, QueryType::Txt, &failure),
-        };
-        let text = format!("Remove exp= or publish one TXT record at {target}: there are {found}.");
-        notes.find(&codes::SPF_EXP, format!("{target} TXT"), text);
+        match lookup.txt(&target).known().map(|texts| texts.map_or(0, |texts| texts.len())) {
+            Ok(1) => {}
+            Ok(found) => {
+                let text = format!("Remove exp= or publish one TXT record at {target}: there are {found}.");
+                notes.find(&codes::SPF_EXP, format!("{target} TXT"), text);
+            }
+            Err(failure) => notes.unknown(&target, QueryType::Txt, &failure),
+        }
     }
 }
 
@@ -202,8 +191,19 @@ fn term_advice(place: &str, term: &str, mechanism: &Mechanism, notes: &mut Notes
         Mechanism::Ptr(_) => {
             notes.find(&codes::SPF_PTR, place, format!("Replace `{term}` with the addresses it stands for."));
         }
-        Mechanism::Ip4(network, prefix) => ip4_advice(place, term, *network, *prefix, notes),
-        Mechanism::Ip6(network, prefix) => ip6_advice(place, term, *network, *prefix, notes),
+        Mechanism::Ip4(network, prefix) => {
+            if *prefix == 32 && network.octets()[3] == 0 {
+                let text = format!("Check `{term}`: it is one host. The network would be ip4:{network}/24.");
+                notes.find(&codes::SPF_NETWORK, place, text);
+            }
+            let local = network.is_private() || network.is_loopback() || network.is_link_local();
+            let is_private = local || network.is_unspecified() && *prefix > 8;
+            range_advice(place, term, (*network).into(), *prefix, is_private, notes);
+        }
+        Mechanism::Ip6(network, prefix) => {
+            let is_private = network.is_loopback() || network.is_unique_local() || network.is_unicast_link_local();
+            range_advice(place, term, (*network).into(), *prefix, is_private, notes);
+        }
         Mechanism::A(_, prefixes) | Mechanism::Mx(_, prefixes) if prefixes.v4 < 16 || prefixes.v6 < 32 => {
             let text = format!(
                 "Narrow `{term}`: each address stands for a /{} of IPv4 and a /{} of IPv6.",
@@ -215,39 +215,33 @@ fn term_advice(place: &str, term: &str, mechanism: &Mechanism, notes: &mut Notes
     }
 }
 
-fn ip4_advice(place: &str, term: &str, network: Ipv4Addr, prefix: u8, notes: &mut Notes) {
-    let hosts = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
-    if prefix > 0 && network.to_bits() & hosts != 0 {
-        let base = Ipv4Addr::from_bits(network.to_bits() & !hosts);
+fn range_advice(place: &str, term: &str, network: IpAddr, prefix: u8, is_private: bool, notes: &mut Notes) {
+    let base = first_address(network, prefix);
+    if prefix > 0 && base != network {
         notes.find(&codes::SPF_HOST_BITS, place, format!("Check `{term}`: this range begins at {base}."));
     }
-    if prefix == 32 && network.octets()[3] == 0 {
-        let text = format!("Check `{term}`: it is one host. The network would be ip4:{network}/24.");
-        notes.find(&codes::SPF_NETWORK, place, text);
-    }
-    if network.is_private()
-        || network.is_loopback()
-        || network.is_link_local()
-        || (network.is_unspecified() && prefix > 8)
-    {
+    if is_private {
         notes.find(&codes::SPF_PRIVATE, place, format!("Remove `{term}`: it is not a public address."));
-    } else if prefix > 1 && prefix < 16 {
+    } else if network.is_ipv4() && prefix > 1 && prefix < 16 {
         let text = format!("Narrow `{term}`: a /{prefix} contains {} addresses.", 1_u64 << (32 - prefix));
+        notes.find(&codes::SPF_WIDE, place, text);
+    } else if network.is_ipv6() && prefix > 1 && prefix < 32 {
+        let text = format!("Narrow `{term}`: a /{prefix} is wider than any provider's own range.");
         notes.find(&codes::SPF_WIDE, place, text);
     }
 }
 
-fn ip6_advice(place: &str, term: &str, network: Ipv6Addr, prefix: u8, notes: &mut Notes) {
-    let hosts = u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
-    if prefix > 0 && network.to_bits() & hosts != 0 {
-        let base = Ipv6Addr::from_bits(network.to_bits() & !hosts);
-        notes.find(&codes::SPF_HOST_BITS, place, format!("Check `{term}`: this range begins at {base}."));
-    }
-    if network.is_loopback() || network.is_unique_local() || network.is_unicast_link_local() {
-        notes.find(&codes::SPF_PRIVATE, place, format!("Remove `{term}`: it is not a public address."));
-    } else if prefix > 1 && prefix < 32 {
-        let text = format!("Narrow `{term}`: a /{prefix} is wider than any provider's own range.");
-        notes.find(&codes::SPF_WIDE, place, text);
+/// The first address of the range that an address is in.
+fn first_address(address: IpAddr, prefix: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(four) => {
+            let hosts = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+            Ipv4Addr::from_bits(four.to_bits() & !hosts).into()
+        }
+        IpAddr::V6(six) => {
+            let hosts = u128::MAX.checked_shr(prefix.into()).unwrap_or(0);
+            Ipv6Addr::from_bits(six.to_bits() & !hosts).into()
+        }
     }
 }
 
@@ -297,17 +291,15 @@ fn costs(tree: &Node) -> String {
     terms.join(", ")
 }
 
-fn dead_terms(node: &Node) -> Vec<(&str, &str)> {
-    let own = node.terms.iter().filter_map(|term| match &term.fact {
+fn dead_terms(node: &Node) -> impl Iterator<Item = (&str, &str)> {
+    node.terms.iter().filter_map(|term| match &term.fact {
         TermFact::Dead(name) => Some((term.text.as_str(), name.as_str())),
         _ => None,
-    });
-    own.collect()
+    })
 }
 
 fn dead(node: &Node) -> Vec<String> {
-    let mut names: Vec<String> =
-        dead_terms(node).into_iter().map(|(term, _)| format!("`{term}` of {}", node.domain)).collect();
+    let mut names: Vec<String> = dead_terms(node).map(|(term, _)| format!("`{term}` of {}", node.domain)).collect();
     names.extend(node.terms.iter().filter_map(|term| term.child.as_deref()).flat_map(dead));
     names
 }
@@ -347,7 +339,9 @@ fn broken_or_open(root: &Node, node: &Node, notes: &mut Notes) -> bool {
                 notes.find(&codes::SPF_LOOP, &place, text);
             }
             NodeState::Unknown(failure) => notes.unknown(&child.domain, QueryType::Txt, failure),
-            NodeState::Record(text) => included_all(root, node, child, text, &term.text, notes),
+            NodeState::Record(text) => {
+                included_all(child, text, node.domain == root.domain && term.is_redirect(), notes);
+            }
             NodeState::Cut => {}
         }
         looping |= broken_or_open(root, child, notes);
@@ -355,10 +349,10 @@ fn broken_or_open(root: &Node, node: &Node, notes: &mut Notes) -> bool {
     looping
 }
 
-/// An included `+all` lets everybody pass; the domain's own is reported already.
-fn included_all(root: &Node, node: &Node, child: &Node, text: &str, term: &str, notes: &mut Notes) {
+/// An included `+all` lets everybody pass; the domain's own is reported already. The domain's record may be `redirected` to
+/// this one.
+fn included_all(child: &Node, text: &str, redirected: bool, notes: &mut Notes) {
     let record = SpfRecord::parse(text);
-    let redirected = node.domain == root.domain && term.to_ascii_lowercase().starts_with("redirect=");
     let place = format!("{} TXT", child.domain);
     let all = record.directives().find(|(_, _, mechanism)| **mechanism == Mechanism::All);
     match all {
@@ -400,8 +394,8 @@ fn others(node: &Node) -> Option<super::CheckHostResult> {
     match record.all() {
         Some(qualifier) => Some(qualifier.into()),
         None if record.redirect().is_none() => Some(super::CheckHostResult::Neutral),
-        None => others(node.terms.iter().rev().find_map(|term| {
-            term.text.to_ascii_lowercase().starts_with("redirect=").then_some(term.child.as_deref()).flatten()
-        })?),
+        None => {
+            others(node.terms.iter().rev().filter(|term| term.is_redirect()).find_map(|term| term.child.as_deref())?)
+        }
     }
 }

@@ -72,7 +72,7 @@ impl SpfEdit {
             let end = edit.terms.iter().position(|term| is_all(term)).unwrap_or(edit.terms.len());
             edit.terms[..end].iter().for_each(|term| merged.add(term));
         }
-        let ending = endings.into_iter().min_by_key(|ending| strictness(*ending)).unwrap_or(Qualifier::SoftFail);
+        let ending = endings.into_iter().min().unwrap_or(Qualifier::SoftFail);
         merged.terms.push(all(ending).into());
         merged.changes = vec![format!("It has the terms of all the records and ends with {}.", all(ending))];
         Ok(merged)
@@ -151,16 +151,6 @@ pub(in crate::dns) fn lost(old: &str, new: &str) -> Vec<String> {
         .filter(|term| !kept.iter().any(|other| other.kind == term.kind))
         .map(|term| term.text.clone())
         .collect()
-}
-
-/// Orders qualifiers by how strictly they treat a server that matches.
-pub(in crate::dns) const fn strictness(qualifier: Qualifier) -> u8 {
-    match qualifier {
-        Qualifier::Pass => 0,
-        Qualifier::Neutral => 1,
-        Qualifier::SoftFail => 2,
-        Qualifier::Fail => 3,
-    }
 }
 
 const fn all(qualifier: Qualifier) -> &'static str {

@@ -5,7 +5,8 @@
 
 use super::macros::{MacroString, MacroValues};
 use super::record::{Mechanism, Prefixes, Qualifier, SpfRecord, is_spf};
-use crate::dns::lookup::answer::{Answer, Failure, Family, Lookup};
+use crate::dns::finding::Unknown;
+use crate::dns::lookup::answer::{Answer, Failure, Family, Lookup, QueryType};
 use crate::dns::lookup::name;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -102,15 +103,29 @@ pub struct Evaluation {
     pub explanation: Option<String>,
 }
 
-/// Evaluate the record of a domain for a mail.
+impl Evaluation {
+    /// What could not be looked up, to report at this place.
+    pub fn unknown(&self, place: String) -> Option<Unknown> {
+        let text = || self.why.clone().unwrap_or_default();
+        (self.result == CheckHostResult::TempError).then(|| Unknown { place, text: text() })
+    }
+}
+
+/// Evaluates the record of a domain for an address, with `postmaster` as the sender and the domain as HELO name.
+pub fn check_address(lookup: &dyn Lookup, domain: &str, ip: IpAddr) -> Evaluation {
+    let sender = format!("postmaster@{domain}");
+    check_host(lookup, domain, &SpfInput { ip: ip.to_canonical(), sender: &sender, helo: domain })
+}
+
+/// Evaluates the record of a domain for a mail.
 pub fn check_host(lookup: &dyn Lookup, domain: &str, mail: &SpfInput<'_>) -> Evaluation {
     let mut run = Evaluator { lookup, mail, lookups: 0, voids: 0, confirmed: None };
-    let (result, path, why, explanation) = match run.check(domain, true) {
-        Ok(verdict) => (verdict.outcome, verdict.path, verdict.why, verdict.explanation),
-        Err(EvaluationEnd::Temporary(why)) => (CheckHostResult::TempError, Vec::new(), Some(why), None),
-        Err(EvaluationEnd::Permanent(why)) => (CheckHostResult::PermError, Vec::new(), Some(why), None),
-    };
-    Evaluation { result, path, why, lookups: run.lookups, voids: run.voids, explanation }
+    let checked = run.check(domain, true);
+    let TermResult { outcome, path, why, explanation } = checked.unwrap_or_else(|end| match end {
+        EvaluationEnd::Temporary(why) => TermResult::unmatched(CheckHostResult::TempError, why),
+        EvaluationEnd::Permanent(why) => TermResult::unmatched(CheckHostResult::PermError, why),
+    });
+    Evaluation { result: outcome, path, why, lookups: run.lookups, voids: run.voids, explanation }
 }
 
 /// The SPF records of a name: none, one, or several (which is a permanent error).
@@ -118,10 +133,9 @@ pub fn records_of(lookup: &dyn Lookup, domain: &str) -> Answer<Vec<String>> {
     if !name::is_possible(domain) {
         return Answer::NxDomain;
     }
-    lookup.txt(domain).and_then(|texts| {
-        let records: Vec<String> =
-            texts.iter().map(crate::dns::lookup::answer::Txt::text).filter(|text| is_spf(text)).collect();
-        (!records.is_empty()).then_some(records)
+    lookup.texts(domain).and_then(|mut texts| {
+        texts.retain(|text| is_spf(text));
+        (!texts.is_empty()).then_some(texts)
     })
 }
 
@@ -138,6 +152,13 @@ struct TermResult {
     explanation: Option<String>,
 }
 
+impl TermResult {
+    /// No term matched: why.
+    fn unmatched(outcome: CheckHostResult, why: String) -> Self {
+        Self { outcome, path: Vec::new(), why: Some(why), explanation: None }
+    }
+}
+
 struct Evaluator<'a> {
     lookup: &'a dyn Lookup,
     mail: &'a SpfInput<'a>,
@@ -147,19 +168,16 @@ struct Evaluator<'a> {
     confirmed: Option<Vec<String>>,
 }
 
-impl Evaluator<'_> {
+impl<'a> Evaluator<'a> {
     /// Evaluates the record of one domain; `outermost` if an explanation would be returned.
     fn check(&mut self, domain: &str, outermost: bool) -> Result<TermResult, EvaluationEnd> {
-        let none = |why: String| {
-            Ok(TermResult { outcome: CheckHostResult::None, path: Vec::new(), why: Some(why), explanation: None })
-        };
+        let none = |why| Ok(TermResult::unmatched(CheckHostResult::None, why));
         if !name::is_possible(domain) || !domain.contains('.') {
             return none(format!("`{domain}` is no domain name of two labels or more"));
         }
-        let records = match records_of(self.lookup, domain) {
-            Answer::Found(records) => records,
-            Answer::NoData | Answer::NxDomain => return none(format!("{domain} has no SPF record")),
-            Answer::Failed(failure) => return Err(temporary(domain, "TXT", &failure)),
+        let known = records_of(self.lookup, domain).known();
+        let Some(records) = known.map_err(|failure| temporary(domain, QueryType::Txt, &failure))? else {
+            return none(format!("{domain} has no SPF record"));
         };
         if records.len() > 1 {
             return Err(EvaluationEnd::Permanent(format!("{domain} has {} SPF records", records.len())));
@@ -185,12 +203,7 @@ impl Evaluator<'_> {
             }
         }
         let Some((term, target)) = record.redirect() else {
-            return Ok(TermResult {
-                outcome: CheckHostResult::Neutral,
-                path: Vec::new(),
-                why: Some("no term matches".into()),
-                explanation: None,
-            });
+            return Ok(TermResult::unmatched(CheckHostResult::Neutral, "no term matches".into()));
         };
         self.spend(domain, &term.text)?;
         let target = self.expand(target, domain);
@@ -252,7 +265,7 @@ impl Evaluator<'_> {
 
     fn mx_holds(&mut self, domain: &str, prefixes: Prefixes) -> Result<bool, EvaluationEnd> {
         let answer = if name::is_possible(domain) { self.lookup.mx(domain) } else { return Ok(false) };
-        let hosts = self.counted(domain, "MX", answer)?.unwrap_or_default();
+        let hosts = self.counted(domain, QueryType::Mx, answer)?.unwrap_or_default();
         if hosts.len() > HOST_LIMIT {
             return Err(EvaluationEnd::Permanent(format!(
                 "{domain} has {} MX hosts, more than {HOST_LIMIT}",
@@ -278,24 +291,18 @@ impl Evaluator<'_> {
             return Ok(Vec::new());
         }
         let answer = self.lookup.addresses(host, family);
-        Ok(self.counted(host, if family == Family::V4 { "A" } else { "AAAA" }, answer)?.unwrap_or_default())
+        Ok(self.counted(host, family.query_type(), answer)?.unwrap_or_default())
     }
 
     /// Checks an answer, and counts it if it is void.
-    fn counted<T>(&mut self, host: &str, kind: &str, answer: Answer<T>) -> Result<Option<T>, EvaluationEnd> {
-        match answer {
-            Answer::Found(records) => Ok(Some(records)),
-            Answer::Failed(failure) => Err(temporary(host, kind, &failure)),
-            Answer::NoData | Answer::NxDomain => {
-                self.voids += 1;
-                if self.voids > VOID_LIMIT {
-                    return Err(EvaluationEnd::Permanent(format!(
-                        "more than {VOID_LIMIT} look-ups found nothing, at {host} {kind}"
-                    )));
-                }
-                Ok(None)
-            }
+    fn counted<T>(&mut self, host: &str, kind: QueryType, answer: Answer<T>) -> Result<Option<T>, EvaluationEnd> {
+        let found = answer.known().map_err(|failure| temporary(host, kind, &failure))?;
+        self.voids += usize::from(found.is_none());
+        if self.voids > VOID_LIMIT {
+            let why = format!("more than {VOID_LIMIT} look-ups found nothing, at {host} {kind}");
+            return Err(EvaluationEnd::Permanent(why));
         }
+        Ok(found)
     }
 
     fn target(&mut self, target: Option<&MacroString>, domain: &str) -> String {
@@ -303,9 +310,16 @@ impl Evaluator<'_> {
     }
 
     fn expand(&mut self, target: &MacroString, domain: &str) -> String {
-        let confirmed = if target.needs_confirmed() { self.best_confirmed(domain) } else { String::new() };
-        let sender = self.sender();
-        target.expand_domain(&values(self.mail, &sender, domain, &confirmed))
+        target.expand_domain(&self.values(target, domain))
+    }
+
+    /// What the macros of a text stand for.
+    fn values<'v>(&mut self, text: &MacroString, domain: &'v str) -> MacroValues<'v>
+    where
+        'a: 'v,
+    {
+        let confirmed = if text.needs_confirmed() { self.best_confirmed(domain) } else { String::new() };
+        MacroValues { sender: self.sender(), domain, ip: self.mail.ip, helo: self.mail.helo, confirmed }
     }
 
     fn sender(&self) -> String {
@@ -348,16 +362,10 @@ impl Evaluator<'_> {
         let [text] = texts.as_slice() else { return None };
         let text = text.text();
         let parsed = MacroString::parse(&text).ok().filter(|_| text.is_ascii())?;
-        let confirmed = if parsed.needs_confirmed() { self.best_confirmed(domain) } else { String::new() };
-        let sender = self.sender();
-        Some(parsed.expand(&values(self.mail, &sender, domain, &confirmed)))
+        Some(parsed.expand(&self.values(&parsed, domain)))
     }
 }
 
-fn values<'a>(mail: &SpfInput<'a>, sender: &'a str, domain: &'a str, confirmed: &'a str) -> MacroValues<'a> {
-    MacroValues { sender, domain, ip: mail.ip, helo: mail.helo, confirmed, receiver: "unknown", time: 0 }
-}
-
-fn temporary(name: &str, kind: &str, failure: &Failure) -> EvaluationEnd {
+fn temporary(name: &str, kind: QueryType, failure: &Failure) -> EvaluationEnd {
     EvaluationEnd::Temporary(format!("{name} {kind}: {failure}"))
 }

@@ -2,7 +2,7 @@
 //!
 //! It performs no lookups; the caller supplies the value of `%{p}`.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 /// A text with macros in it.
@@ -33,7 +33,7 @@ struct Macro {
 #[derive(Debug, Clone)]
 pub struct MacroValues<'a> {
     /// `s`: the sender.
-    pub sender: &'a str,
+    pub sender: String,
     /// `d`: the domain whose record is read.
     pub domain: &'a str,
     /// `i`, `c`, `v`: the source.
@@ -41,41 +41,22 @@ pub struct MacroValues<'a> {
     /// `h`: the HELO name.
     pub helo: &'a str,
     /// `p`: the confirmed name of the source.
-    pub confirmed: &'a str,
-    /// `r`: the receiving host, only in explanations.
-    pub receiver: &'a str,
-    /// `t`: seconds since 1970, only in explanations.
-    pub time: u64,
+    pub confirmed: String,
 }
 
-/// Why a text is not a macro-string.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MacroError {
-    /// A `%` followed by something invalid.
-    Percent(Option<char>),
-    /// A letter that is not a macro.
-    Letter(Option<char>),
-    /// No `}` after letter, digits, `r` and delimiters.
-    Open,
-    /// Zero labels to keep.
-    Zero,
-}
-
-impl fmt::Display for MacroError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let found = |c: &Option<char>| c.map_or("the end".to_owned(), |c| format!("`{c}`"));
-        match self {
-            Self::Percent(c) => write!(f, "expected `{{`, `%`, `_` or `-` after `%`, found {}", found(c)),
-            Self::Letter(c) => write!(f, "expected a macro letter (s l o d i p h c r t v), found {}", found(c)),
-            Self::Open => f.write_str("expected `}` at the end of the macro"),
-            Self::Zero => f.write_str("expected a number of labels above 0 in the macro, found 0"),
-        }
-    }
+/// What was expected in place of a character, or of the end.
+fn expected(what: &str, found: Option<char>) -> String {
+    let found = found.map_or("the end".to_owned(), |c| format!("`{c}`"));
+    format!("expected {what}, found {found}")
 }
 
 impl MacroString {
     /// Parses a text.
-    pub fn parse(text: &str) -> Result<Self, MacroError> {
+    ///
+    /// # Errors
+    ///
+    /// What was expected, and what was found.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -95,7 +76,7 @@ impl MacroString {
                     rest = after;
                     continue;
                 }
-                other => return Err(MacroError::Percent(other)),
+                other => return Err(expected("`{`, `%`, `_` or `-` after `%`", other)),
             }
             rest = &rest[1..];
         }
@@ -116,19 +97,14 @@ impl MacroString {
 
     /// The text for a domain, if it depends on nothing but the domain.
     pub fn for_domain(&self, domain: &str) -> Option<String> {
-        let known = |part: &MacroPart| {
-            matches!(part, MacroPart::Text(_)) || matches!(part, MacroPart::Macro(value) if value.letter == 'd')
-        };
-        let values = MacroValues {
-            sender: "",
-            domain,
-            ip: IpAddr::from([0; 4]),
-            helo: "",
-            confirmed: "",
-            receiver: "",
-            time: 0,
-        };
-        self.parts.iter().all(known).then(|| self.expand(&values))
+        let (sender, confirmed) = (String::new(), String::new());
+        let values = MacroValues { sender, domain, ip: IpAddr::from([0; 4]), helo: "", confirmed };
+        self.letters().all(|letter| letter == 'd').then(|| self.expand(&values))
+    }
+
+    /// The letters of the macros.
+    fn letters(&self) -> impl Iterator<Item = char> {
+        self.parts.iter().filter_map(|part| if let MacroPart::Macro(value) = part { Some(value.letter) } else { None })
     }
 
     /// Whether the last part is a macro.
@@ -138,12 +114,12 @@ impl MacroString {
 
     /// Whether the confirmed name of the source is needed.
     pub fn needs_confirmed(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, MacroPart::Macro(value) if value.letter == 'p'))
+        self.letters().any(|letter| letter == 'p')
     }
 
     /// Whether it contains `c`, `r` or `t`, which are only valid in explanations (section 7.2).
     pub fn has_explanation_macros(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, MacroPart::Macro(value) if "crt".contains(value.letter)))
+        self.letters().any(|letter| "crt".contains(letter))
     }
 
     /// The text for one mail.
@@ -174,17 +150,17 @@ impl MacroString {
 
 impl Macro {
     /// `letter *DIGIT ["r"] *delimiter "}"`, and what follows.
-    fn parse(text: &str) -> Result<(Self, &str), MacroError> {
+    fn parse(text: &str) -> Result<(Self, &str), String> {
         let first = text.chars().next();
-        let letter =
-            first.filter(|c| "slodiphcrtv".contains(c.to_ascii_lowercase())).ok_or(MacroError::Letter(first))?;
+        let letter = first.filter(|c| "slodiphcrtv".contains(c.to_ascii_lowercase()));
+        let letter = letter.ok_or_else(|| expected("a macro letter (s l o d i p h c r t v)", first))?;
         let rest = &text[1..];
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let keep = if digits == 0 {
             0
         } else {
             match rest[..digits].parse::<usize>().unwrap_or(usize::MAX) {
-                0 => return Err(MacroError::Zero),
+                0 => return Err("expected a number of labels above 0 in the macro, found 0".into()),
                 number => number,
             }
         };
@@ -192,7 +168,7 @@ impl Macro {
         let reverse = rest.starts_with(['r', 'R']);
         let rest = &rest[usize::from(reverse)..];
         let delimiters = rest.bytes().take_while(|byte| b".-+,/_=".contains(byte)).count();
-        let after = rest[delimiters..].strip_prefix('}').ok_or(MacroError::Open)?;
+        let after = rest[delimiters..].strip_prefix('}').ok_or("expected `}` at the end of the macro")?;
         let value = Self {
             letter: letter.to_ascii_lowercase(),
             encode: letter.is_ascii_uppercase(),
@@ -221,19 +197,20 @@ impl Macro {
     }
 
     fn value(&self, values: &MacroValues<'_>) -> String {
-        let (local, origin) = values.sender.rsplit_once('@').unwrap_or(("postmaster", values.sender));
+        let (local, origin) = values.sender.rsplit_once('@').unwrap_or(("postmaster", &values.sender));
         match self.letter {
-            's' => values.sender.to_owned(),
+            's' => values.sender.clone(),
             'l' => local.to_owned(),
             'o' => origin.to_owned(),
             'd' => values.domain.to_owned(),
             'i' => dotted(values.ip),
-            'p' => values.confirmed.to_owned(),
+            'p' => values.confirmed.clone(),
             'v' => if values.ip.is_ipv4() { "in-addr" } else { "ip6" }.to_owned(),
             'h' => values.helo.to_owned(),
             'c' => values.ip.to_string(),
-            'r' => values.receiver.to_owned(),
-            _ => values.time.to_string(),
+            // `r`, the receiving host, and `t`, the time, are for explanations alone, and no server answers with ours.
+            'r' => "unknown".to_owned(),
+            _ => "0".to_owned(),
         }
     }
 }
@@ -271,13 +248,11 @@ mod tests {
 
     fn values(ip: &str) -> MacroValues<'static> {
         MacroValues {
-            sender: "strong-bad@email.example.com",
+            sender: "strong-bad@email.example.com".into(),
             domain: "email.example.com",
             ip: ip.parse().unwrap(),
             helo: "mx.example.org",
-            confirmed: "mx.example.org",
-            receiver: "receiver.example.net",
-            time: 1_764_000_000,
+            confirmed: "mx.example.org".into(),
         }
     }
 

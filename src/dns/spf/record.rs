@@ -2,10 +2,11 @@
 //!
 //! One invalid term makes the whole record a permanent error, but a check wants to name all of them.
 
-use super::macros::{MacroError, MacroString};
+use super::macros::MacroString;
 use crate::model::is_in_network;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 /// Whether a TXT text is an SPF record: `v=spf1`, then a space or the end (section 4.5).
 pub fn is_spf(text: &str) -> bool {
@@ -46,17 +47,17 @@ pub enum TermKind {
     Unknown,
 }
 
-/// What matching a mechanism gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What matching a mechanism gives, the mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Qualifier {
     /// `+`, or none.
     Pass,
-    /// `-`.
-    Fail,
-    /// `~`.
-    SoftFail,
     /// `?`.
     Neutral,
+    /// `~`.
+    SoftFail,
+    /// `-`.
+    Fail,
 }
 
 /// A test that a source passes or not.
@@ -208,7 +209,7 @@ fn parse_modifier(name: &str, value: &str) -> Result<TermKind, String> {
         "all" | "include" | "a" | "mx" | "ptr" | "ip4" | "ip6" | "exists" => {
             Err(format!("expected `{name}:...`, found `{name}=`"))
         }
-        _ => MacroString::parse(value).map(|_| TermKind::Unknown).map_err(|error| error.to_string()),
+        _ => MacroString::parse(value).map(|_| TermKind::Unknown),
     }
 }
 
@@ -216,15 +217,16 @@ fn parse_mechanism(text: &str) -> Result<Mechanism, String> {
     let end = text.find([':', '/']).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     match name.to_ascii_lowercase().as_str() {
-        "all" => nothing_more(rest).map(|()| Mechanism::All),
+        "all" if rest.is_empty() => Ok(Mechanism::All),
+        "all" => Err(format!("expected nothing after `all`, found `{rest}`")),
         "include" => required_domain(rest).map(Mechanism::Include),
         "exists" => required_domain(rest).map(Mechanism::Exists),
         "a" => domain_and_prefixes(rest).map(|(domain, prefixes)| Mechanism::A(domain, prefixes)),
         "mx" => domain_and_prefixes(rest).map(|(domain, prefixes)| Mechanism::Mx(domain, prefixes)),
         "ptr" if rest.is_empty() => Ok(Mechanism::Ptr(None)),
         "ptr" => required_domain(rest).map(|domain| Mechanism::Ptr(Some(domain))),
-        "ip4" => ip4(rest),
-        "ip6" => ip6(rest),
+        "ip4" => network(rest, "IPv4", 32).map(|(address, prefix)| Mechanism::Ip4(address, prefix)),
+        "ip6" => network(rest, "IPv6", 128).map(|(address, prefix)| Mechanism::Ip6(address, prefix)),
         other => Err(unknown_mechanism(other, text)),
     }
 }
@@ -244,10 +246,6 @@ fn unknown_mechanism(name: &str, text: &str) -> String {
     } else {
         format!("{found}, found `{name}`")
     }
-}
-
-fn nothing_more(rest: &str) -> Result<(), String> {
-    if rest.is_empty() { Ok(()) } else { Err(format!("expected nothing after `all`, found `{rest}`")) }
 }
 
 fn required_domain(rest: &str) -> Result<MacroString, String> {
@@ -284,21 +282,12 @@ fn domain_and_prefixes(rest: &str) -> Result<(Option<MacroString>, Prefixes), St
     }
 }
 
-fn ip4(rest: &str) -> Result<Mechanism, String> {
-    let (address, length) = address_and_length(rest)?;
-    let address: Ipv4Addr = address.parse().map_err(|_| not_an_address("IPv4", address))?;
-    Ok(Mechanism::Ip4(address, length.map_or(Ok(32), |text| prefix_length(text, 32))?))
-}
-
-fn ip6(rest: &str) -> Result<Mechanism, String> {
-    let (address, length) = address_and_length(rest)?;
-    let address: Ipv6Addr = address.parse().map_err(|_| not_an_address("IPv6", address))?;
-    Ok(Mechanism::Ip6(address, length.map_or(Ok(128), |text| prefix_length(text, 128))?))
-}
-
-fn address_and_length(rest: &str) -> Result<(&str, Option<&str>), String> {
+/// An address of a family and its prefix length, at most this.
+fn network<A: FromStr>(rest: &str, family: &str, most: u8) -> Result<(A, u8), String> {
     let text = rest.strip_prefix(':').ok_or("expected `:` and an address")?;
-    Ok(text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length))))
+    let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+    let parsed = address.parse().map_err(|_| not_an_address(family, address))?;
+    Ok((parsed, length.map_or(Ok(most), |text| prefix_length(text, most))?))
 }
 
 /// Says what is there instead of an address: the other family, or two terms without a space.
@@ -330,7 +319,7 @@ fn prefix_length(text: &str, most: u8) -> Result<u8, String> {
 
 /// A macro-string that ends in a top label or a macro (section 7.1).
 fn domain_spec(text: &str) -> Result<MacroString, String> {
-    let spec = MacroString::parse(text).map_err(|error: MacroError| error.to_string())?;
+    let spec = MacroString::parse(text)?;
     if spec.has_explanation_macros() {
         Err("expected no c, r or t macro outside an explanation".into())
     } else if spec.ends_in_macro() || has_top_label(text) {

@@ -86,6 +86,13 @@ pub enum TermFact {
     Unknown(String, QueryType, Failure),
 }
 
+impl TermNode {
+    /// Whether it is a redirect.
+    pub(in crate::dns) fn is_redirect(&self) -> bool {
+        self.text.to_ascii_lowercase().starts_with("redirect=")
+    }
+}
+
 impl TermFact {
     const fn is_nothing(&self) -> bool {
         matches!(self, Self::Nothing)
@@ -157,7 +164,7 @@ impl TreePrinter<'_> {
                     Mechanism::Include(target) => self.follow(target, domain, &mut drawn),
                     Mechanism::A(target, _) => drawn.fact = self.address_fact(target.as_ref(), domain),
                     Mechanism::Mx(target, _) => drawn.fact = self.mx_fact(target.as_ref(), domain, node),
-                    Mechanism::Exists(target) => drawn.fact = self.exists_fact(target, domain),
+                    Mechanism::Exists(target) => drawn.fact = self.address_fact(Some(target), domain),
                     Mechanism::Ptr(_) => drawn.fact = TermFact::Dynamic,
                     _ => {}
                 }
@@ -182,10 +189,7 @@ impl TreePrinter<'_> {
     }
 
     fn address_fact(&self, target: Option<&MacroString>, domain: &str) -> TermFact {
-        match target.map_or(Some(domain.to_owned()), |target| known(target, domain)) {
-            Some(host) => self.addresses_of(&host),
-            None => TermFact::Dynamic,
-        }
+        known_or_own(target, domain).map_or(TermFact::Dynamic, |host| self.addresses_of(&host))
     }
 
     fn addresses_of(&self, host: &str) -> TermFact {
@@ -197,9 +201,7 @@ impl TreePrinter<'_> {
     }
 
     fn mx_fact(&self, target: Option<&MacroString>, domain: &str, node: &mut Node) -> TermFact {
-        let Some(host) = target.map_or(Some(domain.to_owned()), |target| known(target, domain)) else {
-            return TermFact::Dynamic;
-        };
+        let Some(host) = known_or_own(target, domain) else { return TermFact::Dynamic };
         let hosts = match self.lookup.mx(&host) {
             Answer::Found(hosts) => hosts,
             Answer::NoData | Answer::NxDomain => return TermFact::Dead(host),
@@ -208,11 +210,7 @@ impl TreePrinter<'_> {
         if hosts.len() > super::evaluate::HOST_LIMIT {
             return TermFact::TooManyHosts(hosts.len());
         }
-        let questions: Vec<DnsQuestion> = hosts
-            .iter()
-            .flat_map(|mx| [DnsQuestion::new(&mx.host, QueryType::A), DnsQuestion::new(&mx.host, QueryType::Aaaa)])
-            .collect();
-        self.lookup.announce(&questions);
+        self.lookup.announce_each(hosts.iter().map(|mx| &mx.host), &[QueryType::A, QueryType::Aaaa]);
         let mut addresses = Vec::new();
         for mx in &hosts {
             match self.addresses_of(&mx.host) {
@@ -228,22 +226,13 @@ impl TreePrinter<'_> {
         TermFact::Addresses(addresses)
     }
 
-    fn exists_fact(&self, target: &MacroString, domain: &str) -> TermFact {
-        match known(target, domain) {
-            Some(host) => self.addresses_of(&host),
-            None => TermFact::Dynamic,
-        }
-    }
-
     /// Announces everything that this record refers to, so that it is looked up in parallel.
     fn announce(&self, record: &SpfRecord, domain: &str) {
         let mut questions = Vec::new();
         for (_, _, mechanism) in record.directives() {
             let target = match mechanism {
                 Mechanism::Include(target) | Mechanism::Exists(target) => known(target, domain),
-                Mechanism::A(target, _) | Mechanism::Mx(target, _) => {
-                    target.as_ref().map_or(Some(domain.to_owned()), |target| known(target, domain))
-                }
+                Mechanism::A(target, _) | Mechanism::Mx(target, _) => known_or_own(target.as_ref(), domain),
                 _ => None,
             };
             let kinds: &[QueryType] = match mechanism {
@@ -260,4 +249,9 @@ impl TreePrinter<'_> {
 /// The name a term refers to, if it does not depend on the mail.
 pub(super) fn known(target: &MacroString, domain: &str) -> Option<String> {
     target.for_domain(domain).map(|name| name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase())
+}
+
+/// The same for a term that may name nothing: then it is about the domain itself.
+fn known_or_own(target: Option<&MacroString>, domain: &str) -> Option<String> {
+    target.map_or_else(|| Some(domain.to_owned()), |target| known(target, domain))
 }

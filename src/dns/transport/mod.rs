@@ -7,6 +7,7 @@
 mod fetch;
 mod mta_sts;
 mod policy;
+mod record;
 mod tls_rpt;
 mod tlsa;
 
@@ -21,12 +22,6 @@ pub(super) use tls_rpt::check as check_tls_rpt;
 pub(super) use tlsa::{check as check_tlsa, hexadecimal};
 
 use crate::dns::hosts::mx::Delivery;
-
-/// Whether the beginning of a text, in lower case, is that of a record for something else: a wildcard record stands at every
-/// name.
-fn is_of_another(head: &str) -> bool {
-    ["v=spf1", "v=dmarc1", "v=dkim1", "v=bimi1"].iter().any(|other| head.starts_with(other))
-}
 
 /// The hosts that mail for a domain goes to; `None` if that could not be looked up.
 fn mail_hosts<'a>(domain: &'a str, mx: &'a Delivery) -> Option<Vec<&'a str>> {

@@ -1,8 +1,9 @@
 //! MTA-STS: the record that says there is a policy, the policy file, and whether both fit the MX records (RFC 8461).
 
 use super::fetch::{PolicyAnswer, PolicyFetch, PolicySource};
+use super::mail_hosts;
 use super::policy::{self, PolicyMode, StsPolicy, matches_host, quoted};
-use super::{is_of_another, mail_hosts};
+use super::record::RecordKind;
 use crate::dns::finding as codes;
 use crate::dns::finding::{Notes, Unknown, list};
 use crate::dns::hosts::mx::{Delivery, is_public};
@@ -15,6 +16,15 @@ use std::net::IpAddr;
 const LISTED: usize = 5;
 /// Bytes kept of a policy file.
 const KEPT: usize = 4096;
+
+const RECORD: RecordKind = RecordKind {
+    version: "v=STSv1",
+    words: &["sts"],
+    field: "id",
+    near: &codes::MTA_STS_NEAR,
+    several: &codes::MTA_STS_SEVERAL,
+    syntax: &codes::MTA_STS_SYNTAX,
+};
 
 /// MTA-STS of a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,29 +70,25 @@ pub fn policy_url(domain: &str) -> String {
 pub(crate) fn check(
     lookup: &dyn Lookup,
     source: Option<&dyn PolicySource>,
-    (domain, mx): (&str, &Delivery),
+    domain: &str,
+    mx: &Delivery,
     seen: &Observed,
     notes: &mut Notes,
 ) -> MtaSts {
     let name = format!("_mta-sts.{domain}");
     let mut found = MtaSts { records: Vec::new(), id: None, policy: PolicyState::NoRecord, file: None };
-    let texts: Vec<String> = match lookup.txt(&name) {
-        Answer::Found(texts) => texts.iter().map(|txt| txt.text().trim().to_owned()).collect(),
-        Answer::NoData | Answer::NxDomain => return found,
-        Answer::Failed(failure) => {
-            notes.unknown(&name, QueryType::Txt, &failure);
-            return MtaSts { policy: PolicyState::Unknown, ..found };
-        }
+    let Some(records) = RECORD.look_up(lookup, &name, notes) else {
+        return MtaSts { policy: PolicyState::Unknown, ..found };
     };
-    found.records = texts.into_iter().filter(|text| is_meant(text)).collect();
+    found.records = records;
     if found.records.is_empty() {
         return found;
     }
-    found.policy = PolicyState::Unusable;
-    found.id = record(&name, &found.records, notes);
+    found.id = id(&name, &found.records, notes);
     // A file that serves a damaged record is checked, too: both must be right before senders use either.
     match fetched(lookup, source, domain, notes) {
-        Fetched::Answer(answer) => {
+        Ok(answer) => {
+            found.policy = PolicyState::Unusable;
             let url = policy_url(domain);
             let whole = answer_is_usable(&answer, &url, notes);
             found.file = whole.then(|| normalized(&answer.body));
@@ -94,57 +100,21 @@ pub(crate) fn check(
             }
             changed(&name, &found, &seen.sts_policies, notes);
         }
-        Fetched::Refused => {}
-        Fetched::Unknown => found.policy = PolicyState::Unknown,
-        Fetched::NotAsked => found.policy = PolicyState::NotFetched,
+        Err(state) => found.policy = state,
     }
     found
 }
 
-/// Whether a text at this name is meant to be an MTA-STS record.
-fn is_meant(text: &str) -> bool {
-    let head: String = text.chars().take(40).collect::<String>().to_ascii_lowercase();
-    head.contains("sts") && !is_of_another(&head)
-}
-
 /// The id of the only valid record.
-fn record(name: &str, records: &[String], notes: &mut Notes) -> Option<String> {
-    let place = format!("{name} TXT");
-    let begins = |text: &&String| text.starts_with("v=STSv1;");
-    let valid: Vec<&String> = records.iter().filter(begins).collect();
-    for text in records.iter().filter(|text| !begins(text)) {
-        let text = format!(
-            "Publish the record as `v=STSv1; id={}`: it reads `{}`.",
-            any_id(text).as_deref().unwrap_or("1"),
-            quoted(text)
-        );
-        notes.find(&codes::MTA_STS_NEAR, &place, text);
-    }
-    let [text] = valid.as_slice() else {
-        if valid.len() > 1 {
-            let text = format!("Keep one record at {name}: there are {}.", valid.len());
-            notes.find(&codes::MTA_STS_SEVERAL, &place, text);
-        }
-        return None;
-    };
-    let mut id = None;
-    for piece in text.split(';').skip(1).map(str::trim).filter(|piece| !piece.is_empty()) {
-        match piece.split_once('=') {
-            Some(("id", value)) => id = id.or(Some(value)),
-            Some((key, value)) if is_word(key) && !value.is_empty() => {}
-            _ => {
-                let text = format!("Remove or correct `{}`: it is not name=value.", quoted(piece));
-                notes.find(&codes::MTA_STS_SYNTAX, &place, text);
-                return None;
-            }
-        }
-    }
+fn id(name: &str, records: &[String], notes: &mut Notes) -> Option<String> {
+    let instead = |text: &str| format!("the record as `v=STSv1; id={}`", any_id(text).as_deref().unwrap_or("1"));
+    let id = RECORD.only(name, records, instead, notes).ok()?;
     let valid = id.filter(|id| (1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     if valid.is_none() {
         let found = id.map_or("there is none".to_owned(), |id| format!("it is `{}`", quoted(id)));
         let text =
             format!("Give the record an id of 1 to 32 letters and digits, such as the time of the change: {found}.");
-        notes.find(&codes::MTA_STS_ID, &place, text);
+        notes.find(&codes::MTA_STS_ID, format!("{name} TXT"), text);
     }
     valid.map(str::to_owned)
 }
@@ -156,32 +126,24 @@ pub fn any_id(text: &str) -> Option<String> {
     (!id.is_empty()).then_some(id)
 }
 
-fn is_word(text: &str) -> bool {
-    (1..=32).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
-}
-
-/// What came of fetching a policy.
-enum Fetched {
-    Answer(PolicyAnswer),
-    /// A finding says why.
-    Refused,
-    Unknown,
-    NotAsked,
-}
-
-fn fetched(lookup: &dyn Lookup, source: Option<&dyn PolicySource>, domain: &str, notes: &mut Notes) -> Fetched {
+/// What the server answered; else what is known of the policy without.
+fn fetched(
+    lookup: &dyn Lookup,
+    source: Option<&dyn PolicySource>,
+    domain: &str,
+    notes: &mut Notes,
+) -> Result<PolicyAnswer, PolicyState> {
     let host = policy_host(domain);
     let addresses: Vec<IpAddr> = match lookup.all_addresses(&host) {
         Answer::Found(addresses) => addresses,
         Answer::NoData | Answer::NxDomain => {
             let text = format!("Give {host} an address, and serve the policy at {}: it has none.", policy_url(domain));
             notes.find(&codes::MTA_STS_HOST, format!("{host} A"), text);
-            return Fetched::Refused;
+            return Err(PolicyState::Unusable);
         }
         Answer::Failed(failure) => {
             notes.unknown(&host, QueryType::A, &failure);
-            return Fetched::Unknown;
+            return Err(PolicyState::Unknown);
         }
     };
     let (public, private): (Vec<IpAddr>, Vec<IpAddr>) =
@@ -191,20 +153,20 @@ fn fetched(lookup: &dyn Lookup, source: Option<&dyn PolicySource>, domain: &str,
         notes.find(&codes::MTA_STS_PRIVATE, format!("{host} A"), text);
     }
     if public.is_empty() {
-        return Fetched::Refused;
+        return Err(PolicyState::Unusable);
     }
-    let Some(source) = source else { return Fetched::NotAsked };
+    let source = source.ok_or(PolicyState::NotFetched)?;
     let url = policy_url(domain);
     match source.fetch(&host, &public) {
-        PolicyFetch::Answer(answer) => Fetched::Answer(answer),
+        PolicyFetch::Answer(answer) => Ok(answer),
         PolicyFetch::Certificate(why) => {
             let text = format!("Install a certificate for {host} that senders can verify: {why}.");
             notes.find(&codes::MTA_STS_CERTIFICATE, &url, text);
-            Fetched::Refused
+            Err(PolicyState::Unusable)
         }
         PolicyFetch::Failed(text) => {
             notes.unknown.push(Unknown { place: url, text });
-            Fetched::Unknown
+            Err(PolicyState::Unknown)
         }
     }
 }
@@ -291,7 +253,7 @@ fn normalized(body: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::dns::hosts::mx;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     const GOOD: &str = "version: STSv1\nmode: enforce\nmx: mx.example.com\nmax_age: 604800\n";
     const ZONE: &str = "example.com MX 10 mx.example.com\nmx.example.com A 192.0.2.25\n\
@@ -319,7 +281,7 @@ mod tests {
         let (zone, mut notes) = (Zone::new(zone), Notes::default());
         let delivery = mx::check(&zone, "example.com", &mut notes);
         let served = Served(answer);
-        let found = check(&zone, Some(&served), ("example.com", &delivery), seen, &mut notes);
+        let found = check(&zone, Some(&served), "example.com", &delivery, seen, &mut notes);
         let codes = notes.findings.iter().map(|finding| finding.code.name.to_owned()).collect();
         (found, codes, notes.unknown.len())
     }

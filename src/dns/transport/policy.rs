@@ -1,7 +1,9 @@
 //! The policy file of MTA-STS, and what is wrong with it (RFC 8461 section 3.2).
 
+use super::record::is_name;
 use crate::dns::finding as codes;
 use crate::dns::finding::{Notes, list};
+use crate::dns::lookup::name;
 use serde::Serialize;
 
 /// The longest lifetime that a policy may have, in seconds: a year.
@@ -150,11 +152,7 @@ fn mx(fields: &Fields<'_>, mode: Option<PolicyMode>, url: &str, notes: &mut Note
 /// A host name, or `*.` and a domain. Addresses are none.
 fn is_pattern(pattern: &str) -> bool {
     let host = pattern.strip_prefix("*.").unwrap_or(pattern);
-    let usual = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    host.len() <= 253
-        && pattern.contains('.')
-        && host.split('.').all(|label| (1..=63).contains(&label.len()) && label.bytes().all(usual))
-        && host.parse::<std::net::IpAddr>().is_err()
+    pattern.contains('.') && name::is_possible(host) && name::is_domain(host)
 }
 
 /// The lines of a file.
@@ -172,7 +170,7 @@ impl<'a> Fields<'a> {
         for line in text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)) {
             let field = line.split_once(':').map(|(key, value)| (key.trim_end_matches([' ', '\t']), value.trim()));
             match field {
-                Some((key, value)) if is_key(key) => pairs.push((key, value)),
+                Some((key, value)) if is_name(key) => pairs.push((key, value)),
                 _ if line.trim().is_empty() => {}
                 _ => wrong.push(line),
             }
@@ -214,13 +212,6 @@ impl<'a> Fields<'a> {
             notes.find(&codes::MTA_STS_UNKNOWN, url, text);
         }
     }
-}
-
-/// `sts-policy-ext-name`.
-fn is_key(text: &str) -> bool {
-    (1..=32).contains(&text.len())
-        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && text.chars().all(|other| other.is_ascii_alphanumeric() || matches!(other, '_' | '-' | '.'))
 }
 
 /// As much of a text as a sentence holds.

@@ -1,15 +1,24 @@
 //! Where reports about TLS go: the record at `_smtp._tls` (RFC 8460 section 3).
 
-use super::is_of_another;
 use super::policy::quoted;
+use super::record::RecordKind;
 use crate::dns::finding as codes;
 use crate::dns::finding::Notes;
-use crate::dns::lookup::answer::{Answer, Lookup, QueryType};
+use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name;
 use serde::Serialize;
 
 /// Addresses read of a record.
 const TARGETS: usize = 20;
+
+const RECORD: RecordKind = RecordKind {
+    version: "v=TLSRPTv1",
+    words: &["tlsrpt", "rua"],
+    field: "rua",
+    near: &codes::TLS_RPT_NEAR,
+    several: &codes::TLS_RPT_SEVERAL,
+    syntax: &codes::TLS_RPT_SYNTAX,
+};
 
 /// TLS reporting of a domain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -25,70 +34,27 @@ pub struct TlsRpt {
 /// Checks a domain. One without a record has no fault.
 pub(crate) fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> TlsRpt {
     let name = format!("_smtp._tls.{domain}");
-    let texts: Vec<String> = match lookup.txt(&name) {
-        Answer::Found(texts) => texts.iter().map(|txt| txt.text().trim().to_owned()).collect(),
-        Answer::NoData | Answer::NxDomain => return TlsRpt::default(),
-        Answer::Failed(failure) => {
-            notes.unknown(&name, QueryType::Txt, &failure);
-            return TlsRpt { unknown: true, ..TlsRpt::default() };
-        }
+    let Some(records) = RECORD.look_up(lookup, &name, notes) else {
+        return TlsRpt { unknown: true, ..TlsRpt::default() };
     };
-    let records: Vec<String> = texts.into_iter().filter(|text| is_meant(text)).collect();
-    let rua = record(&name, &records, notes);
+    let rua = rua(domain, &name, &records, notes);
     let rua = rua.into_iter().filter(|target| reaches(lookup, &name, target, notes)).collect();
     TlsRpt { records, rua, unknown: false }
 }
 
-/// Whether a text at this name is meant for TLS reporting.
-fn is_meant(text: &str) -> bool {
-    let head: String = text.chars().take(40).collect::<String>().to_ascii_lowercase();
-    (head.contains("tlsrpt") || head.contains("rua")) && !is_of_another(&head)
-}
-
 /// The addresses of the only valid record.
-fn record(name: &str, records: &[String], notes: &mut Notes) -> Vec<String> {
-    let place = format!("{name} TXT");
-    let begins = |text: &&String| text.starts_with("v=TLSRPTv1;");
-    let valid: Vec<&String> = records.iter().filter(begins).collect();
-    for text in records.iter().filter(|text| !begins(text)) {
-        let text = format!(
-            "Publish a record that begins with `v=TLSRPTv1;`, such as `v=TLSRPTv1; rua=mailto:tls-reports@{}`: it reads `{}`.",
-            name.trim_start_matches("_smtp._tls."),
-            quoted(text)
-        );
-        notes.find(&codes::TLS_RPT_NEAR, &place, text);
-    }
-    let [text] = valid.as_slice() else {
-        if valid.len() > 1 {
-            let text = format!("Keep one record at {name}: there are {}.", valid.len());
-            notes.find(&codes::TLS_RPT_SEVERAL, &place, text);
-        }
-        return Vec::new();
+fn rua(domain: &str, name: &str, records: &[String], notes: &mut Notes) -> Vec<String> {
+    let instead = |_: &str| {
+        format!("a record that begins with `v=TLSRPTv1;`, such as `v=TLSRPTv1; rua=mailto:tls-reports@{domain}`")
     };
-    let mut rua = None;
-    for piece in text.split(';').skip(1).map(str::trim).filter(|piece| !piece.is_empty()) {
-        match piece.split_once('=') {
-            Some((key, value)) if key.trim() == "rua" => rua = rua.or(Some(value)),
-            Some((key, value)) if !key.trim().is_empty() && !value.trim().is_empty() => {}
-            _ => {
-                let text = format!("Remove or correct `{}`: it is not name=value.", quoted(piece));
-                notes.find(&codes::TLS_RPT_SYNTAX, &place, text);
-                return Vec::new();
-            }
-        }
+    let Ok(rua) = RECORD.only(name, records, instead, notes) else { return Vec::new() };
+    let targets = rua.unwrap_or_default().split(',').map(str::trim).filter(|target| !target.is_empty());
+    let targets: Vec<String> = targets.take(TARGETS).map(str::to_owned).collect();
+    if targets.is_empty() {
+        let text = "Add `rua=mailto:` and an address to the record: it has none.";
+        notes.find(&codes::TLS_RPT_NO_RUA, format!("{name} TXT"), text);
     }
-    let rua: Vec<String> = rua
-        .into_iter()
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|target| !target.is_empty())
-        .take(TARGETS)
-        .map(str::to_owned)
-        .collect();
-    if rua.is_empty() {
-        notes.find(&codes::TLS_RPT_NO_RUA, &place, "Add `rua=mailto:` and an address to the record: it has none.");
-    }
-    rua
+    targets
 }
 
 /// Whether reports can be sent to an address.
@@ -99,16 +65,8 @@ fn reaches(lookup: &dyn Lookup, name: &str, target: &str, notes: &mut Notes) -> 
         notes.find(&codes::TLS_RPT_TARGET, place, text);
         return false;
     };
-    let (kind, takes) = if target.to_ascii_lowercase().starts_with("mailto:") {
-        match lookup.mx(&host) {
-            Answer::Found(hosts) => (QueryType::Mx, Ok(hosts.iter().any(|mx| !mx.host.is_empty()))),
-            Answer::Failed(failure) => (QueryType::Mx, Err(failure)),
-            Answer::NoData | Answer::NxDomain => has_address(lookup, &host),
-        }
-    } else {
-        has_address(lookup, &host)
-    };
-    match takes {
+    let is_mail = target.to_ascii_lowercase().starts_with("mailto:");
+    match if is_mail { lookup.accepts_mail(&host) } else { lookup.has_address(&host) } {
         Ok(true) => true,
         Ok(false) => {
             let text =
@@ -116,20 +74,11 @@ fn reaches(lookup: &dyn Lookup, name: &str, target: &str, notes: &mut Notes) -> 
             notes.find(&codes::TLS_RPT_HOST, place, text);
             false
         }
-        Err(failure) => {
+        Err((kind, failure)) => {
             notes.unknown(&host, kind, &failure);
             true
         }
     }
-}
-
-fn has_address(lookup: &dyn Lookup, host: &str) -> (QueryType, Result<bool, crate::dns::lookup::answer::Failure>) {
-    let found = match lookup.all_addresses(host) {
-        Answer::Found(_) => Ok(true),
-        Answer::NoData | Answer::NxDomain => Ok(false),
-        Answer::Failed(failure) => Err(failure),
-    };
-    (QueryType::A, found)
 }
 
 /// The domain of a `mailto:` or `https:` address.
@@ -156,7 +105,7 @@ fn host(target: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     #[test]
     fn each_fault_has_its_code() {

@@ -43,7 +43,7 @@ pub(crate) fn check(lookup: &dyn Lookup, domain: &str, mx: &Delivery, notes: &mu
     let mut hosts = mail_hosts(domain, mx).unwrap_or_default();
     hosts.truncate(HOSTS);
     let name = |host: &str| format!("_25._tcp.{host}");
-    lookup.announce(&hosts.iter().map(|host| DnsQuestion::new(&name(host), QueryType::Tlsa)).collect::<Vec<_>>());
+    lookup.announce_each(hosts.iter().map(|host| name(host)), &[QueryType::Tlsa]);
     let (mut found, mut without) = (Vec::new(), Vec::new());
     for host in &hosts {
         let name = name(host);
@@ -127,7 +127,7 @@ pub(in crate::dns) fn hexadecimal(data: &[u8], most: usize) -> String {
 mod tests {
     use super::*;
     use crate::dns::hosts::mx;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     #[test]
     fn each_fault_has_its_code() {

@@ -3,9 +3,10 @@
 //!
 //! Headers are shown but not trusted.
 
-use crate::dns::dkim::{Signature, VerifyError, signatures};
+use crate::dns::dkim::{Signature, VerifyError, key_name, signatures};
 use crate::dns::dmarc::{self, Policy};
 use crate::dns::finding::{Notes, Unknown};
+use crate::dns::hosts::mx::is_public;
 use crate::dns::lookup::answer::{Answer, Lookup, QueryType};
 use crate::dns::lookup::name;
 use crate::dns::spf::{self, CheckHostResult, Evaluation, SpfInput};
@@ -30,7 +31,7 @@ pub enum MessageError {
 }
 
 /// The result of checking a mail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct MessageCheck {
     /// The domain of From; `None` if there is none, or more than one.
     pub from: Option<String>,
@@ -184,11 +185,8 @@ fn facts(mail: &AuthenticatedMessage<'_>, ip: Option<IpAddr>) -> MessageCheck {
         return_path,
         ip: ip.or(found).map(|ip| ip.to_canonical()),
         helo,
-        spf: None,
-        signatures: Vec::new(),
-        dmarc: None,
-        unknown: Vec::new(),
         notes,
+        ..MessageCheck::default()
     }
 }
 
@@ -207,12 +205,8 @@ fn came_from(received: &str) -> Option<(Option<String>, IpAddr)> {
         .filter_map(|word| word.strip_prefix("IPv6:").unwrap_or(word).parse::<IpAddr>().ok())
         .map(|ip| ip.to_canonical())
         .next_back()?;
-    let inside = match ip {
-        IpAddr::V4(four) => four.is_private() || four.is_loopback() || four.is_link_local(),
-        IpAddr::V6(six) => six.is_loopback() || six.is_unique_local() || six.is_unicast_link_local(),
-    };
     let helo = clause.split_whitespace().next().and_then(name::canonical).filter(|helo| !helo.starts_with('['));
-    (!inside).then_some((helo, ip))
+    is_public(ip).then_some((helo, ip))
 }
 
 fn spf_part(checked: &MessageCheck, lookup: &dyn Lookup) -> Option<(String, Evaluation)> {
@@ -230,12 +224,10 @@ fn spf_part(checked: &MessageCheck, lookup: &dyn Lookup) -> Option<(String, Eval
 
 /// Records failed lookups of SPF and keys.
 fn failures(checked: &MessageCheck, lookup: &dyn Lookup, notes: &mut Notes) {
-    if let Some(spf) = checked.spf.as_ref().filter(|spf| spf.evaluation.result == CheckHostResult::TempError) {
-        let text = spf.evaluation.why.clone().unwrap_or_default();
-        notes.unknown.push(Unknown { place: format!("SPF of {}", spf.domain), text });
-    }
+    let of_spf = checked.spf.as_ref().and_then(|spf| spf.evaluation.unknown(format!("SPF of {}", spf.domain)));
+    notes.unknown.extend(of_spf);
     for signature in &checked.signatures {
-        let key = format!("{}._domainkey.{}", signature.s, signature.d);
+        let key = key_name(&signature.s, &signature.d);
         if signature.result == "temperror"
             && let Answer::Failed(failure) = lookup.txt(&key)
         {
@@ -248,13 +240,7 @@ fn dmarc_part(checked: &MessageCheck, from: &str, found: &dmarc::Discovery, look
     let passes = checked.spf.as_ref().is_some_and(|spf| spf.aligned) || checked.signatures.iter().any(|s| s.aligned);
     let open = checked.spf.as_ref().is_some_and(|spf| spf.evaluation.result == CheckHostResult::TempError)
         || checked.signatures.iter().any(|signature| signature.result == "temperror");
-    let pass = if passes {
-        Some(true)
-    } else if open {
-        None
-    } else {
-        Some(false)
-    };
+    let pass = if passes || !open { Some(passes) } else { None };
     let Ok(walk) = &found.walk else {
         let text = "the record could not be looked up: a receiver tries later, or applies nothing".into();
         return DmarcPart { record_at: None, pass: pass.filter(|pass| *pass), policy: None, text };
@@ -279,7 +265,7 @@ fn dmarc_part(checked: &MessageCheck, from: &str, found: &dmarc::Discovery, look
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
 
     const ZONE: &str = "_dmarc.example.com TXT v=DMARC1; p=reject; rua=mailto:d@example.com\n\
                         bounce.example.com TXT v=spf1 ip4:192.0.2.1 -all\nexample.net TXT v=spf1 ip4:192.0.2.1 -all\n\

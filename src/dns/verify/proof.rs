@@ -143,7 +143,7 @@ fn of_organization(domain: &str, organization: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::lookup::zone::Zone;
+    use crate::dns::lookup::test_zone::Zone;
     use base64::Engine as _;
     use mail_auth::common::crypto::Ed25519Key;
     use mail_auth::common::headers::HeaderWriter as _;

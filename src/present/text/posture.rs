@@ -3,7 +3,8 @@
 use crate::dns::dkim::Selector;
 use crate::dns::finding::{self, CheckFinding};
 use crate::dns::hosts::mx::Delivery;
-use crate::dns::posture::domain::{Posture, SourceDns};
+use crate::dns::posture::domain::Posture;
+use crate::dns::posture::sources::SourceDns;
 use crate::dns::spf::{Evaluation, Node, NodeState, TermFact};
 use crate::dns::transport::{HostTlsa, MtaSts, PolicyState, TlsRpt};
 use crate::present::wording::clean::is_shown;

@@ -2,7 +2,7 @@
 //! `tests/it/dns/spf.rs`.
 
 use super::{SpfInput, check_host};
-use crate::dns::lookup::zone::Zone;
+use crate::dns::lookup::test_zone::Zone;
 
 #[test]
 fn the_rules_of_rfc_7208_hold() {
