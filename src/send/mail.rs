@@ -6,7 +6,7 @@ use crate::fetch::mailbox::tls::trust;
 use crate::fetch::mailbox::{Redaction, Security};
 use lettre::Message;
 use lettre::address::Envelope;
-use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -100,49 +100,13 @@ pub struct ComposedMail {
     bytes: Vec<u8>,
 }
 
-/// RFC 3834 section 5: keeps vacation notices from answering.
-#[derive(Debug, Clone)]
-struct AutoSubmitted;
-
-impl Header for AutoSubmitted {
-    fn name() -> HeaderName {
-        HeaderName::new_from_ascii_str("Auto-Submitted")
-    }
-
-    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self)
-    }
-
-    fn display(&self) -> HeaderValue {
-        HeaderValue::new(Self::name(), "auto-generated".to_owned())
-    }
-}
-
-/// RFC 2919: shared by all mails of this sender, so that recipients can file them.
-#[derive(Debug, Clone)]
-struct ListId(String);
-
-impl Header for ListId {
-    fn name() -> HeaderName {
-        HeaderName::new_from_ascii_str("List-Id")
-    }
-
-    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self(text.to_owned()))
-    }
-
-    fn display(&self) -> HeaderValue {
-        HeaderValue::new(Self::name(), self.0.clone())
-    }
-}
-
 impl OutgoingMail {
     /// Composes the mail: `multipart/alternative`, text first.
     ///
     /// # Errors
     /// [`SendError`] if an address is invalid.
     pub fn compose(&self) -> Result<ComposedMail, SendError> {
-        self.composed(&[])
+        self.composed(None)
     }
 
     /// The same with a Message-ID that only depends on this key and the recipients: mail programs show the mail once,
@@ -151,20 +115,23 @@ impl OutgoingMail {
     /// # Errors
     /// [`SendError`] if an address is invalid.
     pub fn compose_as(&self, key: &str) -> Result<ComposedMail, SendError> {
-        self.composed(key.as_bytes())
+        self.composed(Some(key))
     }
 
-    fn composed(&self, key: &[u8]) -> Result<ComposedMail, SendError> {
+    fn composed(&self, key: Option<&str>) -> Result<ComposedMail, SendError> {
         let from = address("from", &self.from)?;
+        let header = |name, value: String| HeaderValue::new(HeaderName::new_from_ascii_str(name), value);
         let id = self.message_id(from.email.domain(), key);
-        let list = ListId(format!("DMARC reports <dmarquet.{}>", from.email.domain()));
+        let list = format!("DMARC reports <dmarquet.{}>", from.email.domain());
         let mut message = Message::builder()
             .from(from)
             .subject(self.subject.as_str())
             .date(self.date)
             .message_id(Some(id))
-            .header(list)
-            .header(AutoSubmitted);
+            // RFC 2919: shared by all mails of this sender, so that recipients can file them.
+            .raw_header(header("List-Id", list))
+            // RFC 3834 section 5: keeps vacation notices from answering.
+            .raw_header(header("Auto-Submitted", "auto-generated".to_owned()));
         for to in &self.to {
             message = message.to(address("to", to)?);
         }
@@ -187,21 +154,19 @@ impl OutgoingMail {
         let message = message.multipart(parts).map_err(|error| SendError::Compose(error.to_string()))?;
         Ok(ComposedMail { envelope: message.envelope().clone(), bytes: message.formatted() })
     }
-}
 
-impl OutgoingMail {
     /// A Message-ID under the sender's domain, as RFC 5322 section 3.6.4 recommends: any other host name may belong to
     /// somebody else.
-    fn message_id(&self, domain: &str, key: &[u8]) -> String {
+    fn message_id(&self, domain: &str, key: Option<&str>) -> String {
         let mut hash = blake3::Hasher::new();
-        if key.is_empty() {
+        if let Some(key) = key {
+            hash.update(key.as_bytes()).update(&[0]).update(self.to.join(",").as_bytes());
+        } else {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             hash.update(&now.as_nanos().to_le_bytes()).update(&std::process::id().to_le_bytes());
             for text in [&self.from, &self.to.join(","), &self.subject, &self.text] {
                 hash.update(text.as_bytes()).update(&[0]);
             }
-        } else {
-            hash.update(key).update(&[0]).update(self.to.join(",").as_bytes());
         }
         format!("<{}.dmarquet@{domain}>", &hash.finalize().to_hex()[..32])
     }

@@ -32,7 +32,18 @@ const ALL_STEPS: u32 = 10;
 
 /// A connection used for several mails.
 pub(super) struct Session {
-    link: SmtpConnection,
+    stream: SmtpStream,
+    /// Bytes read that belong to the next line.
+    buffer: Vec<u8>,
+    patience: Duration,
+    /// When all must be done.
+    end: Instant,
+    hello: String,
+    /// The server's extensions from its answer to EHLO, in upper case.
+    abilities: Vec<String>,
+    /// It is unusable: there was no answer, or none that makes sense.
+    broken: bool,
+    /// How many mails the server took.
     taken: usize,
 }
 
@@ -53,11 +64,43 @@ impl Session {
     /// # Errors
     /// What happened, as the rest of a sentence that begins with the server's name.
     pub(super) fn open(server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
-        let mut link = SmtpConnection::open(server, trust)?;
-        if let Some(login) = &server.login {
-            link.log_in(login, (&server.host, server.port))?;
+        let end = Instant::now() + server.patience * ALL_STEPS;
+        let socket = connect(server)?;
+        // An address literal, as RFC 5321 section 4.1.3 allows for hosts without a name: servers often do not accept
+        // the host's own name.
+        let hello = match socket.local_addr().map(|local| local.ip().to_canonical()) {
+            Ok(IpAddr::V4(address)) => format!("[{address}]"),
+            Ok(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
+            Err(_) => "localhost".to_owned(),
+        };
+        let timed = TimedStream { socket, end: Instant::now() + server.patience };
+        let mut session = Self {
+            stream: SmtpStream::Plain(timed),
+            buffer: Vec::new(),
+            patience: server.patience,
+            end,
+            hello: server.hello.clone().unwrap_or(hello),
+            abilities: Vec::new(),
+            broken: false,
+            taken: 0,
+        };
+        if server.security == Security::Tls {
+            session = session.encrypted(server, trust.clone())?;
         }
-        Ok(Self { link, taken: 0 })
+        session.answer(CONNECTION, 1)?.expect(CONNECTION, 200)?;
+        session.greet()?;
+        if server.security == Security::StartTls {
+            if !session.can("STARTTLS") {
+                return Err("offers no STARTTLS; without TLS it gets no mail".to_owned());
+            }
+            session.command("STARTTLS", "STARTTLS", 200)?;
+            session = session.encrypted(server, trust)?;
+            session.greet()?;
+        }
+        if let Some(login) = &server.login {
+            session.log_in(login, (&server.host, server.port))?;
+        }
+        Ok(session)
     }
 
     /// How many mails the server took.
@@ -71,19 +114,18 @@ impl Session {
     /// What happened.
     pub(super) fn submit(&mut self, envelope: &Envelope, mail: &[u8]) -> Result<Refused, NotTaken> {
         let later = |why| NotTaken { why, at_start: false };
-        let link = &mut self.link;
-        link.end = Instant::now() + link.patience * ALL_STEPS;
-        link.check_charset(envelope, mail).map_err(later)?;
+        self.end = Instant::now() + self.patience * ALL_STEPS;
+        self.check_charset(envelope, mail).map_err(later)?;
         let eight_bit = if mail.is_ascii() { "" } else { " BODY=8BITMIME" };
         let utf8 = if is_ascii(envelope) { "" } else { " SMTPUTF8" };
         let from = envelope.from().map_or_else(String::new, ToString::to_string);
-        let sender = link.ask(&format!("MAIL FROM:<{from}>{eight_bit}{utf8}"), &format!("the sender {from}"));
+        let sender = self.ask(&format!("MAIL FROM:<{from}>{eight_bit}{utf8}"), &format!("the sender {from}"));
         sender.map_err(|why| NotTaken { why, at_start: true })?;
         let mut refused = Refused::new();
         for to in envelope.to() {
-            match link.ask(&format!("RCPT TO:<{to}>"), &format!("the recipient {to}")) {
+            match self.ask(&format!("RCPT TO:<{to}>"), &format!("the recipient {to}")) {
                 Ok(()) => {}
-                Err(why) if link.broken => return Err(later(why)),
+                Err(why) if self.broken => return Err(later(why)),
                 Err(why) => refused.push((to.to_string(), why)),
             }
         }
@@ -91,9 +133,9 @@ impl Session {
             let why: Vec<String> = refused.into_iter().map(|(_, why)| why).collect();
             return Err(later(why.join("; ")));
         }
-        link.command("DATA", "DATA", 300).map_err(later)?;
-        link.write(&dot_stuffed(mail), "the mail").map_err(later)?;
-        let answer = link.answer("the mail", AFTER_MAIL).and_then(|answer| answer.expect("the mail", 200));
+        self.command("DATA", "DATA", 300).map_err(later)?;
+        self.write(&dot_stuffed(mail), "the mail").map_err(later)?;
+        let answer = self.answer("the mail", AFTER_MAIL).and_then(|answer| answer.expect("the mail", 200));
         answer.map_err(later)?;
         self.taken += 1;
         Ok(refused)
@@ -101,12 +143,12 @@ impl Session {
 
     /// Resets the connection for another mail after a refused one; `None` if it is unusable.
     pub(super) fn reset(mut self) -> Option<Self> {
-        (!self.link.broken && self.link.ask("RSET", "RSET").is_ok()).then_some(self)
+        (!self.broken && self.ask("RSET", "RSET").is_ok()).then_some(self)
     }
 
     /// Ends the connection. The mails are accepted, so errors do not matter.
     pub(super) fn quit(mut self) {
-        let _ = self.link.write(b"QUIT\r\n", "QUIT");
+        let _ = self.write(b"QUIT\r\n", "QUIT");
     }
 }
 
@@ -155,58 +197,7 @@ impl SmtpReply {
     }
 }
 
-/// A conversation.
-struct SmtpConnection {
-    stream: SmtpStream,
-    /// Bytes read that belong to the next line.
-    buffer: Vec<u8>,
-    patience: Duration,
-    /// When all must be done.
-    end: Instant,
-    hello: String,
-    /// The server's extensions from its answer to EHLO, in upper case.
-    abilities: Vec<String>,
-    /// It is unusable: there was no answer, or none that makes sense.
-    broken: bool,
-}
-
-impl SmtpConnection {
-    fn open(server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
-        let end = Instant::now() + server.patience * ALL_STEPS;
-        let socket = connect(server)?;
-        // An address literal, as RFC 5321 section 4.1.3 allows for hosts without a name: servers often do not accept
-        // the host's own name.
-        let hello = match socket.local_addr().map(|local| local.ip().to_canonical()) {
-            Ok(IpAddr::V4(address)) => format!("[{address}]"),
-            Ok(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
-            Err(_) => "localhost".to_owned(),
-        };
-        let timed = TimedStream { socket, end: Instant::now() + server.patience };
-        let mut link = Self {
-            stream: SmtpStream::Plain(timed),
-            buffer: Vec::new(),
-            patience: server.patience,
-            end,
-            hello: server.hello.clone().unwrap_or(hello),
-            abilities: Vec::new(),
-            broken: false,
-        };
-        if server.security == Security::Tls {
-            link = link.encrypted(server, trust.clone())?;
-        }
-        link.answer(CONNECTION, 1)?.expect(CONNECTION, 200)?;
-        link.greet()?;
-        if server.security == Security::StartTls {
-            if !link.can("STARTTLS") {
-                return Err("offers no STARTTLS; without TLS it gets no mail".to_owned());
-            }
-            link.command("STARTTLS", "STARTTLS", 200)?;
-            link = link.encrypted(server, trust)?;
-            link.greet()?;
-        }
-        Ok(link)
-    }
-
+impl Session {
     /// Starts TLS. Anything received before it came from somebody else.
     fn encrypted(mut self, server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
         if !self.buffer.is_empty() {
