@@ -203,7 +203,6 @@ fn what_is_over_the_limit_is_said_and_not_read() {
     assert_eq!(found, ["item inbox > message 1", "large inbox > message 2 5036"]);
 }
 
-#[cfg(unix)]
 #[test]
 fn links_in_a_circle_and_pipes_do_not_hold_the_walk() {
     use std::os::unix::fs::symlink;
@@ -217,7 +216,6 @@ fn links_in_a_circle_and_pipes_do_not_hold_the_walk() {
     assert_eq!(folder.walk(), ["item a/report.xml", "aside dangling", "aside loop", "aside pipe"]);
 }
 
-#[cfg(unix)]
 #[test]
 fn a_link_out_of_a_folder_is_not_followed_and_one_that_is_given_is() {
     use std::os::unix::fs::symlink;
@@ -258,7 +256,6 @@ fn a_link_out_of_a_folder_is_not_followed_and_one_that_is_given_is() {
     assert_eq!(folder.walk_from(&given, &Limits::default()), ["item folder/report.xml", "item report.xml"]);
 }
 
-#[cfg(unix)]
 #[test]
 fn a_pipe_that_is_given_is_read_once_to_its_end() {
     let folder = Folder::new(&[]);
@@ -278,7 +275,6 @@ fn a_pipe_that_is_given_is_read_once_to_its_end() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn a_link_to_a_file_is_the_file() {
     let folder = Folder::new(&[("store/report.xml", XML)]);

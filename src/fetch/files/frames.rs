@@ -22,19 +22,6 @@ pub struct Frames<R> {
     ended: bool,
 }
 
-/// Why a frame is incomplete.
-enum Broken {
-    Read(io::Error),
-    Short { expected: String, found: u64 },
-    Name(u32),
-}
-
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Self {
-        Self::Read(error)
-    }
-}
-
 impl<R: Read> Frames<R> {
     /// Reads frames; all items arrive `now`.
     pub fn new(reader: R, limits: Limits, now: Timestamp) -> Self {
@@ -46,14 +33,15 @@ impl<R: Read> Frames<R> {
         !self.ended
     }
 
-    fn frame(&mut self) -> Result<Option<Fetched>, Broken> {
+    fn frame(&mut self) -> Result<Option<Fetched>, FetchError> {
         let Some(length) = self.length("the length of a name", true)? else {
             self.ended = true;
             return Ok(None);
         };
         self.count += 1;
         if length > NAME_BYTES {
-            return Err(Broken::Name(length));
+            let expected = format!("a name of at most {NAME_BYTES} bytes");
+            return Err(self.broken(expected, format!("a length of {length}")));
         }
         let name = self.bytes(length.into(), "bytes of a name")?;
         let Some(length) = self.length("the length of a body", false)? else { return Ok(None) };
@@ -74,37 +62,38 @@ impl<R: Read> Frames<R> {
     }
 
     /// A length; `None` at the end of the stream, if that is allowed.
-    fn length(&mut self, what: &str, may_end: bool) -> Result<Option<u32>, Broken> {
+    fn length(&mut self, what: &str, may_end: bool) -> Result<Option<u32>, FetchError> {
         let mut bytes = Vec::with_capacity(4);
-        self.reader.by_ref().take(4).read_to_end(&mut bytes)?;
+        self.reader.by_ref().take(4).read_to_end(&mut bytes).map_err(|error| self.unread(error))?;
         match bytes.first_chunk::<4>() {
             Some(length) => Ok(Some(u32::from_le_bytes(*length))),
             None if bytes.is_empty() && may_end => Ok(None),
-            None => Err(Broken::Short { expected: format!("4 bytes, {what}"), found: bytes.len() as u64 }),
+            None => Err(self.short(format!("4 bytes, {what}"), bytes.len() as u64)),
         }
     }
 
-    fn bytes(&mut self, length: u64, what: &str) -> Result<Vec<u8>, Broken> {
+    fn bytes(&mut self, length: u64, what: &str) -> Result<Vec<u8>, FetchError> {
         let mut bytes = Vec::new();
-        self.reader.by_ref().take(length).read_to_end(&mut bytes)?;
+        self.reader.by_ref().take(length).read_to_end(&mut bytes).map_err(|error| self.unread(error))?;
         let found = bytes.len() as u64;
-        if found == length { Ok(bytes) } else { Err(Broken::Short { expected: format!("{length} {what}"), found }) }
+        if found == length { Ok(bytes) } else { Err(self.short(format!("{length} {what}"), found)) }
     }
 
-    fn pass_over(&mut self, length: u64) -> Result<(), Broken> {
-        let found = io::copy(&mut self.reader.by_ref().take(length), &mut io::sink())?;
-        let short = || Broken::Short { expected: format!("{length} bytes of a body"), found };
-        if found == length { Ok(()) } else { Err(short()) }
+    fn pass_over(&mut self, length: u64) -> Result<(), FetchError> {
+        let copied = io::copy(&mut self.reader.by_ref().take(length), &mut io::sink());
+        let found = copied.map_err(|error| self.unread(error))?;
+        if found == length { Ok(()) } else { Err(self.short(format!("{length} bytes of a body"), found)) }
     }
 
-    fn error(&self, broken: Broken) -> FetchError {
-        let (expected, found) = match broken {
-            Broken::Read(source) => {
-                return FetchError::File { origin: format!("frame {}", self.count), action: "read", source };
-            }
-            Broken::Short { expected, found } => (expected, format!("the end of the stream after {found}")),
-            Broken::Name(length) => (format!("a name of at most {NAME_BYTES} bytes"), format!("a length of {length}")),
-        };
+    fn unread(&self, source: io::Error) -> FetchError {
+        FetchError::File { origin: format!("frame {}", self.count), action: "read", source }
+    }
+
+    fn short(&self, expected: String, found: u64) -> FetchError {
+        self.broken(expected, format!("the end of the stream after {found}"))
+    }
+
+    fn broken(&self, expected: String, found: String) -> FetchError {
         FetchError::Frame { number: self.count, expected, found }
     }
 }
@@ -118,10 +107,10 @@ impl<R: Read> Iterator for Frames<R> {
         }
         match self.frame() {
             Ok(fetched) => fetched.map(Ok),
-            Err(broken) => {
+            Err(error) => {
                 // It is unknown where the next frame begins.
                 self.ended = true;
-                Some(Err(self.error(broken)))
+                Some(Err(error))
             }
         }
     }

@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 /// Bytes read to recognize a file.
@@ -67,8 +68,8 @@ struct OpenFile {
     path: Option<PathBuf>,
 }
 
-/// The result of a step: an item or an error, or nothing yet.
-type WalkOutcome = Option<Result<Fetched, FetchError>>;
+/// The result of a step: an item, or nothing yet.
+type WalkOutcome = Result<Option<Fetched>, FetchError>;
 
 impl Walk {
     /// Walks these paths; all items arrive `now`.
@@ -80,34 +81,29 @@ impl Walk {
     fn step(&mut self, step: WalkStep) -> WalkOutcome {
         match step {
             WalkStep::Given(path) if path.as_os_str() == "-" => self.read(standard_input(), true),
-            WalkStep::Given(path) => {
-                self.entered.clear();
-                match fs::metadata(&path) {
-                    Ok(metadata) if metadata.is_dir() => match fs::canonicalize(&path) {
-                        Ok(root) => {
-                            self.root = root;
-                            self.folder(&path)
-                        }
-                        Err(source) => Some(fault(&path, "list", source)),
-                    },
-                    Ok(metadata) if is_pipe(&metadata) => match pipe(&path) {
-                        Ok(source) => self.read(source, true),
-                        Err(error) => Some(Err(error)),
-                    },
-                    Ok(metadata) => self.file(&path, &metadata, true),
-                    Err(source) => Some(fault(&path, "open", source)),
-                }
-            }
+            WalkStep::Given(path) => self.given(&path),
             WalkStep::Folder(folder, mut names) => {
-                let path = folder.join(names.next()?);
+                let Some(name) = names.next() else { return Ok(None) };
+                let path = folder.join(name);
                 self.ahead.push(WalkStep::Folder(folder, names));
                 self.met(&path)
             }
             WalkStep::Mailbox(mailbox, path) => self.mailbox(mailbox, path),
-            WalkStep::Whole(path) => match open(&path, None) {
-                Ok(source) => Some(self.whole(source, Vec::new())),
-                Err(error) => Some(Err(error)),
-            },
+            WalkStep::Whole(path) => self.whole(open(&path, None)?, Vec::new()).map(Some),
+        }
+    }
+
+    /// A path as the user gave it.
+    fn given(&mut self, path: &Path) -> WalkOutcome {
+        self.entered.clear();
+        let metadata = fs::metadata(path).map_err(|error| fault(path, "open", error))?;
+        if metadata.is_dir() {
+            self.root = fs::canonicalize(path).map_err(|error| fault(path, "list", error))?;
+            self.folder(path)
+        } else if metadata.file_type().is_fifo() {
+            self.read(pipe(path)?, true)
+        } else {
+            self.file(path, &metadata, true)
         }
     }
 
@@ -118,22 +114,22 @@ impl Walk {
             Ok(metadata) if metadata.is_dir() => self.folder(path),
             Ok(metadata) if metadata.is_file() => self.file(path, &metadata, false),
             // A pipe, a socket, a device.
-            Ok(_) => Some(Ok(set_aside(path))),
-            Err(source) => self.gone(path, source),
+            Ok(_) => Ok(Some(set_aside(path))),
+            Err(error) => self.gone(path, error),
         }
     }
 
     /// A link found in a folder. Somebody who can create one must not make us read files that only we may read.
     fn met_link(&mut self, path: &Path) -> WalkOutcome {
         // A dangling or circular link leads nowhere.
-        let Ok(target) = fs::canonicalize(path) else { return Some(Ok(set_aside(path))) };
+        let Ok(target) = fs::canonicalize(path) else { return Ok(Some(set_aside(path))) };
         if !target.starts_with(&self.root) {
-            return Some(Ok(Fetched::LinkOut { origin: path.display().to_string() }));
+            return Ok(Some(Fetched::LinkOut { origin: path.display().to_string() }));
         }
         match fs::symlink_metadata(&target) {
             Ok(metadata) if metadata.is_dir() => self.folder(path),
             Ok(metadata) if metadata.is_file() => self.file(path, &metadata, false),
-            _ => Some(Ok(set_aside(path))),
+            _ => Ok(Some(set_aside(path))),
         }
     }
 
@@ -145,10 +141,7 @@ impl Walk {
             }
             path.read_dir()?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()
         });
-        let mut names = match listed {
-            Ok(names) => names,
-            Err(source) => return Some(fault(path, "list", source)),
-        };
+        let mut names = listed.map_err(|error| fault(path, "list", error))?;
         if maildir::is_maildir(path) {
             // `tmp` contains half-written messages; messages move from `new` to `cur`, so `new` comes first.
             names.retain(|name| name != "tmp");
@@ -157,7 +150,7 @@ impl Walk {
             names.sort_unstable();
         }
         self.ahead.push(WalkStep::Folder(path.to_owned(), names.into_iter()));
-        None
+        Ok(None)
     }
 
     fn file(&mut self, path: &Path, metadata: &Metadata, given: bool) -> WalkOutcome {
@@ -168,26 +161,25 @@ impl Walk {
             Err(FetchError::File { source, .. }) if !given && source.kind() == io::ErrorKind::NotFound => {
                 self.gone(path, source)
             }
-            Err(error) => Some(Err(error)),
+            Err(error) => Err(error),
         }
     }
 
     /// A listed path is gone: a Maildir message may have another name by now.
-    fn gone(&mut self, path: &Path, source: io::Error) -> WalkOutcome {
+    fn gone(&mut self, path: &Path, error: io::Error) -> WalkOutcome {
         let found = path.parent().filter(|folder| maildir::holds_messages(folder)).and(maildir::find_again(path));
         let found = found.filter(|found| fs::symlink_metadata(found).is_ok_and(|metadata| metadata.is_file()));
         match found.and_then(|found| open(&found, None).ok()) {
             Some(source) => self.read(OpenFile { name: None, ..source }, true),
-            None => Some(fault(path, "open", source)),
+            None => Err(fault(path, "open", error)),
         }
     }
 
     /// Reads a file, whole or message by message. A file only found in a folder must look like a report to be an item.
     fn read(&mut self, mut source: OpenFile, wanted: bool) -> WalkOutcome {
         let mut head = Vec::with_capacity(source.size.map_or(0, |size| size.min(HEAD) as usize + 1));
-        if let Err(error) = source.reader.by_ref().take(HEAD).read_to_end(&mut head) {
-            return Some(Err(source.fault(error)));
-        }
+        let read = source.reader.by_ref().take(HEAD).read_to_end(&mut head);
+        read.map_err(|error| source.fault(error))?;
         let format = sniff::format(&head);
         let large = head.len() as u64 == HEAD;
         // A small compressed mailbox is an archive like any other; a large one may be larger than any item.
@@ -195,12 +187,12 @@ impl Walk {
             format == FileFormat::Gzip && large && sniff::format(&sniff::inflated_head(&head)) == FileFormat::Mbox;
         if format == FileFormat::Mbox || compressed {
             self.enter_mailbox(source, head, compressed);
-            return None;
+            return Ok(None);
         }
         if !wanted && !is_item(format, &head, source.name.as_deref()) {
-            return Some(Ok(Fetched::SetAside { origin: source.origin }));
+            return Ok(Some(Fetched::SetAside { origin: source.origin }));
         }
-        Some(self.whole(source, head))
+        self.whole(source, head).map(Some)
     }
 
     /// Reads the rest of a file, unless it is too large.
@@ -211,9 +203,8 @@ impl Walk {
         if known <= limit && (bytes.is_empty() || bytes.len() as u64 == HEAD) {
             let room = (limit + 1).saturating_sub(bytes.len() as u64);
             bytes.reserve(usize::try_from(known).unwrap_or(0).saturating_sub(bytes.len()) + 1);
-            if let Err(error) = source.reader.by_ref().take(room).read_to_end(&mut bytes) {
-                return Err(source.fault(error));
-            }
+            let read = source.reader.by_ref().take(room).read_to_end(&mut bytes);
+            read.map_err(|error| source.fault(error))?;
         }
         let size = known.max(bytes.len() as u64);
         let OpenFile { origin, name, .. } = source;
@@ -236,17 +227,18 @@ impl Walk {
     }
 
     fn mailbox(&mut self, mut mailbox: Box<MboxReader>, path: Option<PathBuf>) -> WalkOutcome {
-        match (mailbox.next()?, path) {
+        match (mailbox.next().transpose(), path) {
+            (Ok(None), _) => Ok(None),
             (Ok(fetched), path) => {
                 self.ahead.push(WalkStep::Mailbox(mailbox, path));
-                Some(Ok(fetched))
+                Ok(fetched)
             }
             // Messages before the damage were returned; the file itself is now an item that will be rejected.
             (Err(error), Some(path)) if is_damage(&error) => {
                 self.ahead.push(WalkStep::Whole(path));
-                None
+                Ok(None)
             }
-            (Err(error), _) => Some(Err(error)),
+            (Err(error), _) => Err(error),
         }
     }
 }
@@ -256,9 +248,8 @@ impl Iterator for Walk {
 
     fn next(&mut self) -> Option<Self::Item> {
         while let Some(step) = self.ahead.pop() {
-            let outcome = self.step(step);
-            if outcome.is_some() {
-                return outcome;
+            if let Some(outcome) = self.step(step).transpose() {
+                return Some(outcome);
             }
         }
         None
@@ -272,32 +263,19 @@ impl OpenFile {
 }
 
 fn open(path: &Path, size: Option<u64>) -> Result<OpenFile, FetchError> {
-    let origin = path.display().to_string();
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    match File::open(path) {
-        Ok(file) => Ok(OpenFile { origin, name, reader: Box::new(file), size, path: Some(path.to_owned()) }),
-        Err(source) => Err(FetchError::File { origin, action: "open", source }),
-    }
+    let file = File::open(path).map_err(|error| fault(path, "open", error))?;
+    Ok(OpenFile { size, path: Some(path.to_owned()), ..opened(path, Box::new(file)) })
 }
 
-/// A pipe cannot be read again: its source has no path.
 fn pipe(path: &Path) -> Result<OpenFile, FetchError> {
-    let origin = path.display().to_string();
+    let pipe = Pipe::open(path, PATIENCE).map_err(|error| fault(path, "open", error))?;
+    Ok(opened(path, Box::new(pipe)))
+}
+
+/// What is read once: a pipe cannot be opened again, so it has no path.
+fn opened(path: &Path, reader: Box<dyn Read + Send>) -> OpenFile {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    match Pipe::open(path, PATIENCE) {
-        Ok(pipe) => Ok(OpenFile { origin, name, reader: Box::new(pipe), size: None, path: None }),
-        Err(source) => Err(FetchError::File { origin, action: "open", source }),
-    }
-}
-
-#[cfg(unix)]
-fn is_pipe(metadata: &Metadata) -> bool {
-    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
-}
-
-#[cfg(not(unix))]
-fn is_pipe(_: &Metadata) -> bool {
-    false
+    OpenFile { origin: path.display().to_string(), name, reader, size: None, path: None }
 }
 
 fn standard_input() -> OpenFile {
@@ -324,6 +302,6 @@ fn set_aside(path: &Path) -> Fetched {
     Fetched::SetAside { origin: path.display().to_string() }
 }
 
-fn fault(path: &Path, action: &'static str, source: io::Error) -> Result<Fetched, FetchError> {
-    Err(FetchError::File { origin: path.display().to_string(), action, source })
+fn fault(path: &Path, action: &'static str, source: io::Error) -> FetchError {
+    FetchError::File { origin: path.display().to_string(), action, source }
 }

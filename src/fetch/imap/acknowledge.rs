@@ -4,6 +4,7 @@ use super::after::{self, AfterAction, Plan};
 use super::run::ImapRun;
 use super::session::OpenMode;
 use crate::fetch::mailbox::error::ServerError;
+use crate::fetch::mailbox::run::ProtocolRun as _;
 use crate::model::{Fate, Message};
 use std::collections::BTreeSet;
 
@@ -38,7 +39,7 @@ impl ImapRun {
                 Ok(done) => {
                     rest = &rest[done.uids.len()..];
                     self.note_acknowledged(index, &done.uids);
-                    self.state.retry.progress();
+                    self.state.progress();
                     if let Some(note) = done.note {
                         self.state.note(note);
                     }
@@ -78,10 +79,7 @@ impl ImapRun {
                 };
                 match work.await {
                     Ok(()) => break,
-                    Err(fault) if fault.passes() => {
-                        self.link = None;
-                        self.pause(fault).await?;
-                    }
+                    Err(fault) if fault.passes() => self.pause(fault).await?,
                     Err(fault @ ServerError::Refused { .. }) => {
                         self.state.fail(fault);
                         break;

@@ -80,42 +80,38 @@ pub(super) async fn act(
 ) -> Result<AfterResult, ServerError> {
     let (set, taken) = set_of(uids, MOST);
     let uids = uids[..taken].to_vec();
-    match act {
-        AfterAction::Seen => {
-            store(link, &set, "\\Seen").await?;
-            Ok(AfterResult { uids, note: None })
-        }
+    let note = match act {
+        AfterAction::Seen => store(link, &set, "\\Seen").await.map(|()| None)?,
         AfterAction::Delete => {
             store(link, &set, "\\Deleted").await?;
-            let note = expunge(link, &set).await?;
-            Ok(AfterResult { uids, note })
+            expunge(link, &set).await?
         }
-        AfterAction::Move(folder) if link.abilities().moves => match move_to(link, &set, folder).await {
-            // Some Exchange servers answer BAD to a move, whether or not they made it.
-            Err(ServerError::Refused { answer, .. }) if answer.starts_with("BAD") => {
-                let left: Vec<u32> = look(link, &set, &uids).await?.into_keys().collect();
-                if left.is_empty() {
-                    return Ok(AfterResult { uids, note: None });
-                }
-                let note = copy_and_delete(link, &set, &left, folder).await?;
-                Ok(AfterResult { uids, note })
-            }
-            Err(fault) => Err(fault),
-            Ok(()) => Ok(AfterResult { uids, note: None }),
-        },
-        AfterAction::Move(folder) => {
-            let note = copy_and_delete(link, &set, &uids, folder).await?;
-            Ok(AfterResult { uids, note })
-        }
-    }
+        AfterAction::Move(folder) => move_to(link, &set, &uids, folder).await?,
+    };
+    Ok(AfterResult { uids, note })
 }
 
 async fn store(link: &mut ImapConnection, set: &str, flag: &str) -> Result<(), ServerError> {
-    link.command("setting flags", &format!("UID STORE {set} +FLAGS.SILENT ({flag})"), |_| {}).await.map(|_| ())
+    link.run("setting flags", &format!("UID STORE {set} +FLAGS.SILENT ({flag})")).await
 }
 
-async fn move_to(link: &mut ImapConnection, set: &str, folder: &str) -> Result<(), ServerError> {
-    link.command("moving mails", &format!("UID MOVE {set} {}", quoted(folder)), |_| {}).await.map(|_| ())
+async fn move_to(
+    link: &mut ImapConnection,
+    set: &str,
+    uids: &[u32],
+    folder: &str,
+) -> Result<Option<&'static str>, ServerError> {
+    if !link.abilities().moves {
+        return copy_and_delete(link, set, uids, folder).await;
+    }
+    match link.run("moving mails", &format!("UID MOVE {set} {}", quoted(folder))).await {
+        // Some Exchange servers answer BAD to a move, whether or not they made it.
+        Err(ServerError::Refused { answer, .. }) if answer.starts_with("BAD") => {
+            let left: Vec<u32> = look(link, set, uids).await?.into_keys().collect();
+            if left.is_empty() { Ok(None) } else { copy_and_delete(link, set, &left, folder).await }
+        }
+        moved => moved.map(|()| None),
+    }
 }
 
 /// Without UIDPLUS an expunge would also remove messages that others flagged: then only the flag is set.
@@ -123,7 +119,7 @@ async fn expunge(link: &mut ImapConnection, set: &str) -> Result<Option<&'static
     if !link.abilities().uidplus {
         return Ok(Some(LEFT_FLAGGED));
     }
-    link.command("expunging", &format!("UID EXPUNGE {set}"), |_| {}).await.map(|_| None)
+    link.run("expunging", &format!("UID EXPUNGE {set}")).await.map(|()| None)
 }
 
 /// Which of them still exist, and whether each is flagged as deleted. A server may send data about other mails at any
@@ -163,7 +159,7 @@ async fn copy_and_delete(
     while !rest.is_empty() {
         // Copies and flags in small steps: a kill between the two can duplicate one step at most.
         let (part, taken) = set_of(rest, MOST);
-        link.command("copying mails", &format!("UID COPY {part} {}", quoted(folder)), |_| {}).await?;
+        link.run("copying mails", &format!("UID COPY {part} {}", quoted(folder))).await?;
         store(link, &part, "\\Deleted").await?;
         rest = &rest[taken..];
     }

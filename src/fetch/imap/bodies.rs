@@ -5,7 +5,6 @@
 use super::list::Entry;
 use super::ranges::set_of;
 use super::session::{ImapConnection, copy};
-use crate::fetch::mailbox::Patience;
 use crate::fetch::mailbox::error::ServerError;
 use async_imap::imap_proto::{AttributeValue, RequestId, Response, Status};
 use std::{
@@ -115,8 +114,7 @@ impl Queue {
             if group.is_empty() {
                 return Ok(());
             }
-            let flight = ask(link, &group, link_patience(link)).await;
-            match flight {
+            match ask(link, &group).await {
                 Ok(flight) => self.flights.push_back(flight),
                 Err(fault) => {
                     self.alone.extend(group.into_iter().map(|entry| (entry, 0)));
@@ -243,25 +241,20 @@ pub(super) fn answer(response: &Response<'_>) -> FetchReply {
     }
 }
 
-async fn ask(link: &mut ImapConnection, group: &[Entry], patience: Duration) -> Result<RequestInFlight, ServerError> {
+/// Requests a group. It may take as long as any two commands, plus the time its bytes need.
+async fn ask(link: &mut ImapConnection, group: &[Entry]) -> Result<RequestInFlight, ServerError> {
     let uids: Vec<u32> = group.iter().map(|entry| entry.uid).collect();
     let bytes = group.iter().map(|entry| entry.size).sum();
     let (set, _) = set_of(&uids, GROUP_MAILS);
     let tag = link.send("fetching mails", &format!("UID FETCH {set} (UID BODY.PEEK[])")).await?;
-    let left = patience + Duration::from_secs(bytes / SLOWEST_BYTES_A_SECOND);
+    let left = link.patience().command * 2 + Duration::from_secs(bytes / SLOWEST_BYTES_A_SECOND);
     Ok(RequestInFlight { tag, wanted: group.iter().map(|entry| (entry.uid, *entry)).collect(), bytes, left })
-}
-
-/// A group may take as long as any command, plus the time its bytes need.
-fn link_patience(link: &ImapConnection) -> Duration {
-    let patience: &Patience = link.patience();
-    patience.command * 2
 }
 
 /// Fetches one mail alone.
 async fn alone(link: &mut ImapConnection, entry: Entry) -> Result<BodyReply, ServerError> {
     let doing = format!("fetching mail uid {}", entry.uid);
-    let mut flight = ask(link, &[entry], link_patience(link)).await?;
+    let mut flight = ask(link, &[entry]).await?;
     let mut body = None;
     let refusal = loop {
         let begin = Instant::now();
@@ -294,14 +287,10 @@ async fn alone(link: &mut ImapConnection, entry: Entry) -> Result<BodyReply, Ser
 
 async fn is_there(link: &mut ImapConnection, uid: u32) -> Result<bool, ServerError> {
     let mut there = false;
-    let result = link
-        .command("looking for a mail", &format!("UID FETCH {uid} (UID)"), |response| {
-            if let Response::Fetch(_, attributes) = response {
-                there |= attributes.contains(&AttributeValue::Uid(uid));
-            }
-        })
-        .await;
-    match result {
+    let look = |response: &Response<'_>| {
+        there |= matches!(response, Response::Fetch(_, found) if found.contains(&AttributeValue::Uid(uid)));
+    };
+    match link.command("looking for a mail", &format!("UID FETCH {uid} (UID)"), look).await {
         Ok(_) => Ok(there),
         Err(ServerError::Refused { .. }) => Ok(true),
         Err(fault) => Err(fault),

@@ -11,7 +11,6 @@ use async_imap::{
 };
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time;
 use tokio_rustls::rustls::ClientConfig;
 
 /// The largest literal when no mail is requested: folder names.
@@ -26,9 +25,7 @@ pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Res
     if mailbox.security == Security::StartTls {
         client = start_tls(client, mailbox, trust).await?;
     }
-    if client.get_ref().gate().capabilities().is_none() {
-        ask_capabilities(&mut client, mailbox.patience.command).await?;
-    }
+    ensure_capabilities(&mut client, mailbox.patience.command).await?;
     Ok(client)
 }
 
@@ -58,9 +55,7 @@ async fn start_tls(
     trust: &Arc<ClientConfig>,
 ) -> Result<Client<Wire>, ServerError> {
     let patience = &mailbox.patience;
-    if client.get_ref().gate().capabilities().is_none() {
-        ask_capabilities(&mut client, patience.command).await?;
-    }
+    ensure_capabilities(&mut client, patience.command).await?;
     if !offers(&client, "STARTTLS") {
         return Err(ServerError::hinted(
             format!("{} port {} offers no STARTTLS", mailbox.host, mailbox.port),
@@ -79,8 +74,11 @@ pub(super) fn offers(client: &Client<Wire>, word: &str) -> bool {
     client.get_ref().gate().capabilities().is_some_and(|all| all.iter().any(|each| each == word))
 }
 
-async fn ask_capabilities(client: &mut Client<Wire>, limit: Duration) -> Result<(), ServerError> {
-    simple(client, "CAPABILITY", limit).await?;
+/// Asks for the server's capabilities, unless it named them unasked.
+async fn ensure_capabilities(client: &mut Client<Wire>, limit: Duration) -> Result<(), ServerError> {
+    if client.get_ref().gate().capabilities().is_none() {
+        simple(client, "CAPABILITY", limit).await?;
+    }
     match client.get_ref().gate().capabilities() {
         Some(_) => Ok(()),
         None => Err(ServerError::lost("CAPABILITY", "expected the server's capabilities, found none")),
@@ -88,12 +86,11 @@ async fn ask_capabilities(client: &mut Client<Wire>, limit: Duration) -> Result<
 }
 
 async fn simple(client: &mut Client<Wire>, command: &str, limit: Duration) -> Result<(), ServerError> {
-    let result = time::timeout(limit, client.run_command_and_check_ok(command, None)).await;
-    match result {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(client_fault(client, command, &error)),
-        Err(_) => Err(ServerError::lost(command, format_args!("no answer in {limit:?}"))),
-    }
+    let step = async {
+        let done = client.run_command_and_check_ok(command, None).await;
+        done.map_err(|error| client_fault(client, command, &error))
+    };
+    within(limit, command, step).await
 }
 
 /// Interprets a failed command of async-imap; the gate has the server's own words.
@@ -104,10 +101,7 @@ pub(super) fn client_fault(client: &Client<Wire>, doing: &str, error: &error::Er
             ServerError::Refused { what: doing.to_owned(), answer: gate.answer().to_owned() }
         }
         error::Error::Io(error) => stream_fault(doing, error),
-        error::Error::ConnectionLost => match gate.bye() {
-            Some(words) => ServerError::lost(doing, format_args!("the server hangs up: {words}")),
-            None => ServerError::lost(doing, "the server closed the connection"),
-        },
+        error::Error::ConnectionLost => gate.hung_up(doing),
         other => ServerError::lost(doing, other),
     }
 }

@@ -35,12 +35,13 @@ pub(super) struct FolderProgress {
 }
 
 impl FolderProgress {
-    /// A folder in the state of an earlier run.
-    pub(super) fn new(setting: String, name: String, before: Cursor) -> Self {
+    /// A folder in the state of an earlier run, if its name on the server is among these.
+    pub(super) fn new(setting: String, name: String, cursors: &[(String, Cursor)]) -> Self {
+        let before = cursors.iter().find(|(each, _)| *each == name).map(|(_, cursor)| cursor.clone());
         Self {
             setting,
             name,
-            before,
+            before: before.unwrap_or_default(),
             validity: None,
             dealt: UidSet::new(),
             given: UidSet::new(),
@@ -131,7 +132,7 @@ mod tests {
     }
 
     fn folder(before: Cursor) -> FolderProgress {
-        FolderProgress::new("INBOX".into(), "INBOX".into(), before)
+        FolderProgress::new("INBOX".into(), "INBOX".into(), &[("INBOX".into(), before)])
     }
 
     #[test]

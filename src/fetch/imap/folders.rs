@@ -139,7 +139,7 @@ impl FolderTree {
         let doing = format!("making folder {wanted}");
         let mut refusal = ServerError::settled(format!("{doing}: no name for it"));
         for name in self.candidates(wanted) {
-            match link.command(&doing, &format!("CREATE {}", quoted(&name)), |_| {}).await {
+            match link.run(&doing, &format!("CREATE {}", quoted(&name))).await {
                 Err(ServerError::Refused { answer, .. })
                     if !answer.to_ascii_uppercase().contains("[ALREADYEXISTS]") =>
                 {
@@ -150,7 +150,7 @@ impl FolderTree {
                 }
                 _ => {
                     // So that mail programs show it; a server may have no subscriptions.
-                    let _ = link.command("SUBSCRIBE", &format!("SUBSCRIBE {}", quoted(&name)), |_| {}).await;
+                    let _ = link.run("SUBSCRIBE", &format!("SUBSCRIBE {}", quoted(&name))).await;
                     self.names.push((name.clone(), true));
                     return Ok(name);
                 }

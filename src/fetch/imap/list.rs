@@ -27,7 +27,7 @@ pub(super) struct Entry {
 }
 
 /// Walks a folder's UIDs upward, skipping processed ones.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Lister {
     /// The first UID not listed yet.
     from: u32,

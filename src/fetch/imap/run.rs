@@ -7,7 +7,7 @@ use super::after::{AfterAction, Plan, Plans};
 use super::bodies::BodyReply;
 use super::folder::FolderProgress;
 use super::folders::FolderTree;
-use super::list::Entry;
+use super::list::{Entry, Lister};
 use super::session::{ImapConnection, OpenMode};
 use crate::fetch::item::{Fetched, Item, MailboxError};
 use crate::fetch::mailbox::error::ServerError;
@@ -22,6 +22,8 @@ use tokio::sync::mpsc;
 pub(in crate::fetch) struct ImapRun {
     pub(super) state: RunState,
     pub(super) link: Option<ImapConnection>,
+    /// How far earlier runs got, by the folder's name on the server.
+    cursors: Vec<(String, Cursor)>,
     pub(super) folders: Vec<FolderProgress>,
     pub(super) plans: Plans,
 }
@@ -30,50 +32,13 @@ impl ImapRun {
     /// A run that has not begun.
     pub(in crate::fetch) fn new(
         mailbox: Mailbox,
+        progress: MailboxProgress,
         options: PollOptions,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Self, MailboxError> {
         let state = RunState::new(mailbox, options, orders)?;
-        Ok(Self { state, link: None, folders: Vec::new(), plans: Plans::default() })
-    }
-
-    async fn try_to_begin(&mut self, cursors: &[(String, Cursor)]) -> Result<(), ServerError> {
-        self.state.failures.clear();
-        self.folders.clear();
-        connected(&mut self.state, &mut self.link).await?;
-        let Some(link) = &mut self.link else { return Err(ServerError::Stopped) };
-        let mut tree = FolderTree::ask(link).await?;
-        for setting in &self.state.mailbox.folders {
-            match tree.find(setting) {
-                Ok(folder) => {
-                    let before = cursors.iter().find(|(each, _)| *each == folder).map(|(_, cursor)| cursor.clone());
-                    self.folders.push(FolderProgress::new(setting.clone(), folder, before.unwrap_or_default()));
-                }
-                Err(fault) => self.state.failures.push(self.state.mailbox.error(fault)),
-            }
-        }
-        let mut target = async |wanted: &str| match tree.find_or_make(link, wanted).await {
-            Ok(folder) => Ok(Plan::Act(AfterAction::Move(folder))),
-            Err(fault) if fault.passes() || fault == ServerError::Stopped => Err(fault),
-            Err(fault) => {
-                let mut error = self.state.mailbox.error(fault);
-                error.hint =
-                    Some("its mails stay where they are until it can be made; their reports are stored".into());
-                self.state.failures.push(error);
-                Ok(Plan::Wait)
-            }
-        };
-        self.plans.done = match &self.state.mailbox.after {
-            After::Keep => Plan::Leave,
-            After::Seen => Plan::Act(AfterAction::Seen),
-            After::Delete => Plan::Act(AfterAction::Delete),
-            After::Move(folder) => target(folder).await?,
-        };
-        self.plans.unreadable = match &self.state.mailbox.rejected_to {
-            Some(folder) => target(folder).await?,
-            None => Plan::Leave,
-        };
-        Ok(())
+        let MailboxProgress { cursors, .. } = progress;
+        Ok(Self { state, link: None, cursors, folders: Vec::new(), plans: Plans::default() })
     }
 
     async fn read_folder(&mut self, index: usize, sink: &mut MailQueue) -> Result<(), ServerError> {
@@ -83,7 +48,6 @@ impl ImapRun {
             let flushed = self.state.options.stop.abort(GRACE, sink.flush()).await;
             match read.and(flushed) {
                 Err(fault) if fault.passes() => {
-                    self.link = None;
                     self.folders[index].queue.connection_lost();
                     self.pause(fault).await?;
                 }
@@ -101,7 +65,7 @@ impl ImapRun {
                 return Ok(());
             }
             if self.folders[index].queue.is_empty() {
-                if self.folders[index].lister.as_ref().is_none_or(super::list::Lister::is_over) {
+                if self.folders[index].lister.as_ref().is_none_or(Lister::is_over) {
                     return Ok(());
                 }
                 self.list_more(index).await?;
@@ -116,8 +80,7 @@ impl ImapRun {
     /// Opens a folder in the mode that is needed.
     pub(super) async fn open_folder(&mut self, index: usize) -> Result<(), ServerError> {
         let mode = self.mode();
-        connected(&mut self.state, &mut self.link).await?;
-        let Some(link) = &mut self.link else { return Err(ServerError::Stopped) };
+        let link = connected(&mut self.state, &mut self.link).await?;
         let folder = &mut self.folders[index];
         let opened = link.select(&folder.name, mode).await?.clone();
         if folder.opened(&opened) {
@@ -150,7 +113,7 @@ impl ImapRun {
         let wanted = |entry: &Entry| self.state.options.wants(entry.arrival) && !given.contains(entry.uid);
         let wanted: Vec<Entry> = window.entries.into_iter().filter(wanted).take(quota).collect();
         folder.queue.extend(wanted);
-        self.state.retry.progress();
+        self.state.progress();
         Ok(())
     }
 
@@ -159,12 +122,12 @@ impl ImapRun {
         let Some(link) = &mut self.link else { return Err(ServerError::Stopped) };
         let folder = &mut self.folders[index];
         let acts = self.plans.done != Plan::Leave || self.plans.unreadable != Plan::Leave;
-        let (orders, stop) = (&self.state.orders, &self.state.options.stop);
+        let (orders, stop) = (&self.state.orders, self.state.options.stop.clone());
         let pause = || acts && !orders.is_empty() || stop.is_set();
         let limit = self.state.options.item_bytes;
         let got = stop.abort(Duration::from_secs(1), folder.queue.next(link, limit, pause)).await?;
         let Some(got) = got else { return Ok(false) };
-        self.state.retry.progress();
+        self.state.progress();
         let validity = folder.validity.unwrap_or_default();
         let message = |uid| Message::Imap {
             mailbox: self.state.mailbox.name.clone(),
@@ -200,12 +163,6 @@ impl ImapRun {
         self.state.quota = self.state.quota.saturating_sub(1);
         stop.abort(GRACE, sink.give(fetched)).await.map(|()| true)
     }
-
-    /// Waits before the next connection; returns the error once retrying is useless.
-    pub(super) async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
-        self.link = None;
-        self.state.pause(fault).await
-    }
 }
 
 impl ProtocolRun for ImapRun {
@@ -214,16 +171,47 @@ impl ProtocolRun for ImapRun {
     }
 
     /// Connects, logs in, finds the folders, and creates target folders.
-    ///
-    /// An error of one folder is recorded; the others are still read.
-    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError> {
-        loop {
-            match self.try_to_begin(&progress.cursors).await {
-                Ok(()) => return Ok(self.state.failures.clone()),
-                Err(fault) if fault.passes() => self.pause(fault).await.map_err(|fault| self.state.error(fault))?,
-                Err(fault) => return Err(self.state.error(fault)),
+    async fn connect(&mut self) -> Result<(), ServerError> {
+        self.state.failures.clear();
+        self.folders.clear();
+        let link = connected(&mut self.state, &mut self.link).await?;
+        let mut tree = FolderTree::ask(link).await?;
+        for setting in &self.state.mailbox.folders {
+            match tree.find(setting) {
+                Ok(folder) => {
+                    self.folders.push(FolderProgress::new(setting.clone(), folder, &self.cursors));
+                }
+                Err(fault) => self.state.failures.push(self.state.mailbox.error(fault)),
             }
         }
+        let mut target = async |wanted: &str| match tree.find_or_make(link, wanted).await {
+            Ok(folder) => Ok(Plan::Act(AfterAction::Move(folder))),
+            Err(fault) if fault.passes() || fault == ServerError::Stopped => Err(fault),
+            Err(fault) => {
+                let mut error = self.state.mailbox.error(fault);
+                error.hint =
+                    Some("its mails stay where they are until it can be made; their reports are stored".into());
+                self.state.failures.push(error);
+                Ok(Plan::Wait)
+            }
+        };
+        self.plans.done = match &self.state.mailbox.after {
+            After::Keep => Plan::Leave,
+            After::Seen => Plan::Act(AfterAction::Seen),
+            After::Delete => Plan::Act(AfterAction::Delete),
+            After::Move(folder) => target(folder).await?,
+        };
+        self.plans.unreadable = match &self.state.mailbox.rejected_to {
+            Some(folder) => target(folder).await?,
+            None => Plan::Leave,
+        };
+        Ok(())
+    }
+
+    /// Waits before the next connection; returns the error once retrying is useless.
+    async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
+        self.link = None;
+        self.state.pause(fault).await
     }
 
     /// Reads all folders, and passes on their mails.
@@ -279,10 +267,13 @@ impl ProtocolRun for ImapRun {
     }
 }
 
-/// Ensures that there is a connection.
-async fn connected(state: &mut RunState, link: &mut Option<ImapConnection>) -> Result<(), ServerError> {
+/// The connection, opened if there is none.
+async fn connected<'a>(
+    state: &mut RunState,
+    link: &'a mut Option<ImapConnection>,
+) -> Result<&'a mut ImapConnection, ServerError> {
     if link.is_none() {
         *link = Some(ImapConnection::open(&state.mailbox, &state.trust, &mut state.tokens).await?);
     }
-    Ok(())
+    link.as_mut().ok_or(ServerError::Stopped)
 }

@@ -6,6 +6,7 @@ use super::auth;
 use super::connect::{self, SMALL_LITERAL};
 use super::gate::stream_fault;
 use super::wire::Wire;
+use crate::fetch::mailbox::connect::within;
 use crate::fetch::mailbox::error::{ServerError, wait_in};
 use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::{Mailbox, Patience};
@@ -42,12 +43,10 @@ pub(super) struct OpenFolder {
 
 /// The server's capabilities that the session uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one word of a capability list")]
 pub(super) struct Abilities {
     pub(super) moves: bool,
     pub(super) uidplus: bool,
     pub(super) idle: bool,
-    pub(super) id: bool,
 }
 
 /// A session.
@@ -87,22 +86,18 @@ impl ImapConnection {
 
     async fn learn_abilities(&mut self) -> Result<(), ServerError> {
         if self.session.get_ref().gate().capabilities().is_none() {
-            self.command("CAPABILITY", "CAPABILITY", |_| {}).await?;
+            self.run("CAPABILITY", "CAPABILITY").await?;
         }
         let words = self.session.get_ref().gate().capabilities().unwrap_or_default();
         let has = |word: &str| words.iter().any(|each| each == word);
         let rev2 = has("IMAP4REV2"); // RFC 9051 took these in
-        self.abilities = Abilities {
-            moves: has("MOVE") || rev2,
-            uidplus: has("UIDPLUS") || rev2,
-            idle: has("IDLE") || rev2,
-            id: has("ID"),
-        };
-        if self.abilities.id {
+        self.abilities =
+            Abilities { moves: has("MOVE") || rev2, uidplus: has("UIDPLUS") || rev2, idle: has("IDLE") || rev2 };
+        if has("ID") {
             // Some servers require it; all accept it.
             let line = format!("ID (\"name\" \"dmarquet\" \"version\" \"{}\")", env!("CARGO_PKG_VERSION"));
-            match self.command("ID", &line, |_| {}).await {
-                Ok(_) | Err(ServerError::Refused { .. }) => {}
+            match self.run("ID", &line).await {
+                Ok(()) | Err(ServerError::Refused { .. }) => {}
                 Err(fault) => return Err(fault),
             }
         }
@@ -152,10 +147,7 @@ impl ImapConnection {
         self.session.get_mut().listen(silence);
         match self.session.read_response().await {
             Ok(Some(response)) => Ok(look(response.parsed())),
-            Ok(None) => Err(match self.session.get_ref().gate().bye() {
-                Some(words) => ServerError::lost(doing, format_args!("the server hangs up: {words}")),
-                None => ServerError::lost(doing, "the server closed the connection"),
-            }),
+            Ok(None) => Err(self.session.get_ref().gate().hung_up(doing)),
             Err(error) => Err(stream_fault(doing, &error)),
         }
     }
@@ -203,6 +195,11 @@ impl ImapConnection {
         }
     }
 
+    /// Runs a command whose untagged responses do not matter.
+    pub(super) async fn run(&mut self, doing: &str, line: &str) -> Result<(), ServerError> {
+        self.command(doing, line, |_| {}).await.map(drop)
+    }
+
     /// Opens a folder, unless it is already open in this mode.
     pub(super) async fn select(&mut self, name: &str, mode: OpenMode) -> Result<&OpenFolder, ServerError> {
         if self.opened.as_ref().is_some_and(|opened| opened.name == name && opened.mode == mode) {
@@ -238,13 +235,13 @@ impl ImapConnection {
 
     /// Keeps the connection alive.
     pub(super) async fn noop(&mut self) -> Result<(), ServerError> {
-        self.command("NOOP", "NOOP", |_| {}).await.map(|_| ())
+        self.run("NOOP", "NOOP").await
     }
 
     /// Logs out. All work is done, so errors do not matter.
     pub(super) async fn logout(mut self) {
         let limit = self.patience.silence.min(Duration::from_secs(2));
-        let _ = time::timeout(limit, self.command("LOGOUT", "LOGOUT", |_| {})).await;
+        let _ = time::timeout(limit, self.run("LOGOUT", "LOGOUT")).await;
     }
 
     /// Begins an IDLE; returns its tag once the server is waiting.
@@ -289,10 +286,7 @@ impl ImapConnection {
                 }
             }
         };
-        match time::timeout(patience, work).await {
-            Ok(result) => result,
-            Err(_) => Err(ServerError::lost("DONE", format_args!("no answer in {patience:?}"))),
-        }
+        within(patience, "DONE", work).await
     }
 }
 

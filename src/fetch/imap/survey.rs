@@ -23,10 +23,8 @@ pub(in crate::fetch) async fn look(
     for setting in &mailbox.folders {
         let looked = async {
             let name = tree.find(setting)?;
-            let before = cursors.iter().find(|(each, _)| *each == name).map(|(_, cursor)| cursor.clone());
             let shown = tree.shown(&name);
-            look_into(&mut link, FolderProgress::new(setting.clone(), name, before.unwrap_or_default()), shown, options)
-                .await
+            look_into(&mut link, FolderProgress::new(setting.clone(), name, cursors), shown, options).await
         };
         match looked.await {
             Ok(folder) => survey.folders.push(folder),
@@ -58,8 +56,7 @@ async fn look_into(
     let mut seen =
         FolderSurvey { setting, name: shown, mails: opened.exists, pending, renewed, ..FolderSurvey::default() };
     let limit = options.limit.unwrap_or(u32::MAX);
-    while let Some(lister) = folder.lister.as_mut().filter(|lister| !lister.is_over() && seen.new < limit) {
-        let mut lister = lister.clone();
+    while let Some(mut lister) = folder.lister.take_if(|lister| !lister.is_over() && seen.new < limit) {
         let window = lister.next(link, folder.dealt()).await?;
         folder.lister = Some(lister);
         for Entry { size, .. } in window.entries.iter().filter(|entry| options.wants(entry.arrival)) {

@@ -66,33 +66,19 @@ impl IdleWatch {
         Self(receiver)
     }
 
-    /// The next wake-ups; empty if none came in time, `None` once nothing is watched.
+    /// The next wake-ups, each once; empty if none came in time, `None` once nothing is watched. Blocks.
     pub fn next_within(&mut self, patience: Duration) -> Option<Vec<Wake>> {
-        match self.0.recv_timeout(patience) {
-            Ok(wake) => Some(self.with_more(wake)),
-            Err(mpsc::RecvTimeoutError::Timeout) => Some(Vec::new()),
-            Err(mpsc::RecvTimeoutError::Disconnected) => None,
-        }
-    }
-
-    fn with_more(&self, wake: Wake) -> Vec<Wake> {
-        let mut wakes = vec![wake];
+        let mut wakes = match self.0.recv_timeout(patience) {
+            Ok(wake) => vec![wake],
+            Err(mpsc::RecvTimeoutError::Timeout) => Vec::new(),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+        };
         while let Ok(wake) = self.0.try_recv() {
             if !wakes.contains(&wake) {
                 wakes.push(wake);
             }
         }
-        wakes
-    }
-}
-
-impl Iterator for IdleWatch {
-    type Item = Vec<Wake>;
-
-    /// The next wake-ups; `None` once nothing is watched. Blocks.
-    fn next(&mut self) -> Option<Vec<Wake>> {
-        let wake = self.0.recv().ok()?;
-        Some(self.with_more(wake))
+        Some(wakes)
     }
 }
 

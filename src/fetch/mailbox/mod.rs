@@ -5,7 +5,6 @@ pub(crate) mod connect;
 pub(crate) mod error;
 pub(crate) mod oauth;
 pub(crate) mod redact;
-pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod sasl;
 pub(crate) mod secret;

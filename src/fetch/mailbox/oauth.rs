@@ -148,7 +148,8 @@ fn ask(oauth2: &OAuth2, roots: &Roots, secrets: &Redaction) -> Result<(SecretStr
     }
     form.extend(oauth2.scope.iter().map(|scope| ("scope", scope.clone())));
     let doing = format!("asking {url} for a token");
-    let mut answer = agent(roots).post(url).send_form(form).map_err(|error| match error {
+    let agent = configured(roots, ENDPOINT, true).build().new_agent();
+    let mut answer = agent.post(url).send_form(form).map_err(|error| match error {
         ureq::Error::RequireHttpsOnly(_) => {
             ServerError::settled(format!("token_url {url:?}: expected an https address"))
         }
@@ -182,10 +183,6 @@ fn ask(oauth2: &OAuth2, roots: &Roots, secrets: &Redaction) -> Result<(SecretStr
     Ok((granted.access_token.0, lifetime))
 }
 
-fn agent(roots: &Roots) -> ureq::Agent {
-    configured(roots, ENDPOINT, true).build().new_agent()
-}
-
 /// An agent that trusts the same roots, for other web addresses. It follows no redirect, and no status is an error.
 ///
 /// # Errors
@@ -207,13 +204,7 @@ fn configured(roots: &Roots, patience: Duration, https_only: bool) -> ConfigBuil
     let certificates = if roots.certificates.is_empty() {
         RootCerts::WebPki
     } else {
-        roots
-            .certificates
-            .iter()
-            .map(|each| Certificate::from_der(each).to_owned())
-            .collect::<Vec<_>>()
-            .into_iter()
-            .into()
+        RootCerts::from(roots.certificates.iter().map(|each| Certificate::from_der(each).to_owned()))
     };
     ureq::Agent::config_builder()
         .timeout_global(Some(patience))

@@ -3,12 +3,11 @@
 use super::account::Mailbox;
 use super::error::ServerError;
 use super::oauth::TokenCache;
-use super::retry::Retry;
 use super::sink::MailQueue;
 use super::stop::StopFlag;
 use super::tls;
 use crate::fetch::item::MailboxError;
-use crate::model::{Cursor, Fate, MailboxProgress, Message};
+use crate::model::{Cursor, Fate, Message};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +73,8 @@ pub(crate) struct RunState {
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
     /// The caller waits for the end.
     pub(crate) finishing: bool,
-    pub(crate) retry: Retry,
+    /// Connections in a row without progress.
+    barren: u32,
     /// How many mails may still be returned.
     pub(crate) quota: u32,
     pub(crate) acknowledged: Vec<Message>,
@@ -98,7 +98,7 @@ impl RunState {
             tokens: TokenCache::default(),
             orders,
             finishing: false,
-            retry: Retry::default(),
+            barren: 0,
             quota,
             acknowledged: Vec::new(),
             notes: Vec::new(),
@@ -111,18 +111,44 @@ impl RunState {
         self.options.stop.is_set() || self.finishing
     }
 
-    /// Waits before the next connection; returns the error once retrying is useless.
-    pub(crate) async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
-        self.retry.pause(fault, &self.mailbox, &self.options.stop).await
+    /// The connection made progress: the count of those without starts again.
+    pub(crate) fn progress(&mut self) {
+        self.barren = 0;
     }
 
-    pub(crate) fn error(&self, fault: ServerError) -> MailboxError {
-        self.mailbox.error(fault)
+    /// Waits before the next connection; returns the error once retrying is useless.
+    pub(crate) async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
+        let stop = &self.options.stop;
+        if stop.is_set() {
+            return Err(ServerError::Stopped);
+        }
+        let patience = &self.mailbox.patience;
+        self.barren += 1;
+        if self.barren >= patience.tries {
+            let (what, hint) = fault.reason_and_hint();
+            return Err(ServerError::Settled { what: format!("{what} (tried {} times)", self.barren), hint });
+        }
+        let wait = match &fault {
+            ServerError::Throttled { wait, .. } if *wait > patience.longest_pause => {
+                let (what, hint) = fault.reason_and_hint();
+                return Err(ServerError::Settled { what, hint });
+            }
+            ServerError::Throttled { wait, .. } => *wait,
+            _ => patience.pause * 2_u32.saturating_pow(self.barren - 1),
+        };
+        // Jitter of up to a quarter: many clients of one server must not reconnect at the same time.
+        let jitter = wait.mul_f64(rand::random_range(0.0..0.25));
+        let why = self.mailbox.error(fault).reason;
+        tracing::debug!(mailbox = self.mailbox.name, why, wait = ?(wait + jitter), "connecting again");
+        tokio::select! {
+            () = tokio::time::sleep(wait + jitter) => Ok(()),
+            () = stop.wait() => Err(ServerError::Stopped),
+        }
     }
 
     /// Records an error, once.
     pub(crate) fn fail(&mut self, fault: ServerError) {
-        let error = self.error(fault);
+        let error = self.mailbox.error(fault);
         if !self.failures.contains(&error) {
             self.failures.push(error);
         }
@@ -141,8 +167,21 @@ impl RunState {
 pub(crate) trait ProtocolRun: Sized {
     /// What it keeps.
     fn state(&mut self) -> &mut RunState;
-    /// Connects, logs in, and lists folders; returns errors of single folders.
-    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError>;
+    /// Connects, logs in, and finds out what there is to read. An error of one folder is recorded; the others are still read.
+    async fn connect(&mut self) -> Result<(), ServerError>;
+    /// Does so with as many connections as it takes; returns the errors of single folders.
+    async fn begin(&mut self) -> Result<Vec<MailboxError>, MailboxError> {
+        loop {
+            let begun = match self.connect().await {
+                Err(fault) if fault.passes() => self.pause(fault).await,
+                Ok(()) => return Ok(self.state().failures.clone()),
+                Err(fault) => Err(fault),
+            };
+            begun.map_err(|fault| self.state().mailbox.error(fault))?;
+        }
+    }
+    /// Gives up the connection and waits before the next; returns the error once retrying is useless.
+    async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError>;
     /// Reads new mails and passes them on.
     async fn read(&mut self, sink: MailQueue);
     /// Notes what the caller said.

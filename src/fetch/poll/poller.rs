@@ -4,7 +4,7 @@ use crate::fetch::imap::ImapRun;
 use crate::fetch::item::{FetchError, Fetched, MailboxError};
 use crate::fetch::mailbox::run::{Order, ProtocolRun};
 use crate::fetch::mailbox::sink::{self, MailQueue};
-use crate::fetch::mailbox::{Finished, Mailbox, Mails, PollOptions, Protocol, StopFlag};
+use crate::fetch::mailbox::{Finished, Mailbox, Mails, PollOptions, Protocol};
 use crate::fetch::pop3::Pop3Run;
 use crate::model::{Fate, MailboxProgress, Message};
 use std::{
@@ -59,12 +59,10 @@ impl Poller {
                     return Finished::default();
                 }
             };
-            let (name, stop) = (mailbox.name.clone(), options.stop.clone());
-            let start = Start { name, progress, stop, ready, sink };
             let finished = runtime.block_on(async {
                 match mailbox.protocol {
-                    Protocol::Imap => start.go(ImapRun::new(mailbox, options, received)).await,
-                    Protocol::Pop3 => start.go(Pop3Run::new(mailbox, options, received)).await,
+                    Protocol::Imap => perform(ImapRun::new(mailbox, progress, options, received), &ready, sink).await,
+                    Protocol::Pop3 => perform(Pop3Run::new(mailbox, progress, options, received), &ready, sink).await,
                 }
             });
             // A password command that hangs must not delay the end.
@@ -122,42 +120,38 @@ async fn wait_for_the_end(run: &mut impl ProtocolRun) {
     }
 }
 
-/// The input of a run.
-struct Start {
-    name: String,
-    progress: MailboxProgress,
-    stop: StopFlag,
-    ready: blocking::SyncSender<Result<Vec<MailboxError>, MailboxError>>,
-    sink: MailQueue,
-}
+/// The errors of single folders once a run has begun, or why it cannot.
+type Begun = Result<Vec<MailboxError>, MailboxError>;
 
-impl Start {
-    /// Performs a whole run.
-    async fn go(self, run: Result<impl ProtocolRun, MailboxError>) -> Finished {
-        let Self { name, progress, stop, ready, sink } = self;
-        let begin = async {
-            let mut run = run?;
-            let warnings = tokio::select! {
-                warnings = run.begin(progress) => warnings?,
-                () = stop.wait() => {
-                    let reason = "stopped before it began".to_owned();
-                    return Err(MailboxError { mailbox: name, reason, hint: None });
-                }
-            };
-            Ok((run, warnings))
-        };
-        let (mut run, warnings) = match begin.await {
-            Ok(begun) => begun,
-            Err(error) => {
-                let _ = ready.send(Err(error));
-                return Finished::default();
-            }
-        };
-        let _ = ready.send(Ok(warnings));
-        run.read(sink).await;
-        wait_for_the_end(&mut run).await;
-        run.end().await
+/// Performs a whole run; `ready` hears once it has begun.
+async fn perform(
+    run: Result<impl ProtocolRun, MailboxError>,
+    ready: &blocking::SyncSender<Begun>,
+    sink: MailQueue,
+) -> Finished {
+    let mut run = match run {
+        Ok(run) => run,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return Finished::default();
+        }
+    };
+    let stop = run.state().options.stop.clone();
+    let begun = tokio::select! {
+        begun = run.begin() => begun,
+        () = stop.wait() => {
+            let (mailbox, reason) = (run.state().mailbox.name.clone(), "stopped before it began".to_owned());
+            Err(MailboxError { mailbox, reason, hint: None })
+        }
+    };
+    let has_begun = begun.is_ok();
+    let _ = ready.send(begun);
+    if !has_begun {
+        return Finished::default();
     }
+    run.read(sink).await;
+    wait_for_the_end(&mut run).await;
+    run.end().await
 }
 
 impl Iterator for Poller {

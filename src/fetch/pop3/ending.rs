@@ -35,7 +35,7 @@ impl Pop3Run {
         }
         self.undeleted.retain(|content| !maildrop.has_deleted(content));
         if maildrop.deletes() {
-            self.state.retry.progress();
+            self.state.progress();
             return Ok(false);
         }
         Err(ServerError::lost(

@@ -39,11 +39,8 @@ async fn enter(
     let patience = &mailbox.patience;
     let mut stream = LineStream::new(dial(mailbox, trust).await?, patience.clone());
     let doing = "waiting for the greeting";
-    match within(patience.connect, doing, stream.status(doing)).await? {
-        Pop3Status::Ok(_) => {}
-        Pop3Status::Err(answer) => return Err(refused("the connection", &answer)),
-        Pop3Status::Continue(_) => return Err(ServerError::lost(doing, "expected +OK, found +")),
-    }
+    let greeting = within(patience.connect, doing, stream.status(doing)).await?;
+    greeting.text(doing)?.map_err(|answer| refused("the connection", &answer))?;
     let mut capabilities = ask_capabilities(&mut stream).await?;
     if mailbox.security == Security::StartTls {
         stream = start_tls(stream, capabilities.as_deref(), mailbox, trust).await?;
@@ -54,10 +51,8 @@ async fn enter(
 }
 
 async fn ask_capabilities(stream: &mut LineStream) -> Result<Capabilities, ServerError> {
-    match stream.command("CAPA", "CAPA").await? {
-        Pop3Status::Ok(_) => {}
-        Pop3Status::Err(_) => return Ok(None),
-        Pop3Status::Continue(_) => return Err(ServerError::lost("CAPA", "expected +OK or -ERR, found +")),
+    if stream.ask("CAPA", "CAPA").await?.is_err() {
+        return Ok(None);
     }
     let mut all = Vec::new();
     let take = |line: &[u8]| {
@@ -83,11 +78,8 @@ async fn start_tls(
     if capabilities.is_some_and(|all| all.iter().all(|line| line != "STLS")) {
         return Err(without(""));
     }
-    match stream.command("STLS", "STLS").await? {
-        Pop3Status::Ok(_) => {}
-        Pop3Status::Err(answer) => return Err(without(&format!(": it answered -ERR {answer}"))),
-        Pop3Status::Continue(_) => return Err(ServerError::lost("STLS", "expected +OK or -ERR, found +")),
-    }
+    let answer = stream.ask("STLS", "STLS").await?;
+    answer.map_err(|answer| without(&format!(": it answered -ERR {answer}")))?;
     let Some(socket) = stream.into_socket() else {
         return Err(ServerError::settled(
             "STLS: expected TLS, found an answer from before TLS, as an attacker would slip in",
@@ -151,11 +143,8 @@ async fn log_in(
 
 async fn log_in_by_user(stream: &mut LineStream, mailbox: &Mailbox, password: &str) -> Result<(), ServerError> {
     for line in [format!("USER {}", mailbox.user), format!("PASS {password}")] {
-        match stream.command("login", &line).await? {
-            Pop3Status::Ok(_) => {}
-            Pop3Status::Err(answer) => return Err(login_refused(mailbox, &answer, None)),
-            Pop3Status::Continue(_) => return Err(ServerError::lost("login", "expected +OK or -ERR, found +")),
-        }
+        let answer = stream.ask("login", &line).await?;
+        answer.map_err(|answer| login_refused(mailbox, &answer, None))?;
     }
     Ok(())
 }

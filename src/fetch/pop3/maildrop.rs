@@ -4,7 +4,7 @@
 
 use super::listing::{Lines, ListedMessage, MOST_MESSAGES, count_of, joined, octets_of, uidl_of};
 use super::login;
-use super::stream::{Body, LineStream, Pop3Status};
+use super::stream::{Body, LineStream};
 use crate::fetch::mailbox::Mailbox;
 use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::oauth::TokenCache;
@@ -56,29 +56,22 @@ impl Maildrop {
         tokens: &mut TokenCache,
     ) -> Result<Self, ServerError> {
         let mut stream = login::open(mailbox, trust, tokens).await?;
-        let count = match ask(&mut stream, "STAT").await? {
-            Ok(text) => count_of(&text),
-            Err(_) => None,
-        };
+        let count = stream.ask("STAT", "STAT").await?.ok().and_then(|text| count_of(&text));
         let (mut uidls, mut sizes) = (Lines::default(), Lines::default());
-        let names = ask(&mut stream, "UIDL").await?;
+        let names = stream.ask("UIDL", "UIDL").await?;
         if names.is_ok() {
             stream.lines("UIDL", |line| uidls.take(line, uidl_of)).await?;
         }
-        let lists = ask(&mut stream, "LIST").await?;
+        let lists = stream.ask("LIST", "LIST").await?;
         if lists.is_ok() {
             stream.lines("LIST", |line| sizes.take(line, octets_of)).await?;
         }
-        let (names, lists) = match (names, lists, count) {
-            // This must not look like an empty mailbox.
-            (Err(_), Err(answer), None) => {
-                return Err(ServerError::Refused {
-                    what: "asking what is in the mailbox".to_owned(),
-                    answer: format!("-ERR {answer}"),
-                });
-            }
-            (names, lists, _) => (names.is_ok(), names.is_ok() || lists.is_ok()),
-        };
+        // This must not look like an empty mailbox.
+        if let (Err(_), Err(answer), None) = (&names, &lists, count) {
+            let (what, answer) = ("asking what is in the mailbox".to_owned(), format!("-ERR {answer}"));
+            return Err(ServerError::Refused { what, answer });
+        }
+        let (names, lists) = (names.is_ok(), names.is_ok() || lists.is_ok());
         Ok(Self {
             stream,
             listed: joined(uidls, sizes),
@@ -125,7 +118,8 @@ impl Maildrop {
     /// Whether a refused message exists at all: a list may contain numbers without a message.
     async fn is_there(&mut self, number: u32) -> Result<bool, ServerError> {
         for command in ["LIST", "UIDL"] {
-            if ask(&mut self.stream, &format!("{command} {number}")).await?.is_ok() {
+            let line = format!("{command} {number}");
+            if self.stream.ask(&line, &line).await?.is_ok() {
                 return Ok(true);
             }
         }
@@ -161,7 +155,8 @@ impl Maildrop {
             if self.marked.contains_key(&number) {
                 continue;
             }
-            let answer = ask(&mut self.stream, &format!("DELE {number}")).await?;
+            let line = format!("DELE {number}");
+            let answer = self.stream.ask(&line, &line).await?;
             self.marked.insert(number, answer.is_ok());
             refusal = refusal.or(answer.err());
         }
@@ -181,20 +176,11 @@ impl Maildrop {
 
     /// Keeps the connection alive.
     pub(super) async fn noop(&mut self) -> Result<(), ServerError> {
-        ask(&mut self.stream, "NOOP").await.map(drop)
+        self.stream.ask("NOOP", "NOOP").await.map(drop)
     }
 
     /// Ends the session: marked messages are deleted. Returns the server's answer if it could not.
     pub(super) async fn quit(&mut self) -> Result<Option<String>, ServerError> {
-        Ok(ask(&mut self.stream, "QUIT").await?.err())
-    }
-}
-
-/// Sends a command; returns the text of its answer, or of a refusal.
-async fn ask(stream: &mut LineStream, command: &str) -> Result<Result<String, String>, ServerError> {
-    match stream.command(command, command).await? {
-        Pop3Status::Ok(text) => Ok(Ok(text)),
-        Pop3Status::Err(text) => Ok(Err(text)),
-        Pop3Status::Continue(_) => Err(ServerError::lost(command, "expected +OK or -ERR, found +")),
+        Ok(self.stream.ask("QUIT", "QUIT").await?.err())
     }
 }

@@ -79,13 +79,14 @@ impl Pop3Run {
     /// A run that has not begun.
     pub(in crate::fetch) fn new(
         mailbox: Mailbox,
+        progress: MailboxProgress,
         options: PollOptions,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Self, MailboxError> {
-        Ok(Self {
+        let mut run = Self {
             state: RunState::new(mailbox, options, orders)?,
             maildrop: None,
-            known: HashMap::new(),
+            known: progress.uidls.into_iter().map(|known| (known.uidl.clone(), known)).collect(),
             given: HashMap::new(),
             settled: HashSet::new(),
             withheld: HashSet::new(),
@@ -94,7 +95,17 @@ impl Pop3Run {
             undeleted: HashSet::new(),
             reach: usize::MAX,
             present: None,
-        })
+        };
+        if !run.deletes() {
+            // What an earlier run was to delete may stay.
+            for known in run.known.values_mut().filter(|known| known.pending) {
+                known.pending = false;
+                let uidl = Some((known.uidl.clone(), known.octets));
+                let mailbox = run.state.mailbox.name.clone();
+                run.state.acknowledged.push(Message::Pop3 { mailbox, content: None, uidl });
+            }
+        }
+        Ok(run)
     }
 
     pub(super) fn deletes(&self) -> bool {
@@ -249,7 +260,7 @@ impl Pop3Run {
             Err(fault) => return Err(fault),
         };
         if let Some(sink) = sink {
-            self.state.retry.progress();
+            self.state.progress();
             self.state.quota = self.state.quota.saturating_sub(1);
             self.state.options.stop.abort(GRACE, sink.give(fetched)).await?;
         }
@@ -268,12 +279,6 @@ impl Pop3Run {
         }
         Ok(())
     }
-
-    /// Waits before the next connection; returns the error once retrying is useless.
-    pub(super) async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
-        self.maildrop = None;
-        self.state.pause(fault).await
-    }
 }
 
 impl ProtocolRun for Pop3Run {
@@ -282,30 +287,16 @@ impl ProtocolRun for Pop3Run {
     }
 
     /// Connects, logs in, and lists the messages.
-    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError> {
-        self.known = progress.uidls.into_iter().map(|known| (known.uidl.clone(), known)).collect();
-        if !self.deletes() {
-            let pending = self.known.values_mut().filter(|known| known.pending);
-            for known in pending {
-                known.pending = false;
-                let uidl = Some((known.uidl.clone(), known.octets));
-                self.state.acknowledged.push(Message::Pop3 {
-                    mailbox: self.state.mailbox.name.clone(),
-                    content: None,
-                    uidl,
-                });
-            }
-        }
-        loop {
-            match Maildrop::open(&self.state.mailbox, &self.state.trust, &mut self.state.tokens).await {
-                Ok(maildrop) => {
-                    self.take_over(maildrop);
-                    return Ok(self.state.failures.clone());
-                }
-                Err(fault) if fault.passes() => self.pause(fault).await.map_err(|fault| self.state.error(fault))?,
-                Err(fault) => return Err(self.state.error(fault)),
-            }
-        }
+    async fn connect(&mut self) -> Result<(), ServerError> {
+        let maildrop = Maildrop::open(&self.state.mailbox, &self.state.trust, &mut self.state.tokens).await?;
+        self.take_over(maildrop);
+        Ok(())
+    }
+
+    /// Waits before the next connection; returns the error once retrying is useless.
+    async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
+        self.maildrop = None;
+        self.state.pause(fault).await
     }
 
     /// Reads new messages and passes them on.

@@ -32,6 +32,17 @@ pub(super) enum Pop3Status {
     Continue(String),
 }
 
+impl Pop3Status {
+    /// The text of an answer that ends something, or of a refusal.
+    pub(super) fn text(self, doing: &str) -> Result<Result<String, String>, ServerError> {
+        match self {
+            Self::Ok(text) => Ok(Ok(text)),
+            Self::Err(text) => Ok(Err(text)),
+            Self::Continue(_) => Err(ServerError::lost(doing, "expected +OK or -ERR, found +")),
+        }
+    }
+}
+
 /// A message, or why there is none.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Body {
@@ -71,6 +82,11 @@ impl LineStream {
     /// Returns the socket, unless something unrequested was received.
     pub(super) fn into_socket(self) -> Option<Box<dyn Socket>> {
         (self.start == self.end).then_some(self.socket)
+    }
+
+    /// Sends a line; returns the text of the answer, or of a refusal.
+    pub(super) async fn ask(&mut self, doing: &str, line: &str) -> Result<Result<String, String>, ServerError> {
+        self.command(doing, line).await?.text(doing)
     }
 
     /// Sends a line, and waits for the first line of the answer.
@@ -149,10 +165,10 @@ impl LineStream {
 
     /// The answer to RETR: a message of at most this many bytes, or the server's refusal.
     pub(super) async fn message(&mut self, doing: &str, limit: u64) -> Result<Result<Body, String>, ServerError> {
-        match self.status_and_end(doing).await? {
-            (Pop3Status::Ok(_), crlf) => self.body(doing, limit, crlf).await.map(Ok),
-            (Pop3Status::Err(text), _) => Ok(Err(text)),
-            (Pop3Status::Continue(_), _) => Err(ServerError::lost(doing, "expected +OK or -ERR, found +")),
+        let (status, crlf) = self.status_and_end(doing).await?;
+        match status.text(doing)? {
+            Ok(_) => self.body(doing, limit, crlf).await.map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
         }
     }
 

@@ -1,9 +1,10 @@
-//! Tests the poller against servers: `scripted` misbehaves, `real` is Dovecot.
+//! Tests the gate, and the poller against servers: `scripted` misbehaves, `real` is Dovecot.
 //!
 //! Each test ends in a clear error or success, with every mail returned once and nothing lost.
 
 #[path = "../../../../tests/it/support/imap_dovecot.rs"]
 mod dovecot;
+mod gate;
 mod hostile;
 mod real;
 mod scripted;
