@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 /// The bounds of one item and of one report. Sizes in bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// The item itself: a mail or a file.
     pub item_bytes: u64,
@@ -92,15 +92,6 @@ impl std::fmt::Debug for Growth {
         f.write_str(if self.0.is_some() { "Growth(told)" } else { "Growth" })
     }
 }
-
-/// The callback is not a bound: values with the same bounds are equal.
-impl PartialEq for Growth {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Growth {}
 
 impl Limits {
     /// Bytes a stream may inflate to before its ratio counts.

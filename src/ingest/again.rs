@@ -1,19 +1,18 @@
 //! Reads items again: the originals of a store (`rebuild`), its rejected items (`rejected retry`).
 
-use super::reread::{ParsedReport, ReadReport, ReportAgain, each_again, each_parsed, parsed_tls};
-use super::save::Saver;
-use super::trial::{StoreJob, Survival, TrialItem};
-use super::underway::Underway;
-use super::work::{Done, ItemContents, KnownItems, Piece, Worked, deadly, work};
-use super::{IngestError, IngestOptions, Observer, Tally};
+use super::parsed::{ParsedReport, accept_tls, each_parsed, read_tls};
+use super::pieces::Piece;
+use super::reread::{ReadReport, ReportAgain, each_again};
+use super::trial::{Survival, TrialItem};
+use super::work::{KnownItems, deadly_reason, work};
+use super::{IngestOptions, Observer, Tally};
 use crate::fetch::{FetchError, Fetched, Item};
-use crate::judge::judge;
 use crate::limits::Limits;
-use crate::model::{Accepted, AcceptedTls, Hash, Original, Provenance};
-use crate::normalize::{Context, is_no_longer_ahead};
+use crate::model::{Accepted, AcceptedTls, Original, Provenance};
+use crate::normalize::{Context, ReadTls, is_no_longer_ahead};
 use crate::store::{
-    Access, Added, ConflictEntry, OriginalReader, PackedReport, Rebuild, Rebuilt, RejectedEntry, StoreError, Writer,
-    head,
+    Access, ConflictEntry, OriginalReader, PackedReport, Rebuild, Rebuilt, RejectedEntry, ReportSums, StoreError,
+    Writer,
 };
 use crate::unpack::{Content, unpack};
 use jiff::Timestamp;
@@ -35,14 +34,14 @@ const READ_TOGETHER: usize = 16 << 20;
 ///
 /// # Errors
 /// If the store is in use or the disk fails; then the old tables are unchanged.
-pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(Tally, Rebuilt), IngestError> {
+pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(Tally, Rebuilt), StoreError> {
     let mut rebuild = Rebuild::start(dir, options.now, access)?;
     let mut tally = Tally::default();
     for pack in rebuild.packs()? {
         let mut waiting = Vec::new();
         let mut bytes = 0;
         rebuild.read(&pack, |rebuild, kept| {
-            bytes += size(&kept.original);
+            bytes += kept.original.bytes().len();
             waiting.push(kept);
             if waiting.len() < TOGETHER && bytes < TOGETHER_BYTES {
                 return Ok(());
@@ -56,7 +55,7 @@ pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(T
         let provenance = Provenance { origin: file.clone(), attachment: None, arrival: set_aside, mail: None };
         let reports = documents(&provenance, &original, options);
         let context = Context { attachment: None, arrival: set_aside };
-        let tls = parsed_tls(&original, &context, options).map(|(report, findings)| {
+        let tls = read_tls(&original, &context, options).map(|ReadTls { report, findings }| {
             let nothing = Arc::new(Original::Plain(Vec::new()));
             AcceptedTls { report, findings, original: nothing, provenance }
         });
@@ -72,7 +71,7 @@ pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(T
 const OTHER_CONTENT: [&str; 3] = ["payload is not", "expected XML", "expected JSON"];
 
 /// Retries rejected items that are TLS reports: earlier versions rejected those they did not recognize.
-fn retry_tls(writer: &mut Writer, options: &IngestOptions) -> Result<Tally, IngestError> {
+fn retry_tls(writer: &mut Writer, options: &IngestOptions) -> Result<Tally, StoreError> {
     let mut found = Vec::new();
     for entry in writer.rejected()? {
         if entry.file.is_none() || !OTHER_CONTENT.iter().any(|reason| entry.reason.starts_with(reason)) {
@@ -86,12 +85,6 @@ fn retry_tls(writer: &mut Writer, options: &IngestOptions) -> Result<Tally, Inge
     if found.is_empty() { Ok(Tally::default()) } else { retry(writer, &found, options, &mut ()) }
 }
 
-fn size(original: &Original) -> usize {
-    match original {
-        Original::Plain(bytes) | Original::Gzip(bytes) => bytes.len(),
-    }
-}
-
 /// Small originals are read together on all cores. Of a large one each report is stored before the next is read.
 fn read_again(
     tally: &mut Tally,
@@ -103,7 +96,7 @@ fn read_again(
     let small = IngestOptions { limits, ..options.clone() };
     let taken = AtomicUsize::new(0);
     let together = |kept: PackedReport| {
-        if size(&kept.original) as u64 > SMALL || taken.load(Ordering::Relaxed) > READ_TOGETHER {
+        if kept.original.bytes().len() as u64 > SMALL || taken.load(Ordering::Relaxed) > READ_TOGETHER {
             return Err(kept);
         }
         let mut read = Vec::new();
@@ -142,7 +135,7 @@ fn enter(tally: &mut Tally, writer: &mut Writer, again: ReportAgain) -> Result<(
         }
         (Ok(ReadReport::Tls(accepted)), false) => {
             writer.first_stored(accepted.report.key, again.ingested);
-            tally.add_tls(writer.add_tls(*accepted)?);
+            tally.add_report(writer.add_tls(*accepted)?, None);
         }
         (Ok(ReadReport::Aggregate(accepted)), true) => {
             tally.conflicts += 1;
@@ -164,7 +157,7 @@ fn enter(tally: &mut Tally, writer: &mut Writer, again: ReportAgain) -> Result<(
 fn documents(provenance: &Provenance, original: &Original, options: &IngestOptions) -> Vec<Accepted> {
     let context = Context { attachment: None, arrival: provenance.arrival };
     let mut all = Vec::new();
-    each_parsed(original, &context, options, &mut |ParsedReport { mut report, content, findings }| {
+    each_parsed(original, &context, options, |ParsedReport { mut report, content, findings }| {
         report.records = Vec::new();
         let original = Arc::new(Original::Plain(Vec::new()));
         let provenance = provenance.clone();
@@ -179,23 +172,8 @@ fn arrival(end: Timestamp, then: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 fn add(tally: &mut Tally, writer: &mut Writer, accepted: Accepted) -> Result<(), StoreError> {
-    let sums = head(&accepted);
-    match writer.add(accepted)? {
-        Added::Stored => {
-            tally.stored.reports += 1;
-            tally.stored.records += u64::try_from(sums.records).unwrap_or(0);
-            tally.stored.messages = tally.stored.messages.saturating_add(sums.messages);
-            tally.stored.dmarc_pass = tally.stored.dmarc_pass.saturating_add(sums.dmarc_pass);
-        }
-        Added::Duplicate => tally.duplicates += 1,
-        Added::Conflict => tally.conflicts += 1,
-        Added::Replaced(replaced) => {
-            tally.replace(replaced);
-            tally.stored.records += u64::try_from(sums.records).unwrap_or(0);
-            tally.stored.messages = tally.stored.messages.saturating_add(sums.messages);
-            tally.stored.dmarc_pass = tally.stored.dmarc_pass.saturating_add(sums.dmarc_pass);
-        }
-    }
+    let sums = ReportSums::of(&accepted);
+    tally.add_report(writer.add(accepted)?, Some(sums));
     Ok(())
 }
 
@@ -204,7 +182,7 @@ pub(super) fn reader(options: &IngestOptions) -> OriginalReader {
     let options = options.clone();
     Arc::new(move |original, attachment, arrival, each| {
         let context = Context { attachment, arrival };
-        each_parsed(original, &context, &options, &mut |parsed| each(parsed.report, parsed.content));
+        each_parsed(original, &context, &options, |parsed| each(parsed.report, parsed.content));
     })
 }
 
@@ -213,40 +191,30 @@ pub(super) fn reader(options: &IngestOptions) -> OriginalReader {
 ///
 /// # Errors
 /// If the bytes were not kept, or the store cannot be read or written.
-pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptions) -> Result<bool, IngestError> {
+pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptions) -> Result<bool, StoreError> {
     writer.read_originals_with(reader(options));
     let original = writer.conflict(entry)?;
     let context = Context { attachment: entry.attachment.as_deref(), arrival: entry.arrival };
     let (origin, attachment, arrival) = (entry.origin.clone(), entry.attachment.clone(), entry.arrival);
     let provenance = Provenance { origin, attachment, arrival, mail: None };
-    if let Some((report, mut findings)) = parsed_tls(&original, &context, options) {
-        if (report.key, report.content) != (entry.key, entry.content) {
+    let trust = &options.trust;
+    if let Some(read) = read_tls(&original, &context, options) {
+        if (read.report.key, read.report.content) != (entry.key, entry.content) {
             return Ok(false);
         }
-        findings.extend(report.domains().into_iter().filter_map(|domain| options.trust.foreign(domain)));
-        writer.promote_tls(AcceptedTls { report, findings, original: Arc::new(original), provenance })?;
-        writer.commit()?;
-        return Ok(true);
+        writer.promote_tls(accept_tls(read, Vec::new(), Arc::new(original), provenance, trust))?;
+    } else {
+        let mut found = None;
+        each_parsed(&original, &context, options, |parsed| {
+            let has_key = parsed.report.key == entry.key || parsed.report.former_key == Some(entry.key);
+            if found.is_none() && has_key && parsed.content == entry.content {
+                found = Some(parsed);
+            }
+        });
+        let Some(parsed) = found else { return Ok(false) };
+        let accepted = parsed.accept(None, Arc::new(original), provenance, trust);
+        writer.promote(accepted, (entry.key, entry.content))?;
     }
-    let mut found = None;
-    each_parsed(&original, &context, options, &mut |parsed| {
-        let has_key = parsed.report.key == entry.key || parsed.report.former_key == Some(entry.key);
-        if found.is_none() && has_key && parsed.content == entry.content {
-            found = Some(parsed);
-        }
-    });
-    let Some(ParsedReport { report, content, findings: more }) = found else { return Ok(false) };
-    let (verdicts, odd) = judge(&report);
-    let foreign = options.trust.foreign(report.policy.domain.as_str());
-    let accepted = Accepted {
-        findings: foreign.into_iter().chain(more).chain(odd).collect(),
-        report,
-        content,
-        verdicts,
-        original: Arc::new(original),
-        provenance,
-    };
-    writer.promote(accepted, (entry.key, entry.content))?;
     writer.commit()?;
     Ok(true)
 }
@@ -255,7 +223,7 @@ pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptio
 ///
 /// # Errors
 /// If the store cannot be read or written.
-pub(super) fn retry_ahead(writer: &mut Writer, options: &IngestOptions) -> Result<Tally, IngestError> {
+pub(super) fn retry_ahead(writer: &mut Writer, options: &IngestOptions) -> Result<Tally, StoreError> {
     let mut entries = writer.rejected()?;
     entries.retain(|entry| is_no_longer_ahead(&entry.reason, options.now) == Some(true));
     if entries.is_empty() {
@@ -265,41 +233,6 @@ pub(super) fn retry_ahead(writer: &mut Writer, options: &IngestOptions) -> Resul
     // Anything still unreadable was reported when it arrived.
     let Tally { stored, findings, findings_more, .. } = tally;
     Ok(Tally { items: stored.reports + stored.tls_reports, stored, findings, findings_more, ..Tally::default() })
-}
-
-/// Lets another process store items that survived their trial and were being processed when a run died all the same.
-/// The waiting run continues whatever happens to them, and everything else is committed before.
-pub(super) fn in_another_process(
-    items: Vec<(Item, Hash)>,
-    writer: &mut Writer,
-    options: &IngestOptions,
-    (observer, underway): (&mut dyn Observer, &Underway),
-) -> Result<Tally, IngestError> {
-    let Some(trial) = options.trial.clone() else { return Ok(Tally::default()) };
-    let outcomes = writer.lend(|dir, access| {
-        let trust = options.trust.clone();
-        let job = StoreJob { dir: dir.to_owned(), access, now: options.now.as_millisecond(), trust };
-        trial.store(&job, &items.iter().map(|(item, _)| TrialItem::from(item)).collect::<Vec<_>>())
-    })?;
-    writer.read_originals_with(reader(options));
-    let mut saver = Saver::new(writer, observer, Some(underway));
-    for ((item, hash), outcome) in items.into_iter().zip(outcomes) {
-        saver.take(match outcome {
-            Ok(alone) => {
-                underway.is_known(hash);
-                let Item { origin, message, arrival, .. } = item;
-                let contents = ItemContents::Alone(alone);
-                Done::Whole(Worked { origin, message, hash: Some(hash), arrival, contents })
-            }
-            Err(Survival::Died(how)) => Done::Whole(deadly(item, hash, &how)),
-            Err(Survival::Unknown(reason)) => Done::Fault(FetchError::Left { origin: item.origin, reason }),
-            Err(Survival::Survived) => {
-                let reason = "the process that worked on it said nothing of it".to_owned();
-                Done::Fault(FetchError::Left { origin: item.origin, reason })
-            }
-        })?;
-    }
-    Ok(saver.finish()?.0)
 }
 
 /// Retries rejected items. Those that are fully readable now leave the list; the observer is told of those that could not be
@@ -312,7 +245,7 @@ pub fn retry(
     entries: &[RejectedEntry],
     options: &IngestOptions,
     observer: &mut dyn Observer,
-) -> Result<Tally, IngestError> {
+) -> Result<Tally, StoreError> {
     writer.read_originals_with(reader(options));
     let mut tally = Tally::default();
     for entry in entries.iter().filter(|entry| entry.file.is_some()) {
@@ -325,57 +258,18 @@ pub fn retry(
         };
         // An item that crashed the program may do so again.
         let tried = TrialItem::from(&item);
-        match options.trial.as_ref().map(|trial| trial.survives(&tried)) {
+        let again = match options.trial.as_ref().map(|trial| trial.survives(&tried)) {
             Some(Survival::Died(how)) => {
-                let reason = format!("ended the program: {how}");
                 tally.items += 1;
-                tally.reject(&entry.origin, &reason);
-                writer.reject_again(entry, &reason)?;
-                continue;
+                Some(deadly_reason(&how))
             }
             Some(Survival::Unknown(reason)) => {
                 tally.faults += 1;
                 observer.fault(&FetchError::Left { origin: entry.origin.clone(), reason });
                 continue;
             }
-            Some(Survival::Survived) | None => {}
-        }
-        let mut again = None;
-        let mut place = |pieces: Vec<Piece>| -> Result<(), StoreError> {
-            for piece in pieces {
-                tally.items += 1;
-                match piece {
-                    Piece::Report(mut accepted) => {
-                        let end = accepted.report.metadata.end;
-                        accepted.provenance.arrival = arrival(end, entry.arrival, options.now);
-                        tally.find(&accepted.provenance.origin, &accepted.findings);
-                        add(&mut tally, writer, *accepted)?;
-                        if writer.is_crowded() {
-                            writer.commit()?;
-                        }
-                    }
-                    Piece::TlsReport(mut accepted) => {
-                        let end = accepted.report.end;
-                        accepted.provenance.arrival = arrival(end, entry.arrival, options.now);
-                        tally.find(&accepted.provenance.origin, &accepted.findings);
-                        tally.add_tls(writer.add_tls(*accepted)?);
-                    }
-                    Piece::SetAside(_) | Piece::LinkOut => tally.set_aside.other += 1,
-                    Piece::Rejected(reject, _) => again = Some(reject.reason),
-                }
-            }
-            Ok(())
+            Some(Survival::Survived) | None => store_again(item, entry, writer, options, &mut tally)?,
         };
-        let mut placed = Ok(());
-        let done = work(Fetched::Item(item).into(), options, &KnownItems::default(), &mut |part| {
-            if placed.is_ok() {
-                placed = place(part.pieces);
-            }
-        })?;
-        placed?;
-        place(done.into_pieces())?;
-        // Committed first: the bytes go only when what was in them is safe.
-        writer.commit()?;
         match again {
             Some(reason) => {
                 tally.reject(&entry.origin, &reason);
@@ -385,4 +279,51 @@ pub fn retry(
         }
     }
     Ok(tally)
+}
+
+/// Puts what a retried item holds into the store. Returns why something in it still cannot be read.
+fn store_again(
+    item: Item,
+    entry: &RejectedEntry,
+    writer: &mut Writer,
+    options: &IngestOptions,
+    tally: &mut Tally,
+) -> Result<Option<String>, StoreError> {
+    let mut again = None;
+    let mut place = |pieces: Vec<Piece>| -> Result<(), StoreError> {
+        for piece in pieces {
+            tally.items += 1;
+            match piece {
+                Piece::Report(mut accepted) => {
+                    let end = accepted.report.metadata.end;
+                    accepted.provenance.arrival = arrival(end, entry.arrival, options.now);
+                    tally.find(&accepted.provenance.origin, &accepted.findings);
+                    add(tally, writer, *accepted)?;
+                    if writer.is_crowded() {
+                        writer.commit()?;
+                    }
+                }
+                Piece::TlsReport(mut accepted) => {
+                    let end = accepted.report.end;
+                    accepted.provenance.arrival = arrival(end, entry.arrival, options.now);
+                    tally.find(&accepted.provenance.origin, &accepted.findings);
+                    tally.add_report(writer.add_tls(*accepted)?, None);
+                }
+                Piece::SetAside(_) | Piece::LinkOut => tally.set_aside.other += 1,
+                Piece::Rejected(reject, _) => again = Some(reject.reason),
+            }
+        }
+        Ok(())
+    };
+    let mut placed = Ok(());
+    let done = work(Fetched::Item(item).into(), options, &KnownItems::default(), &mut |part| {
+        if placed.is_ok() {
+            placed = place(part.pieces);
+        }
+    })?;
+    placed?;
+    place(done.into_pieces())?;
+    // Committed first: the bytes go only when what was in them is safe.
+    writer.commit()?;
+    Ok(again)
 }

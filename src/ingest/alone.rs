@@ -1,10 +1,14 @@
-//! Processes one item in a process of its own: as a trial that keeps nothing, or all the way into the store.
+//! Items that may crash the process that works on them: how another process works on one, as a trial that keeps nothing
+//! or all the way into the store, and how a run lets it.
 
+use super::pieces::Piece;
 use super::save::Saver;
-use super::work::{Done, KnownItems, Piece, work};
-use super::{IngestError, IngestOptions, StoredAlone, Tally, TrialItem, again};
-use crate::fetch::Fetched;
-use crate::model::Accepted;
+use super::trial::{StoreJob, StoredAlone, Survival, TrialItem};
+use super::underway::Underway;
+use super::work::{Done, ItemContents, KnownItems, Worked, deadly, work};
+use super::{IngestOptions, Observer, Tally, again};
+use crate::fetch::{FetchError, Fetched, Item};
+use crate::model::{Accepted, Hash};
 use crate::store::{StoreError, Writer, rehearse};
 
 /// Processes an item as a run does, in this process, without a store.
@@ -35,7 +39,7 @@ pub fn store_alone(
     item: &TrialItem<'_>,
     writer: &mut Writer,
     options: &IngestOptions,
-) -> Result<StoredAlone, IngestError> {
+) -> Result<StoredAlone, StoreError> {
     writer.read_originals_with(again::reader(options));
     let observer = &mut ();
     let mut saver = Saver::new(writer, observer, None);
@@ -51,4 +55,37 @@ pub fn store_alone(
     let Tally { stored, duplicates, conflicts, rejected, .. } = tally;
     let rejected = rejected.into_iter().map(|rejected| (rejected.origin, rejected.reason)).collect();
     Ok(StoredAlone { stored, duplicates, conflicts, rejected })
+}
+
+/// Lets another process store items that survived their trial and were being processed when a run died all the same.
+/// The waiting run continues whatever happens to them, and everything else is committed before.
+pub(super) fn in_another_process(
+    items: Vec<(Item, Hash)>,
+    writer: &mut Writer,
+    options: &IngestOptions,
+    (observer, underway): (&mut dyn Observer, &Underway),
+) -> Result<Tally, StoreError> {
+    let Some(trial) = options.trial.clone() else { return Ok(Tally::default()) };
+    let outcomes = writer.lend(|dir, access| {
+        let trust = options.trust.clone();
+        let job = StoreJob { dir: dir.to_owned(), access, now: options.now.as_millisecond(), trust };
+        trial.store(&job, &items.iter().map(|(item, _)| TrialItem::from(item)).collect::<Vec<_>>())
+    })?;
+    writer.read_originals_with(again::reader(options));
+    let mut saver = Saver::new(writer, observer, Some(underway));
+    for ((item, hash), outcome) in items.into_iter().zip(outcomes) {
+        saver.take(match outcome {
+            Ok(alone) => {
+                underway.settle(hash);
+                Done::Whole(Worked::new(item, hash, ItemContents::Alone(alone)))
+            }
+            Err(Survival::Died(how)) => Done::Whole(deadly(item, hash, &how)),
+            Err(Survival::Unknown(reason)) => Done::Fault(FetchError::Left { origin: item.origin, reason }),
+            Err(Survival::Survived) => {
+                let reason = "the process that worked on it said nothing of it".to_owned();
+                Done::Fault(FetchError::Left { origin: item.origin, reason })
+            }
+        })?;
+    }
+    Ok(saver.finish()?.0)
 }

@@ -6,15 +6,16 @@
 
 mod again;
 mod alone;
+mod budget;
 mod convert;
-mod mailbox_domains;
+mod counter;
 mod options;
+mod parsed;
+mod pieces;
 mod pipeline;
-mod reporters;
 mod reread;
 mod run;
 mod save;
-mod sink;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -25,10 +26,9 @@ mod work;
 
 pub use again::{promote, rebuild, retry};
 pub use alone::{attempt, store_alone};
-pub use convert::{convert, read};
-pub use options::{IngestError, IngestOptions, Observer};
+pub use convert::{Destination, Placed, ReportSink, convert, read};
+pub use options::{IngestOptions, Observer};
 pub use run::run;
-pub use sink::{Destination, Placed, ReportSink};
 pub use tally::{FoundItem, ItemOutcome, RejectedItem, SetAside, Stored, Tally};
 pub use trial::{StoreJob, StoredAlone, Survival, Trial, TrialItem};
 pub use trust::{MailVerifier, Trust};

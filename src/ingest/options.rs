@@ -6,7 +6,6 @@ use super::trust::{MailVerifier, Trust};
 use crate::fetch::FetchError;
 use crate::limits::Limits;
 use crate::model::{Fate, Message};
-use crate::store::StoreError;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,15 +38,6 @@ impl IngestOptions {
     pub(super) fn is_interrupted(&self) -> bool {
         self.interrupt.as_ref().is_some_and(|interrupt| interrupt.load(Ordering::Relaxed))
     }
-}
-
-/// Why a run could not finish. Everything committed before is safe.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IngestError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// Observes a run, on the caller's thread.

@@ -1,17 +1,12 @@
 //! Reads the originals of a store again, one report after the other, and gives each the line that its pack has of it.
 
 use super::IngestOptions;
-use super::reporters::NamedReporter;
-use super::trust::is_of_sender;
-use super::work::LARGE_TEXT;
-use crate::judge::{Rivalry, judge, rivalry};
-use crate::limits::{Limits, return_freed_memory};
-use crate::model::{
-    Accepted, AcceptedTls, Finding, Hash, Original, Provenance, Report, ReportKey, ReportKind, SenderAuth, TlsReport,
-};
-use crate::normalize::{Context, Read, ReadTls, content_hash, each_report, tls_report};
+use super::parsed::{ParsedReport, accept_tls, each_kept, read_tls, texts};
+use super::trust::{NamedReporter, is_of_sender};
+use crate::judge::{Rivalry, rivalry};
+use crate::model::{Accepted, AcceptedTls, Original, Report, ReportKey, ReportKind, SenderAuth};
+use crate::normalize::{Context, content_hash};
 use crate::store::{KeptReport, PackedReport, Reject};
-use crate::unpack::{Content, unpack};
 use jiff::Timestamp;
 use memchr::memchr2_iter;
 use std::borrow::Cow;
@@ -22,13 +17,6 @@ use std::sync::Arc;
 pub(super) enum ReadReport {
     Aggregate(Box<Accepted>),
     Tls(Box<AcceptedTls>),
-}
-
-/// A report of an original.
-pub(super) struct ParsedReport {
-    pub(super) report: Report,
-    pub(super) content: Hash,
-    pub(super) findings: Vec<Finding>,
 }
 
 /// What became of a report that a pack lists.
@@ -57,7 +45,7 @@ pub(super) fn each_again(kept: &PackedReport, options: &IngestOptions, each: &mu
     let PackedReport { original, reports } = kept;
     let (tls, mut waiting): (Vec<_>, Vec<_>) = reports.iter().partition(|kept| kept.kind == ReportKind::Tls);
     for kept in tls {
-        let report = accept_tls(kept.clone(), original, options).map(ReadReport::Tls);
+        let report = accept_tls_again(kept.clone(), original, options).map(ReadReport::Tls);
         each(ReportAgain { ingested: kept.ingested, replaced: kept.replaced, report });
     }
     // The same bytes may have arrived twice in one batch, under other names or at other times.
@@ -81,7 +69,7 @@ fn lines_again(
 ) {
     let texts = texts(original, context, options);
     let mut give = |kept: &KeptReport, found: Option<ParsedReport>| {
-        let report = accept(kept.clone(), found, original, options).map(ReadReport::Aggregate);
+        let report = accept_again(kept.clone(), found, original, options).map(ReadReport::Aggregate);
         each(ReportAgain { ingested: kept.ingested, replaced: kept.replaced, report });
     };
     // Several reports may share a key, which only all of them together tell. A single one, the usual case, is read once.
@@ -89,7 +77,7 @@ fn lines_again(
     let is_single = texts.len() == 1 && is_single(&texts[0]);
     if !is_single {
         for text in &texts {
-            each_in(Cow::Borrowed(text), context, options, &mut |report, _, _| keys.push(Keys::of(&report)));
+            each_kept(Cow::Borrowed(text), context, options, |report, _, _| keys.push(Keys::of(&report)));
         }
     }
     let mut plan = (!is_single).then(|| Plan::new(&lines, &keys));
@@ -97,7 +85,7 @@ fn lines_again(
     // A single report is passed on after its text is dropped: storing it takes memory, too.
     let mut single = None;
     for text in texts {
-        each_in(Cow::Owned(text), context, options, &mut |report, findings, document| {
+        each_kept(Cow::Owned(text), context, options, |report, findings, document| {
             let plan = plan.get_or_insert_with(|| Plan::new(&lines, &[Keys::of(&report)]));
             let place = plan.of_report.get(number).copied().flatten();
             number += 1;
@@ -224,97 +212,29 @@ impl Claim<'_> {
     }
 }
 
-/// The XML in an original.
-fn texts(original: &Original, context: &Context<'_>, options: &IngestOptions) -> Vec<Vec<u8>> {
-    let units = unpack(original.bytes().to_vec(), context.attachment, &options.limits).items.into_iter();
-    let texts = units.filter_map(|unit| match unit.content {
-        Content::Report { xml, .. } => Some(xml),
-        _ => None,
-    });
-    texts.collect()
-}
-
-/// Reads the reports in an original one after the other: each may be dropped before the next is read.
-pub(super) fn each_parsed(
-    original: &Original,
-    context: &Context<'_>,
-    options: &IngestOptions,
-    each: &mut dyn FnMut(ParsedReport),
-) {
-    for text in texts(original, context, options) {
-        each_in(Cow::Owned(text), context, options, &mut |report, findings, document| {
-            each(ParsedReport { report, content: content_hash(document), findings });
-        });
-    }
-}
-
-fn each_in(
-    text: Cow<'_, [u8]>,
-    context: &Context<'_>,
-    options: &IngestOptions,
-    each: &mut dyn FnMut(Report, Vec<Finding>, &str),
-) {
-    // What was stored once is read, however much memory it takes.
-    let limits = Limits { report_bytes: u64::MAX, ..options.limits.clone() };
-    let is_large = text.len() >= LARGE_TEXT;
-    each_report(text, 0, context, &limits, |read, document| {
-        if let Read::Report { report, findings } = read {
-            each(report, findings, document);
-        }
-    });
-    if is_large {
-        return_freed_memory();
-    }
-}
-
-fn accept(
-    kept: KeptReport,
+fn accept_again(
+    mut kept: KeptReport,
     found: Option<ParsedReport>,
     original: &Arc<Original>,
     options: &IngestOptions,
 ) -> Result<Box<Accepted>, Box<Reject>> {
-    let Some(ParsedReport { report, content, findings: more }) = found else {
-        return Err(Box::new(unread(kept, original)));
-    };
-    let KeptReport { mut provenance, mut findings, .. } = kept;
-    let (verdicts, odd) = judge(&report);
-    judge_sender_again(&mut provenance, &mut findings, (&report).into(), options);
-    let foreign = options.trust.foreign(report.policy.domain.as_str());
-    let findings = findings.into_iter().chain(foreign).chain(more).chain(odd).collect();
-    Ok(Box::new(Accepted { report, content, verdicts, findings, original: original.clone(), provenance }))
+    let Some(parsed) = found else { return Err(Box::new(unread(kept, original))) };
+    judge_sender_again(&mut kept, (&parsed.report).into(), options);
+    Ok(Box::new(parsed.accept(kept.findings, original.clone(), kept.provenance, &options.trust)))
 }
 
-fn accept_tls(
-    kept: KeptReport,
+fn accept_tls_again(
+    mut kept: KeptReport,
     original: &Arc<Original>,
     options: &IngestOptions,
 ) -> Result<Box<AcceptedTls>, Box<Reject>> {
     let context = Context { attachment: kept.provenance.attachment.as_deref(), arrival: kept.provenance.arrival };
     // A later version may compute keys differently; an original contains one report.
-    let Some((report, more)) = parsed_tls(original, &context, options) else {
+    let Some(read) = read_tls(original, &context, options) else {
         return Err(Box::new(unread(kept, original)));
     };
-    let KeptReport { mut provenance, mut findings, .. } = kept;
-    judge_sender_again(&mut provenance, &mut findings, (&report).into(), options);
-    findings.extend(report.domains().into_iter().filter_map(|domain| options.trust.foreign(domain)));
-    findings.extend(more);
-    Ok(Box::new(AcceptedTls { report, findings, original: original.clone(), provenance }))
-}
-
-/// The TLS report in an original.
-pub(super) fn parsed_tls(
-    original: &Original,
-    context: &Context<'_>,
-    options: &IngestOptions,
-) -> Option<(TlsReport, Vec<Finding>)> {
-    let unpacked = unpack(original.bytes().to_vec(), context.attachment, &options.limits);
-    unpacked.items.into_iter().find_map(|unit| {
-        let Content::TlsReport { json, .. } = unit.content else { return None };
-        match tls_report(&json, context, &options.limits) {
-            ReadTls::Report { report, findings } => Some((report, findings)),
-            ReadTls::Rejected { .. } => None,
-        }
-    })
+    judge_sender_again(&mut kept, (&read.report).into(), options);
+    Ok(Box::new(accept_tls(read, kept.findings, original.clone(), kept.provenance, &options.trust)))
 }
 
 /// What remains of a report that can no longer be read.
@@ -332,24 +252,21 @@ fn unread(kept: KeptReport, original: &Original) -> Reject {
 }
 
 /// Judges the mail that brought a report by the current rules.
-fn judge_sender_again(
-    provenance: &mut Provenance,
-    findings: &mut Vec<Finding>,
-    reporter: NamedReporter<'_>,
-    options: &IngestOptions,
-) {
-    let Some(mail) = &mut provenance.mail else { return };
+fn judge_sender_again(kept: &mut KeptReport, reporter: NamedReporter<'_>, options: &IngestOptions) {
+    let Some(mail) = &mut kept.provenance.mail else { return };
     let (auth, finding) = options.trust.judge_again(mail, reporter);
     if auth != mail.sender_auth {
-        findings.retain(|finding| !is_of_sender(finding.code));
-        findings.extend(finding);
+        kept.findings.retain(|finding| !is_of_sender(finding.code));
+        kept.findings.extend(finding);
     }
     mail.sender_auth = auth;
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::parsed::each_parsed;
     use super::*;
+    use crate::model::Provenance;
 
     #[test]
     fn a_report_that_an_older_program_kept_is_found_by_its_former_key_and_keeps_it() {
@@ -361,7 +278,7 @@ mod tests {
         let context = Context { attachment: None, arrival: options.now };
         let original = Original::Plain((xml("AGVsbG8") + &xml("agvsbg8")).into_bytes());
         let mut reports = Vec::new();
-        each_parsed(&original, &context, &options, &mut |parsed| reports.push(parsed.report));
+        each_parsed(&original, &context, &options, |parsed| reports.push(parsed.report));
         let former = reports[0].former_key.unwrap();
         assert_eq!(former, reports[1].key, "which told them apart no more");
         let ids = |keys: &[ReportKey]| -> Vec<(String, bool)> {
@@ -393,7 +310,7 @@ mod tests {
             let original = Original::Plain(file.into_bytes());
             let mut keys = Vec::new();
             let context = Context { attachment: None, arrival: now() };
-            each_parsed(&original, &context, &options(), &mut |parsed| keys.push(parsed.report.key));
+            each_parsed(&original, &context, &options(), |parsed| keys.push(parsed.report.key));
             assert!(keys.iter().all(|key| *key == keys[0]) && keys.len() == 4);
             let read = again(&original, vec![kept(keys[0])]);
             assert_eq!(read.iter().map(|report| report.records.len()).collect::<Vec<_>>(), [3]);

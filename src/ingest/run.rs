@@ -1,10 +1,11 @@
 //! A run: a source's items through the workers, into a store.
 
+use super::budget::{Budget, Reservation};
 use super::pipeline;
 use super::save::Saver;
 use super::underway::{Underway, WorkerSlot};
 use super::work::{Done, Hashed, KnownItems, work};
-use super::{IngestError, IngestOptions, Observer, Tally, again};
+use super::{IngestOptions, Observer, Tally, again, alone};
 use crate::fetch::{FetchError, Fetched};
 use crate::limits::{Growth, Limits};
 use crate::store::{Memory, StoreError, Writer};
@@ -21,7 +22,7 @@ pub fn run(
     writer: &mut Writer,
     options: &IngestOptions,
     observer: &mut dyn Observer,
-) -> Result<Tally, IngestError> {
+) -> Result<Tally, StoreError> {
     writer.read_originals_with(again::reader(options));
     let ahead = again::retry_ahead(writer, options)?;
     let underway = Underway::open(writer.dir(), options.workers())?;
@@ -32,7 +33,7 @@ pub fn run(
     let (mut tally, for_another) = saver.finish()?;
     tally.add(ahead);
     if !for_another.is_empty() {
-        tally.add(again::in_another_process(for_another, writer, options, (observer, &underway))?);
+        tally.add(alone::in_another_process(for_another, writer, options, (observer, &underway))?);
     }
     tally.interrupted = options.is_interrupted();
     if !tally.interrupted {
@@ -55,14 +56,14 @@ pub(super) struct RunMemory<'a> {
 struct Worker<'a> {
     /// The options of the run, with a callback for the growth of large items.
     options: IngestOptions,
-    reservation: Arc<pipeline::Reservation>,
+    reservation: Arc<Reservation>,
     memory: Option<Memory>,
     underway: Option<(&'a Underway, WorkerSlot)>,
 }
 
 impl<'a> RunMemory<'a> {
-    fn worker(&self, options: &IngestOptions, budget: &Arc<pipeline::Budget>) -> Result<Worker<'a>, StoreError> {
-        let reservation = Arc::new(pipeline::Reservation::new(budget));
+    fn worker(&self, options: &IngestOptions, budget: &Arc<Budget>) -> Result<Worker<'a>, StoreError> {
+        let reservation = Arc::new(Reservation::new(budget));
         let told = reservation.clone();
         let growth = Growth::reported_to(move |grown| told.grow(grown));
         Ok(Worker {
@@ -100,9 +101,9 @@ pub(super) fn through(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
     options: &IngestOptions,
     known: &RunMemory<'_>,
-    mut take: impl FnMut(Done) -> Result<(), IngestError>,
-) -> Result<(), IngestError> {
-    let budget = Arc::new(pipeline::Budget::default());
+    mut take: impl FnMut(Done) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let budget = Arc::new(Budget::default());
     let work = pipeline::Work {
         workers: options.workers(),
         budget: &budget,

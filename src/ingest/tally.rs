@@ -1,7 +1,7 @@
 //! What a run did, with the field names of its JSON: every item counts in exactly one place.
 
 use crate::model::Finding;
-use crate::store::{Added, ReplacedSums};
+use crate::store::{Added, ReportSums};
 use serde::{Deserialize, Serialize};
 
 /// Entries of a list beyond this are counted, not kept: a flood must not fill the memory.
@@ -156,37 +156,34 @@ impl Tally {
         self.faults += other.faults;
     }
 
-    /// A report replaced another, which is now in conflict; `replaced` is what that one counted for, if it was stored
-    /// in this run.
-    pub(super) fn replace(&mut self, replaced: Option<ReplacedSums>) {
-        self.replaced += 1;
-        let Some(ReplacedSums { records, messages, dmarc_pass }) = replaced else {
-            self.stored.reports += 1;
-            return;
-        };
-        self.conflicts += 1;
-        self.stored.records = self.stored.records.saturating_sub(records);
-        self.stored.messages = self.stored.messages.saturating_sub(messages);
-        self.stored.dmarc_pass = self.stored.dmarc_pass.saturating_sub(dmarc_pass);
-    }
-
-    /// A TLS report has found its place; whether it counts now.
-    pub(super) fn add_tls(&mut self, added: Added) -> bool {
+    /// A report has found its place; whether it counts now. A TLS report has no sums.
+    pub(super) fn add_report(&mut self, added: Added, sums: Option<ReportSums>) -> bool {
+        let stored = &mut self.stored;
+        let reports = if sums.is_some() { &mut stored.reports } else { &mut stored.tls_reports };
         match added {
-            Added::Stored => self.stored.tls_reports += 1,
+            Added::Stored => *reports += 1,
             Added::Duplicate => self.duplicates += 1,
             Added::Conflict => self.conflicts += 1,
             Added::Replaced(None) => {
                 self.replaced += 1;
-                self.stored.tls_reports += 1;
+                *reports += 1;
             }
             // The one it replaced was stored in this run, and is in conflict now.
-            Added::Replaced(Some(_)) => {
+            Added::Replaced(Some(ReportSums { records, messages, dmarc_pass })) => {
                 self.replaced += 1;
                 self.conflicts += 1;
+                stored.records = stored.records.saturating_sub(records);
+                stored.messages = stored.messages.saturating_sub(messages);
+                stored.dmarc_pass = stored.dmarc_pass.saturating_sub(dmarc_pass);
             }
         }
-        matches!(added, Added::Stored | Added::Replaced(_))
+        let counts = matches!(added, Added::Stored | Added::Replaced(_));
+        if let Some(ReportSums { records, messages, dmarc_pass }) = sums.filter(|_| counts) {
+            stored.records += records;
+            stored.messages = stored.messages.saturating_add(messages);
+            stored.dmarc_pass = stored.dmarc_pass.saturating_add(dmarc_pass);
+        }
+        counts
     }
 
     pub(super) fn reject(&mut self, origin: &str, reason: &str) {

@@ -154,7 +154,7 @@ impl Underway {
     }
 
     /// The item is dealt with: it was committed by an earlier run, or by another process.
-    pub(super) fn is_known(&self, hash: Hash) {
+    pub(super) fn settle(&self, hash: Hash) {
         self.suspects().remove(&item_hash(short_hash(hash)));
     }
 
@@ -226,7 +226,7 @@ mod tests {
         underway.begin(slot, [9].map(hash).into_iter()).unwrap();
         underway.committing(&[short_hash(hash(4))]).unwrap();
         underway.committed(&[short_hash(hash(4))]).unwrap();
-        underway.is_known(hash(5));
+        underway.settle(hash(5));
         drop(underway);
         assert_eq!(suspects(dir.path()), [1, 2], "what was not met again is still suspected");
     }

@@ -1,40 +1,25 @@
 //! What DNS contained and when: time spans of records as the ledger keeps them, and the changes between them.
 
 use super::days::utc_day;
+use super::words::keywords;
 use jiff::{Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// The record types whose history is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RecordType {
-    /// DMARC, SPF, DKIM, TLS-RPT and MTA-STS records, and consents to reports.
-    Txt,
-    /// Mail exchangers.
-    Mx,
-    /// Aliases of DKIM selectors.
-    Cname,
-    /// Certificates of MX hosts.
-    Tlsa,
-    /// The policy file of MTA-STS, which is no record: it is fetched from its address by HTTPS.
-    StsPolicy,
-}
-
-impl RecordType {
-    /// The name used in zone files.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Txt => "TXT",
-            Self::Mx => "MX",
-            Self::Cname => "CNAME",
-            Self::Tlsa => "TLSA",
-            Self::StsPolicy => "MTA-STS",
-        }
-    }
-
-    /// The type with this name, if its history is kept.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Txt, Self::Mx, Self::Cname, Self::Tlsa, Self::StsPolicy].into_iter().find(|one| one.as_str() == text)
+keywords! {
+    /// The record types whose history is kept.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum RecordType {
+        /// DMARC, SPF, DKIM, TLS-RPT and MTA-STS records, and consents to reports.
+        Txt = "TXT",
+        /// Mail exchangers.
+        Mx = "MX",
+        /// Aliases of DKIM selectors.
+        Cname = "CNAME",
+        /// Certificates of MX hosts.
+        Tlsa = "TLSA",
+        /// The policy file of MTA-STS, which is no record: it is fetched from its address by HTTPS.
+        StsPolicy = "MTA-STS",
     }
 }
 

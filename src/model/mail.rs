@@ -1,30 +1,21 @@
 //! What only the mail around a report says, and how far mailboxes were read.
 
 use super::Hash;
+use super::words::keywords;
 
-/// Whether the mail that brought a report was itself authentic.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum SenderAuth {
-    /// It was sent by the reporter's own domain: a trusted server or a verified signature proves it.
-    Pass,
-    /// The topmost `Authentication-Results` says `dmarc=fail`, or a signature does not verify.
-    Fail,
-    /// There was nothing to verify, or the verified domain is not the reporter's.
-    None,
-    /// No trusted server said anything, or it could not be determined; also without a mail.
-    #[default]
-    Unknown,
-}
-
-impl SenderAuth {
-    /// The word in the columns.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::None => "none",
-            Self::Unknown => "unknown",
-        }
+keywords! {
+    /// Whether the mail that brought a report was itself authentic.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+    pub enum SenderAuth {
+        /// It was sent by the reporter's own domain: a trusted server or a verified signature proves it.
+        Pass = "pass",
+        /// The topmost `Authentication-Results` says `dmarc=fail`, or a signature does not verify.
+        Fail = "fail",
+        /// There was nothing to verify, or the verified domain is not the reporter's.
+        None = "none",
+        /// No trusted server said anything, or it could not be determined; also without a mail.
+        #[default]
+        Unknown = "unknown",
     }
 }
 

@@ -9,7 +9,6 @@ mod mail;
 mod numbers;
 mod origin;
 mod owners;
-mod policy;
 mod record;
 mod report;
 mod rows;
@@ -28,9 +27,8 @@ pub use mail::{Cursor, Fate, KnownUidl, MailFacts, MailboxProgress, Message, Pro
 pub use numbers::{count, counted};
 pub use origin::{NetworkClass, SourceClass, SourceOrigin};
 pub use owners::{Owners, WithheldNames};
-pub use policy::PolicyPublished;
 pub use record::{DkimAuth, Reason, Record, SpfAuth};
-pub use report::{Hash, Metadata, Report, ReportKey};
+pub use report::{Hash, Metadata, PolicyPublished, Report, ReportKey};
 pub use rows::{
     ColumnSet, Flags, ReportHead, ReportNotes, Rows, SIGNATURES_READ, SignatureColumns, SourceAddress, Words,
     is_in_network, signature_line, speaks_of_body,

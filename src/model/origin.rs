@@ -1,5 +1,7 @@
 //! Who operates the server at a source address, and what proves it.
 
+use super::words::keywords;
+
 /// The name of a source address, and how strong the proof is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceOrigin {
@@ -36,32 +38,15 @@ pub struct SourceClass {
     pub ground: String,
 }
 
-/// What kind of network an address is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetworkClass {
-    /// Servers of a sending service.
-    MailService,
-    /// Servers that anybody can rent.
-    RentedHost,
-    /// Lines of an internet provider's customers.
-    Isp,
-}
-
-impl NetworkClass {
-    /// All there are.
-    const ALL: [Self; 3] = [Self::MailService, Self::RentedHost, Self::Isp];
-
-    /// As tables and JSON have it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::MailService => "mail_service",
-            Self::RentedHost => "rented_host",
-            Self::Isp => "isp",
-        }
-    }
-
-    /// The kind of this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.as_str() == name)
+keywords! {
+    /// What kind of network an address is in.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum NetworkClass {
+        /// Servers of a sending service.
+        MailService = "mail_service",
+        /// Servers that anybody can rent.
+        RentedHost = "rented_host",
+        /// Lines of an internet provider's customers.
+        Isp = "isp",
     }
 }

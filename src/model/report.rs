@@ -1,6 +1,6 @@
 //! A whole report: who sent it, for which period and policy, and its records.
 
-use super::{PolicyPublished, Record, Text};
+use super::{Domain, Record, Text};
 use jiff::{Timestamp, civil::Date};
 
 /// A hash of 32 bytes: SHA-256 of bytes as they arrived, BLAKE3 of a document.
@@ -45,6 +45,31 @@ pub struct Metadata {
     pub generator: Option<Text>,
     /// `version`, as written.
     pub version: Option<Text>,
+}
+
+/// `policy_published`, as written (trimmed, lower case); `None` if absent or empty. `judge` applies the defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyPublished {
+    /// Where the DMARC record was found; may be a parent of `header_from`.
+    pub domain: Domain,
+    /// Policy for the domain.
+    pub p: Option<Text>,
+    /// Policy for subdomains; absent: as `p`.
+    pub sp: Option<Text>,
+    /// RFC 9990: policy for subdomains that do not exist; absent: as `sp`.
+    pub np: Option<Text>,
+    /// DKIM alignment, `r` or `s`; absent: `r`.
+    pub adkim: Option<Text>,
+    /// SPF alignment, `r` or `s`; absent: `r`.
+    pub aspf: Option<Text>,
+    /// RFC 7489: percentage of failing mail the policy is applied to.
+    pub pct: Option<i32>,
+    /// Failure reporting options, separated by colons.
+    pub fo: Option<Text>,
+    /// RFC 9990: the `t` tag, `y` or `n`.
+    pub testing: Option<Text>,
+    /// RFC 9990: `psl` or `treewalk`.
+    pub discovery_method: Option<Text>,
 }
 
 /// One aggregate report (RFC 7489 section 7.2, RFC 9990).

@@ -10,21 +10,11 @@ use std::sync::{Arc, OnceLock};
 pub struct SharedBytes(Arc<Inner>);
 
 struct Inner {
-    bytes: Backing,
+    original: Arc<Original>,
     hash: OnceLock<Hash>,
 }
 
-/// Where the bytes are.
-enum Backing {
-    Own(Vec<u8>),
-    Original(Arc<Original>),
-}
-
 impl SharedBytes {
-    fn new(bytes: Backing) -> Self {
-        Self(Arc::new(Inner { bytes, hash: OnceLock::new() }))
-    }
-
     /// Their SHA-256.
     pub fn sha256(&self) -> Hash {
         *self.0.hash.get_or_init(|| Hash(Sha256::digest(&**self).into()))
@@ -38,13 +28,13 @@ impl SharedBytes {
 
 impl From<Vec<u8>> for SharedBytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::new(Backing::Own(bytes))
+        Self::from(Arc::new(Original::Plain(bytes)))
     }
 }
 
 impl From<Arc<Original>> for SharedBytes {
     fn from(original: Arc<Original>) -> Self {
-        Self::new(Backing::Original(original))
+        Self(Arc::new(Inner { original, hash: OnceLock::new() }))
     }
 }
 
@@ -52,10 +42,7 @@ impl Deref for SharedBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match &self.0.bytes {
-            Backing::Own(bytes) => bytes,
-            Backing::Original(original) => original.bytes(),
-        }
+        self.0.original.bytes()
     }
 }
 

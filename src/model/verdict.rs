@@ -1,6 +1,7 @@
 //! The verdict on one record.
 
 use super::Domain;
+use super::words::keywords;
 
 /// Alignment, as reported and as recomputed, and the cause of the row's fate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,104 +28,50 @@ pub struct Verdict {
     pub deciding_spf: Option<u32>,
 }
 
-/// Why the reporter's evaluation and ours differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mismatch {
-    /// The reporter says pass, but the raw results show none: the list is cut short, or a result left out.
-    PassWithoutEvidence,
-    /// The raw results align, but the reporter says fail: it used another organizational domain, mode or policy.
-    FailButAligned,
-    /// The reporter gave no evaluation.
-    NotEvaluated,
-}
-
-impl Mismatch {
-    /// The word as stored in the columns.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PassWithoutEvidence => "pe_pass_no_evidence",
-            Self::FailButAligned => "pe_fail_but_aligned",
-            Self::NotEvaluated => "pe_missing",
-        }
+keywords! {
+    /// Why the reporter's evaluation and ours differ.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum Mismatch {
+        /// The reporter says pass, but the raw results show none: the list is cut short, or a result left out.
+        PassWithoutEvidence = "pe_pass_no_evidence",
+        /// The raw results align, but the reporter says fail: it used another organizational domain, mode or policy.
+        FailButAligned = "pe_fail_but_aligned",
+        /// The reporter gave no evaluation.
+        NotEvaluated = "pe_missing",
     }
 }
 
-/// The cause class of a row, in order: the first that matches counts. Only `analyze`, which sees more than one row,
-/// returns `SpfGap` and `SpoofSuspect`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Cause {
-    /// DKIM and SPF pass and align.
-    PassBoth,
-    /// Only DKIM does.
-    PassDkimOnly,
-    /// Only SPF does.
-    PassSpfOnly,
-    /// No aligned pass, and a result of the domain itself was a temporary error.
-    Transient,
-    /// The receiver says that the mail was forwarded or came from a list.
-    ForwardedDeclared,
-    /// One of the organization's domains passes, but `adkim=s` or `aspf=s` does not accept it.
-    StrictAlignment,
-    /// A signature of the domain broke on the way, and another domain passes.
-    ListOrModifyingForwarder,
-    /// A signature of the domain fails and nothing else passes.
-    OwnSigningBroken,
-    /// Something passes, but for another organization.
-    AuthenticatedUnaligned,
-    /// Nothing passes, and there is no signature of the domain.
-    Unauthenticated,
-    /// By `analyze`: `Unauthenticated`, from a known or confirmed sender.
-    SpfGap,
-    /// By `analyze`: `Unauthenticated`, from anyone else.
-    SpoofSuspect,
-    /// The row does not say enough.
-    Unknown,
-}
-
-impl Cause {
-    /// All, in order.
-    pub const ALL: [Cause; 13] = [
-        Self::PassBoth,
-        Self::PassDkimOnly,
-        Self::PassSpfOnly,
-        Self::Transient,
-        Self::ForwardedDeclared,
-        Self::StrictAlignment,
-        Self::ListOrModifyingForwarder,
-        Self::OwnSigningBroken,
-        Self::AuthenticatedUnaligned,
-        Self::Unauthenticated,
-        Self::SpfGap,
-        Self::SpoofSuspect,
-        Self::Unknown,
-    ];
-
-    /// The word as stored in columns and used in answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PassBoth => "pass_both",
-            Self::PassDkimOnly => "pass_dkim_only",
-            Self::PassSpfOnly => "pass_spf_only",
-            Self::Transient => "transient",
-            Self::ForwardedDeclared => "forwarded_declared",
-            Self::StrictAlignment => "strict_alignment",
-            Self::ListOrModifyingForwarder => "list_or_modifying_forwarder",
-            Self::OwnSigningBroken => "own_signing_broken",
-            Self::AuthenticatedUnaligned => "authenticated_unaligned",
-            Self::Unauthenticated => "unauthenticated",
-            Self::SpfGap => "spf_gap",
-            Self::SpoofSuspect => "spoof_suspect",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// Parses the word. Older stores contain `sampled_or_testing`, which explained a disposition and hid the cause:
-    /// those rows count as unknown until the tables are rebuilt.
-    pub fn from_word(word: &str) -> Option<Self> {
-        if word == "sampled_or_testing" {
-            return Some(Self::Unknown);
-        }
-        Self::ALL.into_iter().find(|cause| cause.as_str() == word)
+keywords! {
+    /// The cause class of a row, in order: the first that matches counts. Only `analyze`, which sees more than one row,
+    /// returns `SpfGap` and `SpoofSuspect`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[repr(u8)]
+    pub enum Cause {
+        /// DKIM and SPF pass and align.
+        PassBoth = "pass_both",
+        /// Only DKIM does.
+        PassDkimOnly = "pass_dkim_only",
+        /// Only SPF does.
+        PassSpfOnly = "pass_spf_only",
+        /// No aligned pass, and a result of the domain itself was a temporary error.
+        Transient = "transient",
+        /// The receiver says that the mail was forwarded or came from a list.
+        ForwardedDeclared = "forwarded_declared",
+        /// One of the organization's domains passes, but `adkim=s` or `aspf=s` does not accept it.
+        StrictAlignment = "strict_alignment",
+        /// A signature of the domain broke on the way, and another domain passes.
+        ListOrModifyingForwarder = "list_or_modifying_forwarder",
+        /// A signature of the domain fails and nothing else passes.
+        OwnSigningBroken = "own_signing_broken",
+        /// Something passes, but for another organization.
+        AuthenticatedUnaligned = "authenticated_unaligned",
+        /// Nothing passes, and there is no signature of the domain.
+        Unauthenticated = "unauthenticated",
+        /// By `analyze`: `Unauthenticated`, from a known or confirmed sender.
+        SpfGap = "spf_gap",
+        /// By `analyze`: `Unauthenticated`, from anyone else.
+        SpoofSuspect = "spoof_suspect",
+        /// The row does not say enough.
+        Unknown = "unknown",
     }
 }

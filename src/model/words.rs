@@ -1,6 +1,35 @@
-//! The keywords of a report. Unknown ones are kept as text.
+//! Keywords and their spellings. Those of a report may be others than the standard's, which are kept as text.
 
 use super::Text;
+
+/// Defines a closed set of keywords, each with its spelling in columns and JSON.
+macro_rules! keywords {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$word_meta:meta])* $word:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        pub enum $name {
+            $($(#[$word_meta])* $word,)+
+        }
+
+        impl $name {
+            /// All there are, in order.
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$word),+];
+
+            /// The word as stored in columns and used in answers.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$word => $text,)+
+                }
+            }
+
+            /// The keyword with this spelling.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|keyword| keyword.as_str() == word)
+            }
+        }
+    };
+}
+
+pub(super) use keywords;
 
 /// Defines an open set of keywords: the known ones with their spelling, and `Other` for the rest.
 macro_rules! words {

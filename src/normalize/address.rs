@@ -99,7 +99,8 @@ fn with_port(text: &str) -> Option<IpAddr> {
     is_digits(port).then(|| plain(ip)).flatten().filter(IpAddr::is_ipv4)
 }
 
-fn is_digits(text: &str) -> bool {
+/// Whether a text is digits and nothing else.
+pub(super) fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

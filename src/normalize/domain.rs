@@ -1,5 +1,4 @@
 //! Canonicalizes domain names: A-labels, lower case, no final dot.
-//!
 
 use crate::model::Domain;
 use crate::parse::scan::trim;

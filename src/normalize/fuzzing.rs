@@ -108,7 +108,7 @@ fn word_holds<W: Word + PartialEq + std::fmt::Debug>(text: &str) {
 pub fn tls(json: &[u8], limits: &Limits) {
     let context = Context { attachment: None, arrival: Timestamp::MAX };
     let read = tls_report(json, &context, limits);
-    let ReadTls::Report { report, findings } = &read else { return };
+    let Ok(ReadTls { report, findings }) = &read else { return };
     assert!(findings.len() <= limits.findings as usize + 1);
     assert!(!report.policies.is_empty() && report.policies.len() <= limits.tls_policies as usize);
     assert!(report.failures() <= limits.tls_failures as usize);

@@ -2,7 +2,7 @@
 //! tells a duplicate from a conflict. The form of both is part of the store format.
 
 use super::domain::{canonical_domain, of_address};
-use crate::model::{Domain, Hash, Metadata, ReportKey, Text};
+use crate::model::{Domain, FindingCode, Findings, Hash, Metadata, ReportKey, Text};
 use crate::parse::scan::first_blank;
 use crate::parse::without_blanks;
 use compact_str::ToCompactString as _;
@@ -15,17 +15,35 @@ pub fn reporter_domain(address: &str) -> Option<Domain> {
     canonical_domain(of_address(address))
 }
 
+/// The reporter's ID, else one derived from the content.
+pub(super) fn report_id(
+    written: Option<&str>,
+    content: impl FnOnce() -> Hash,
+    path: &str,
+    findings: &mut Findings,
+) -> Text {
+    if let Some(id) = written.filter(|id| !id.is_empty()) {
+        return id.into();
+    }
+    let mut id = content().to_compact_string();
+    id.truncate(32);
+    findings.note(FindingCode::METADATA_DERIVED, || {
+        format!("{path}: expected an id, found nothing: taken as {id} from the content")
+    });
+    id
+}
+
 /// The identity of a report: reporter, policy domain, ID and period, trimmed; names and domains ignore case
 /// (`docs/standards.md` section 2.4). The ID is case-sensitive, because some reporters' IDs are base64.
 ///
 /// `report_id` alone is not enough: reporters share numbering schemes, and some reuse an ID every day.
 pub(super) fn key(metadata: &Metadata, policy_domain: &Domain) -> ReportKey {
-    key_of(metadata, policy_domain, report_id(metadata))
+    key_of(metadata, policy_domain, bare_id(metadata))
 }
 
 /// The key as computed before version 3 of the store, with the ID in lower case; `None` if that is the same.
 pub(super) fn former_key(metadata: &Metadata, policy_domain: &Domain) -> Option<ReportKey> {
-    let id = report_id(metadata);
+    let id = bare_id(metadata);
     if id.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         return None;
     }
@@ -33,7 +51,8 @@ pub(super) fn former_key(metadata: &Metadata, policy_domain: &Domain) -> Option<
     (folded != id).then(|| key_of(metadata, policy_domain, &folded))
 }
 
-fn report_id(metadata: &Metadata) -> &str {
+/// The ID without the white space and brackets around it.
+fn bare_id(metadata: &Metadata) -> &str {
     let id = metadata.report_id.as_str();
     match id.as_bytes() {
         // Hardly any needs it, which its ends show.
@@ -59,9 +78,13 @@ fn key_of(metadata: &Metadata, policy_domain: &Domain, report_id: &str) -> Repor
         hash.update(field);
         hash.update([0]);
     }
-    let digest: [u8; 32] = hash.finalize().into();
+    short(hash)
+}
+
+/// A key: the first half of a hash.
+fn short(hash: Sha256) -> ReportKey {
     let mut key = [0; 16];
-    key.copy_from_slice(&digest[..16]);
+    key.copy_from_slice(&hash.finalize()[..16]);
     ReportKey(key)
 }
 
@@ -83,10 +106,7 @@ pub(super) fn tls_key(
         hash.update((field.len() as u64).to_be_bytes());
         hash.update(field);
     }
-    let digest: [u8; 32] = hash.finalize().into();
-    let mut key = [0; 16];
-    key.copy_from_slice(&digest[..16]);
-    ReportKey(key)
+    short(hash)
 }
 
 /// The hash of a JSON document without white space between its values.

@@ -1,6 +1,5 @@
 //! Turns a report without its rows into the model. A report that names no domain or period is an error, not an empty
 //! success.
-//!
 
 use super::bounded::{NAME, bounded};
 use super::domain::{canonical_domain, of_address};
@@ -30,7 +29,12 @@ pub(super) fn report(
     let period = period(TimeForm::Seconds, times, context, findings)?;
     let mut metadata = Metadata {
         org_name: org_name(&written, findings),
-        report_id: report_id(&written, document, findings),
+        report_id: identity::report_id(
+            written.report_id.as_deref(),
+            || identity::content_hash(document),
+            "report_metadata/report_id",
+            findings,
+        ),
         email: text(&written.email),
         extra_contact_info: text(&written.extra_contact_info),
         begin: period.begin,
@@ -85,19 +89,6 @@ fn org_name(written: &RawMetadata<'_>, findings: &mut Findings) -> Text {
         format!("report_metadata/org_name: expected a name, found nothing: taken as {}", Quoted(&name))
     });
     name
-}
-
-/// The reporter's ID, else one derived from the content.
-fn report_id(written: &RawMetadata<'_>, document: &str, findings: &mut Findings) -> Text {
-    if let Some(id) = written.report_id.as_deref().filter(|id| !id.is_empty()) {
-        return id.into();
-    }
-    let mut id: Text = identity::content_hash(document).to_string().into();
-    id.truncate(32);
-    findings.note(FindingCode::METADATA_DERIVED, || {
-        format!("report_metadata/report_id: expected an id, found nothing: taken as {id} from the content")
-    });
-    id
 }
 
 /// The values of each policy tag.

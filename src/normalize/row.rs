@@ -1,6 +1,6 @@
 //! Turns records into rows of the model, one by one. A damaged row costs only that row, and a finding says why.
 
-use super::address::address;
+use super::address::{address, is_digits};
 use super::bounded::{FreeText, SELECTOR, bounded};
 use super::domain::{canonical_domain, of_address};
 use super::long_texts::long_texts;
@@ -269,7 +269,7 @@ impl RowBuilder<'_> {
         let (word, odd) = word::<W>(text)?;
         if odd {
             self.note(FindingCode::WORD_UNKNOWN, path, || {
-                format!("{} is no word of the standard, taken as {}", Quoted(text), word.as_str())
+                format!("{} is no word of the standard, taken as {word}", Quoted(text))
             });
         }
         Some(word)
@@ -316,8 +316,7 @@ impl RowBuilder<'_> {
 /// A number of messages: a nonnegative `xs:integer` that fits into 63 bits. Nothing else is guessed at.
 fn count(text: &str) -> Option<i64> {
     let text = text.strip_prefix('+').unwrap_or(text);
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
+    is_digits(text).then(|| text.parse().ok()).flatten()
 }
 
 fn found(value: &Value<'_>) -> String {

@@ -2,36 +2,32 @@
 //!
 //! A policy without content is left out, and an invalid count is unknown; the rest of the report is kept.
 
+use super::address::{address, is_digits};
 use super::bounded::{FreeText, NAME, SELECTOR, WORD, bounded};
 use super::domain::{canonical_domain, of_address};
 use super::period::{TimeForm, period};
-use super::{Context, address, identity};
+use super::{Context, identity};
 use crate::limits::Limits;
 use crate::model::{
-    Domain, Finding, FindingCode, Findings, Hash, Quoted, TLS_RESULT_TYPES, Text, TlsFailure, TlsPolicy, TlsReport,
+    Domain, Finding, FindingCode, Findings, Quoted, TLS_RESULT_TYPES, Text, TlsFailure, TlsPolicy, TlsReport,
 };
 use crate::parse::{self, JsonScalar, RawTlsFailure, RawTlsPolicy, RawTlsReport, TlsDocument};
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// The result of reading the JSON of a TLS report.
+/// A TLS report that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReadTls {
-    /// A report.
-    Report {
-        /// The report.
-        report: TlsReport,
-        /// What was odd about it.
-        findings: Vec<Finding>,
-    },
-    /// Something that should have been a report and is not.
-    Rejected {
-        /// What was expected, what was found.
-        reason: String,
-    },
+pub struct ReadTls {
+    /// The report.
+    pub report: TlsReport,
+    /// What was odd about it.
+    pub findings: Vec<Finding>,
 }
 
 /// Reads the TLS report in the bytes of a JSON file.
+///
+/// # Errors
+/// What was expected and what was found, if there is no report with a usable period and policy.
 ///
 /// ```
 /// use dmarquet::limits::Limits;
@@ -43,31 +39,23 @@ pub enum ReadTls {
 ///     "summary": {"total-successful-session-count": "7", "total-failure-session-count": 1},
 ///     "failure-details": [{"result-type": "certificate-expired", "sending-mta-ip": "[::ffff:192.0.2.7]"}]}]}"#;
 /// let context = Context { attachment: None, arrival: "2026-03-04T02:00:00Z".parse().unwrap() };
-/// let ReadTls::Report { report, findings } = tls_report(json, &context, &Limits::default()) else { panic!("a report") };
+/// let ReadTls { report, findings } = tls_report(json, &context, &Limits::default()).unwrap();
 /// let policy = &report.policies[0];
 /// assert_eq!(policy.policy_domain.as_ref().unwrap().as_str(), "example.com");
 /// assert_eq!((policy.successful_sessions, policy.failed_sessions), (Some(7), Some(1)));
 /// assert_eq!(policy.failures[0].sending_mta_ip, Some("192.0.2.7".parse().unwrap()));
 /// assert_eq!((report.day.to_string(), findings), ("2026-03-03".to_owned(), vec![]));
 /// ```
-pub fn tls_report(json: &[u8], context: &Context<'_>, limits: &Limits) -> ReadTls {
-    let decoded = match super::decoded(json, limits) {
-        Ok(decoded) => decoded,
-        Err(reason) => return ReadTls::Rejected { reason },
-    };
-    let (raw, content, mut findings) = match parse::tls_document(&decoded.text, limits) {
-        TlsDocument::Report { report, content, findings } => (report, content, findings),
-        TlsDocument::Rejected { reason } => return ReadTls::Rejected { reason },
-    };
+pub fn tls_report(json: &[u8], context: &Context<'_>, limits: &Limits) -> Result<ReadTls, String> {
+    let decoded = super::decoded(json, limits)?;
+    let TlsDocument { report: raw, content, mut findings } = parse::tls_document(&decoded.text, limits)?;
     if let Some(Finding { code, detail }) = decoded.finding {
         findings.note(code, || detail);
     }
     let mut room =
         Room { free: FreeText::default(), lines: limits.tls_failures as usize, each: limits.results as usize };
-    match report(&raw, content, context, &mut room, &mut findings) {
-        Ok(report) => ReadTls::Report { report, findings: findings.into_vec() },
-        Err(reason) => ReadTls::Rejected { reason },
-    }
+    let report = report(&raw, content, context, &mut room, &mut findings)?;
+    Ok(ReadTls { report, findings: findings.into_vec() })
 }
 
 fn report(
@@ -82,7 +70,7 @@ fn report(
     let mut written = Vec::with_capacity(raw.policies.len());
     let mut policies = Vec::with_capacity(raw.policies.len());
     for policy in &raw.policies {
-        if is_empty(policy) {
+        if *policy == RawTlsPolicy::default() {
             findings.note(FindingCode::TLS_EMPTY, || "policies: one without a policy, a count or a failure: left out");
             continue;
         }
@@ -100,18 +88,17 @@ fn report(
         // The same report may come again under another file name, so the name is not part of its identity.
         written.push(match (&read.policy_domain, scalar(&policy.policy_domain)) {
             (Some(domain), Some(_)) => domain.as_str().to_owned(),
-            (_, text) => text.map(|text| text.to_lowercase()).unwrap_or_default(),
+            (_, text) => text.map(str::to_lowercase).unwrap_or_default(),
         });
         policies.push(read);
     }
     if policies.is_empty() {
         return Err("policies: expected one that says something, found none".to_owned());
     }
-    let (start, end) = (scalar(&raw.start), scalar(&raw.end));
-    let period = period(TimeForm::Date, (start.as_deref(), end.as_deref()), context, findings)?;
+    let period = period(TimeForm::Date, (scalar(&raw.start), scalar(&raw.end)), context, findings)?;
     let contact_info = scalar(&raw.contact_info);
-    let org_name = org_name(scalar(&raw.org_name), contact_info.as_deref(), findings);
-    let report_id = report_id(scalar(&raw.report_id), &content, findings);
+    let org_name = org_name(scalar(&raw.org_name), contact_info, findings);
+    let report_id = identity::report_id(scalar(&raw.report_id), || content, "report-id", findings);
     let key = identity::tls_key(&org_name, &report_id, written, (period.begin, period.end));
     let mut cut = |text: &str, what: &str| -> Text {
         if text.len() > NAME {
@@ -124,7 +111,7 @@ fn report(
         content,
         day: period.day,
         org_name: cut(&org_name, "organization-name"),
-        contact_info: contact_info.map(|contact| cut(&contact, "contact-info")),
+        contact_info: contact_info.map(|contact| cut(contact, "contact-info")),
         report_id: cut(&report_id, "report-id"),
         begin: period.begin,
         end: period.end,
@@ -133,23 +120,18 @@ fn report(
 }
 
 /// The trimmed text of a value; `None` if there is none.
-fn scalar<'a>(value: &'a JsonScalar<'_>) -> Option<Cow<'a, str>> {
+fn scalar<'a>(value: &'a JsonScalar<'_>) -> Option<&'a str> {
     let text = match value {
         JsonScalar::Text(text) => text.trim(),
         JsonScalar::Number(number) => number,
         JsonScalar::None | JsonScalar::Other(_) | JsonScalar::Malformed(_) => return None,
     };
-    (!text.is_empty()).then_some(Cow::Borrowed(text))
+    Some(text).filter(|text| !text.is_empty())
 }
 
-/// Whether a policy has no content.
-fn is_empty(policy: &RawTlsPolicy<'_>) -> bool {
-    *policy == RawTlsPolicy::default()
-}
-
-fn org_name(written: Option<Cow<'_, str>>, contact: Option<&str>, findings: &mut Findings) -> String {
+fn org_name(written: Option<&str>, contact: Option<&str>, findings: &mut Findings) -> String {
     if let Some(name) = written {
-        return name.into_owned();
+        return name.to_owned();
     }
     let domain =
         contact.filter(|contact| contact.contains('@')).and_then(|contact| canonical_domain(of_address(contact)));
@@ -160,24 +142,11 @@ fn org_name(written: Option<Cow<'_, str>>, contact: Option<&str>, findings: &mut
     name
 }
 
-/// The reporter's ID, otherwise one derived from the content.
-fn report_id(written: Option<Cow<'_, str>>, content: &Hash, findings: &mut Findings) -> String {
-    if let Some(id) = written {
-        return id.into_owned();
-    }
-    let mut id = content.to_string();
-    id.truncate(32);
-    findings.note(FindingCode::METADATA_DERIVED, || {
-        format!("report-id: expected an id, found nothing: taken as {id} from the content")
-    });
-    id
-}
-
 /// The policy domain in a name of the standard's form (RFC 8460 section 5.1): `sender!domain!begin!end[!id].json.gz`.
 fn domain_of_name(name: &str) -> Option<Domain> {
     let mut parts = name.split('!');
     let domain = canonical_domain(parts.nth(1)?)?;
-    parts.next().filter(|begin| !begin.is_empty() && begin.bytes().all(|byte| byte.is_ascii_digit()))?;
+    parts.next().filter(|begin| is_digits(begin))?;
     parts.next().map(|_| domain)
 }
 
@@ -209,7 +178,7 @@ impl Room {
 }
 
 fn policy(raw: &RawTlsPolicy<'_>, named: Option<&Domain>, room: &mut Room, findings: &mut Findings) -> TlsPolicy {
-    let policy_type = scalar(&raw.policy_type).map(|word| word.to_lowercase());
+    let policy_type = scalar(&raw.policy_type).map(str::to_lowercase);
     if let Some(word) = policy_type.as_deref().filter(|word| !TYPES.contains(word)) {
         let known = TYPES.join(", ");
         findings.note(FindingCode::WORD_UNKNOWN, || format!("policy-type: expected {known}, found {}", Quoted(word)));
@@ -247,7 +216,7 @@ fn policy(raw: &RawTlsPolicy<'_>, named: Option<&Domain>, room: &mut Room, findi
 
 fn policy_domain(written: &JsonScalar<'_>, named: Option<&Domain>, findings: &mut Findings) -> Option<Domain> {
     let text = scalar(written);
-    let domain = text.as_deref().and_then(canonical_domain);
+    let domain = text.and_then(canonical_domain);
     match (&domain, text, named) {
         (Some(_), ..) => domain,
         (None, None, Some(named)) => {
@@ -258,7 +227,7 @@ fn policy_domain(written: &JsonScalar<'_>, named: Option<&Domain>, findings: &mu
         }
         (None, text, _) => {
             findings.note(FindingCode::DOMAIN_INVALID, || match text {
-                Some(text) => format!("policy-domain: expected a domain, found {}", Quoted(&text)),
+                Some(text) => format!("policy-domain: expected a domain, found {}", Quoted(text)),
                 None => "policy-domain: expected a domain, found nothing".to_owned(),
             });
             None
@@ -285,8 +254,7 @@ fn count(value: &JsonScalar<'_>, what: &str, findings: &mut Findings) -> Option<
         JsonScalar::Text(text) => text.trim(),
         JsonScalar::Other(found) | JsonScalar::Malformed(found) => found,
     };
-    let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let count = text.parse().ok().filter(|_| is_whole);
+    let count = text.parse().ok().filter(|_| is_digits(text));
     if count.is_none() {
         findings
             .note(FindingCode::TLS_COUNT, || format!("{what}: expected a number of sessions, found {}", Quoted(text)));
@@ -296,21 +264,21 @@ fn count(value: &JsonScalar<'_>, what: &str, findings: &mut Findings) -> Option<
 
 fn failure(raw: &RawTlsFailure<'_>, free: &mut FreeText, findings: &mut Findings) -> TlsFailure {
     let result_type = scalar(&raw.result_type);
-    if let Some(word) = result_type.as_deref().filter(|word| !TLS_RESULT_TYPES.contains(word)) {
+    if let Some(word) = result_type.filter(|word| !TLS_RESULT_TYPES.contains(word)) {
         findings.note(FindingCode::WORD_UNKNOWN, || {
             format!("result-type: expected one of RFC 8460, found {}", Quoted(word))
         });
     }
     let mut kept = |value: &JsonScalar<'_>, what: &str, most: usize, findings: &mut Findings| -> Option<Text> {
         let written = scalar(value)?;
-        let (text, _) = free.keep(&bounded(&written, most));
+        let (text, _) = free.keep(&bounded(written, most));
         if text != *written {
             findings.note(FindingCode::TEXT_CUT, || format!("{what}: {} bytes, cut to {}", written.len(), text.len()));
         }
         Some(text)
     };
     TlsFailure {
-        result_type: result_type.as_deref().map(|word| bounded(word, WORD).into()),
+        result_type: result_type.map(|word| bounded(word, WORD).into()),
         sending_mta_ip: ip(&raw.sending_mta_ip, "sending-mta-ip", findings),
         receiving_mx_hostname: host(&raw.receiving_mx_hostname, findings),
         receiving_mx_helo: kept(&raw.receiving_mx_helo, "receiving-mx-helo", SELECTOR, findings),
@@ -323,25 +291,21 @@ fn failure(raw: &RawTlsFailure<'_>, free: &mut FreeText, findings: &mut Findings
 
 fn ip(value: &JsonScalar<'_>, what: &str, findings: &mut Findings) -> Option<IpAddr> {
     let text = scalar(value)?;
-    let found = address::address(&text);
-    match found {
-        Some(address) if !address.dropped => {}
-        Some(address) => findings.note(FindingCode::TLS_ADDRESS, || {
-            format!("{what}: expected an address, found {}: read as {}", Quoted(&text), address.ip)
-        }),
-        None => {
-            findings.note(FindingCode::TLS_ADDRESS, || format!("{what}: expected an address, found {}", Quoted(&text)));
-        }
+    let found = address(text);
+    if found.is_none_or(|address| address.dropped) {
+        let read = found.map(|address| format!(": read as {}", address.ip)).unwrap_or_default();
+        findings
+            .note(FindingCode::TLS_ADDRESS, || format!("{what}: expected an address, found {}{read}", Quoted(text)));
     }
     found.map(|address| address.ip)
 }
 
 fn host(value: &JsonScalar<'_>, findings: &mut Findings) -> Option<Domain> {
     let text = scalar(value)?;
-    let domain = canonical_domain(&text);
+    let domain = canonical_domain(text);
     if domain.is_none() {
         findings.note(FindingCode::DOMAIN_INVALID, || {
-            format!("receiving-mx-hostname: expected a host name, found {}", Quoted(&text))
+            format!("receiving-mx-hostname: expected a host name, found {}", Quoted(text))
         });
     }
     domain
@@ -359,10 +323,8 @@ mod tests {
                 "summary": {{"total-successful-session-count": {successful}, "total-failure-session-count": 0}}}}]}}"#
         );
         let context = Context { attachment: None, arrival: "2026-03-05T02:00:00Z".parse().unwrap() };
-        match tls_report(json.as_bytes(), &context, &Limits::default()) {
-            ReadTls::Report { report, findings } => (report, findings.iter().map(|one| one.code.as_str()).collect()),
-            ReadTls::Rejected { reason } => panic!("{successful}: {reason}"),
-        }
+        let ReadTls { report, findings } = tls_report(json.as_bytes(), &context, &Limits::default()).expect(successful);
+        (report, findings.iter().map(|one| one.code.as_str()).collect())
     }
 
     const DAY: (&str, &str) = ("2026-03-03T00:00:00Z", "2026-03-03T23:59:59Z");
@@ -404,9 +366,7 @@ mod tests {
         );
         let context = Context { attachment: None, arrival: "2026-03-04T02:00:00Z".parse().unwrap() };
         let limits = Limits { results: 100, tls_failures: 250, ..Limits::default() };
-        let ReadTls::Report { report, findings } = tls_report(json.as_bytes(), &context, &limits) else {
-            panic!("a report")
-        };
+        let ReadTls { report, findings } = tls_report(json.as_bytes(), &context, &limits).unwrap();
         let kept: Vec<_> =
             report.policies.iter().map(|policy| (policy.policy_strings.len(), policy.mx_hosts.len())).collect();
         assert_eq!(kept, [(100, 100), (50, 0)]);

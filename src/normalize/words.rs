@@ -1,22 +1,19 @@
 //! The keywords of a report: white space and case are folded, aliases of known reporters mapped, all others kept.
 //! `docs/standards.md` section 2.2 lists the aliases.
-//!
 
 use super::bounded::{WORD, bounded};
 use crate::model::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope, Text};
 use crate::parse::scan::trim;
 use std::borrow::Cow;
+use std::fmt::Display;
 
 /// A vocabulary, as `normalize` needs it.
-pub(super) trait Word: Sized + Clone {
+pub(super) trait Word: Sized + Clone + Display {
     /// The standard keyword with exactly this spelling: nearly every value is one.
     fn standard(text: &str) -> Option<Self>;
 
     /// The keyword for trimmed lower-case text, and whether it is standard.
     fn read(word: &str) -> (Self, bool);
-
-    /// The keyword as it is stored.
-    fn as_str(&self) -> &str;
 }
 
 /// Reads a keyword; `None` if the text is empty. The flag says whether it needs a finding.
@@ -61,10 +58,6 @@ macro_rules! word {
                     $($($alias)|+ => (Self::$word, false),)*
                     _ => Self::known(word).map_or_else(|| (Self::Other(bounded(word, WORD).into()), false), |word| (word, true)),
                 }
-            }
-
-            fn as_str(&self) -> &str {
-                self.as_str()
             }
         }
     };

@@ -34,7 +34,10 @@ pub(super) fn read<'x, T: TokenReader<'x>, V: Visitor<'x>>(
             Name::ReportMetadata => reader.metadata(report.metadata.get_or_insert_default())?,
             Name::PolicyPublished => reader.policy(report.policy.get_or_insert_default())?,
             Name::Record => {
-                report.records = next_record(report.records, limits)?;
+                if report.records >= limits.records {
+                    return Err(Halt::TooManyRecords);
+                }
+                report.records += 1;
                 record.clear(report.records);
                 reader.record = report.records;
                 reader.record(&mut record)?;
@@ -45,13 +48,6 @@ pub(super) fn read<'x, T: TokenReader<'x>, V: Visitor<'x>>(
         }
     }
     Ok(report)
-}
-
-fn next_record(records: u32, limits: &Limits) -> Result<u32, Halt> {
-    if records >= limits.records {
-        return Err(Halt::TooManyRecords);
-    }
-    Ok(records + 1)
 }
 
 type ElementStep = Result<(), Halt>;

@@ -1,76 +1,5 @@
 //! The element names of RFC 7489 and RFC 9990, recognized by their local part. Namespaces are ignored: hardly any
 //! reporter declares the right one, and those that do write the same elements.
-//!
-
-/// A known element; all others are [`Name::Unknown`] and skipped with their content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::enum_variant_names, reason = "the standard's own names")]
-pub(super) enum Name {
-    Feedback,
-    Version,
-    ReportMetadata,
-    OrgName,
-    Email,
-    ExtraContactInfo,
-    ReportId,
-    DateRange,
-    DataRange,
-    Begin,
-    End,
-    Error,
-    Generator,
-    PolicyPublished,
-    Domain,
-    P,
-    Sp,
-    Np,
-    Adkim,
-    Aspf,
-    Pct,
-    Fo,
-    Testing,
-    DiscoveryMethod,
-    Record,
-    Row,
-    SourceIp,
-    Count,
-    PolicyEvaluated,
-    Disposition,
-    Dkim,
-    Spf,
-    Reason,
-    Type,
-    Comment,
-    Identifiers,
-    HeaderFrom,
-    EnvelopeFrom,
-    EnvelopeTo,
-    AuthResults,
-    Selector,
-    Scope,
-    Result,
-    HumanResult,
-    Unknown,
-}
-
-/// The names of several words.
-const COMPOUND: [&[u8]; 15] = [
-    b"report_metadata",
-    b"org_name",
-    b"extra_contact_info",
-    b"report_id",
-    b"date_range",
-    b"data_range",
-    b"policy_published",
-    b"discovery_method",
-    b"source_ip",
-    b"policy_evaluated",
-    b"header_from",
-    b"envelope_from",
-    b"envelope_to",
-    b"auth_results",
-    b"human_result",
-];
 
 /// Looks for a name among those of its length, which are compared in one or two words each.
 macro_rules! by_length {
@@ -111,7 +40,9 @@ impl Name {
         if lower.len() > LONGEST {
             return Self::Unknown;
         }
-        COMPOUND.iter().find(|name| letters(name).eq(letters(lower))).map_or(Self::Unknown, |name| Self::exact(name))
+        let mut compound = EXACT.iter().filter(|(name, _)| name.contains(&b'_'));
+        let found = compound.find(|(name, _)| letters(name).eq(letters(lower)));
+        found.map_or(Self::Unknown, |(_, name)| *name)
     }
 
     /// The name of a tag spelled exactly as in the standard.
@@ -121,8 +52,16 @@ impl Name {
     }
 }
 
+/// Declares the names, each with its spellings.
 macro_rules! names {
     ($($($text:literal)|+ => $name:ident,)+) => {
+        /// A known element; all others are [`Name::Unknown`] and skipped with their content.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Name {
+            $($name,)+
+            Unknown,
+        }
+
         /// The name of a tag of a length.
         fn of_length<const LENGTH: usize>(tag: &[u8; LENGTH]) -> Name {
             $($(if $text.len() == LENGTH && tag[..] == $text[..] {
@@ -131,7 +70,7 @@ macro_rules! names {
             Name::Unknown
         }
 
-        #[cfg(test)]
+        /// Every name as in the standard.
         const EXACT: &[(&[u8], Name)] = &[$($(($text, Name::$name),)+)+];
     };
 }

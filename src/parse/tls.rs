@@ -65,41 +65,35 @@ pub struct RawTlsFailure<'x> {
     pub additional_information: JsonScalar<'x>,
 }
 
-/// The result of reading a text.
+/// A TLS report that was read.
 #[derive(Debug)]
-pub enum TlsDocument<'x> {
-    /// A TLS report.
-    Report {
-        /// As written.
-        report: RawTlsReport<'x>,
-        /// The document from its first brace to its last.
-        content: &'x str,
-        /// What was odd about it.
-        findings: Findings,
-    },
-    /// Something that should have been a report and is not.
-    Rejected {
-        /// What was expected, what was found.
-        reason: String,
-    },
+pub struct TlsDocument<'x> {
+    /// As written.
+    pub report: RawTlsReport<'x>,
+    /// The document from its first brace to its last.
+    pub content: &'x str,
+    /// What was odd about it.
+    pub findings: Findings,
 }
 
 /// Reads the only report in a text.
 ///
 /// A file with several documents is rejected: the standard allows one, and a part must not be mistaken for the whole.
 ///
+/// # Errors
+/// What was expected and what was found, if there is no such report.
+///
 /// ```
 /// use dmarquet::limits::Limits;
-/// use dmarquet::parse::{JsonScalar, TlsDocument, tls_document};
+/// use dmarquet::parse::{JsonScalar, tls_document};
 ///
 /// let json = r#"{"organization-name": "Sender", "policies": [{"policy": {"policy-type": "sts"}}]}"#;
-/// let TlsDocument::Report { report, .. } = tls_document(json, &Limits::default()) else { panic!("a report") };
-/// assert_eq!(report.policies[0].policy_type, JsonScalar::Text("sts".into()));
+/// let document = tls_document(json, &Limits::default()).unwrap();
+/// assert_eq!(document.report.policies[0].policy_type, JsonScalar::Text("sts".into()));
 /// ```
-pub fn tls_document<'x>(text: &'x str, limits: &Limits) -> TlsDocument<'x> {
+pub fn tls_document<'x>(text: &'x str, limits: &Limits) -> Result<TlsDocument<'x>, String> {
     let mut findings = Findings::new(limits.findings);
     let mut reader = JsonReader::new(text, limits.text_bytes, limits.element_depth, &mut findings);
-    let rejected = |reason: &str| TlsDocument::Rejected { reason: reason.to_owned() };
     let mut start = reader.start();
     let listed = start == JsonStart::Array;
     if listed {
@@ -108,18 +102,18 @@ pub fn tls_document<'x>(text: &'x str, limits: &Limits) -> TlsDocument<'x> {
         start = if reader.item(true) { reader.start() } else { JsonStart::End };
     }
     if start != JsonStart::Object {
-        return rejected("expected one TLS report as a JSON object, found none");
+        return Err("expected one TLS report as a JSON object, found none".to_owned());
     }
     let from = reader.at();
     let mut built = ReportBuilder { reader: &mut reader, limits, entries: 0 };
     let report = built.report();
     let content = &text[from..reader.at()];
     if listed && !reader.cut && reader.item(false) {
-        return rejected("expected one TLS report in a file, found a list of several");
+        return Err("expected one TLS report in a file, found a list of several".to_owned());
     }
     let rest = reader.rest().trim();
     if rest.starts_with(['{', '[']) {
-        return rejected("expected one TLS report in a file, found another document behind it");
+        return Err("expected one TLS report in a file, found another document behind it".to_owned());
     }
     if !rest.is_empty() {
         reader.note(FindingCode::JSON_SYNTAX, || format!("{} bytes behind the end of the document", rest.len()));
@@ -129,7 +123,7 @@ pub fn tls_document<'x>(text: &'x str, limits: &Limits) -> TlsDocument<'x> {
             format!("the document ends before it is complete: {} whole policies kept", report.policies.len())
         });
     }
-    TlsDocument::Report { report, content, findings }
+    Ok(TlsDocument { report, content, findings })
 }
 
 /// Reads the parts of a report.
@@ -160,12 +154,8 @@ impl<'x> ReportBuilder<'_, 'x, '_, '_> {
     }
 
     fn period(&mut self, report: &mut RawTlsReport<'x>) {
-        let mut seen = SeenKeys::default();
-        self.object("date-range", &mut |builder, key| match key {
-            "start-datetime" => builder.scalar(seen.first(0), &mut report.start, key),
-            "end-datetime" => builder.scalar(seen.first(1), &mut report.end, key),
-            _ => builder.reader.pass(Some(key)),
-        });
+        let (start, end) = (&mut report.start, &mut report.end);
+        self.scalars("date-range", [(&["start-datetime"], start), (&["end-datetime"], end)]);
     }
 
     fn policies(&mut self, policies: &mut Vec<RawTlsPolicy<'x>>) {
@@ -205,14 +195,11 @@ impl<'x> ReportBuilder<'_, 'x, '_, '_> {
     }
 
     fn summary(&mut self, policy: &mut RawTlsPolicy<'x>) {
-        let mut seen = SeenKeys::default();
-        self.object("summary", &mut |builder, key| match key {
-            "total-successful-session-count" => {
-                builder.scalar(seen.first(0), &mut policy.successful_sessions, key);
-            }
-            "total-failure-session-count" => builder.scalar(seen.first(1), &mut policy.failed_sessions, key),
-            _ => builder.reader.pass(Some(key)),
-        });
+        let (successful, failed) = (&mut policy.successful_sessions, &mut policy.failed_sessions);
+        self.scalars(
+            "summary",
+            [(&["total-successful-session-count"], successful), (&["total-failure-session-count"], failed)],
+        );
     }
 
     fn failures(&mut self, failures: &mut Vec<RawTlsFailure<'x>>) {
@@ -225,22 +212,32 @@ impl<'x> ReportBuilder<'_, 'x, '_, '_> {
 
     fn failure(&mut self) -> RawTlsFailure<'x> {
         let mut failure = RawTlsFailure::default();
-        let mut seen = SeenKeys::default();
-        self.object("an element of failure-details", &mut |builder, key| {
-            let (place, field) = match key {
-                "result-type" => (0, &mut failure.result_type),
-                "sending-mta-ip" => (1, &mut failure.sending_mta_ip),
-                "receiving-mx-hostname" => (2, &mut failure.receiving_mx_hostname),
-                "receiving-mx-helo" => (3, &mut failure.receiving_mx_helo),
-                "receiving-ip" => (4, &mut failure.receiving_ip),
-                "failed-session-count" => (5, &mut failure.failed_sessions),
-                "failure-reason-code" | "failure-error-code" => (6, &mut failure.reason_code),
-                "additional-information" | "additional-info-uri" => (7, &mut failure.additional_information),
-                _ => return builder.reader.pass(Some(key)),
-            };
-            builder.scalar(seen.first(place), field, key);
-        });
+        self.scalars(
+            "an element of failure-details",
+            [
+                (&["result-type"], &mut failure.result_type),
+                (&["sending-mta-ip"], &mut failure.sending_mta_ip),
+                (&["receiving-mx-hostname"], &mut failure.receiving_mx_hostname),
+                (&["receiving-mx-helo"], &mut failure.receiving_mx_helo),
+                (&["receiving-ip"], &mut failure.receiving_ip),
+                (&["failed-session-count"], &mut failure.failed_sessions),
+                (&["failure-reason-code", "failure-error-code"], &mut failure.reason_code),
+                (&["additional-information", "additional-info-uri"], &mut failure.additional_information),
+            ],
+        );
         failure
+    }
+
+    /// Reads the object here into fields, each a value under one of its names.
+    fn scalars<const N: usize>(&mut self, what: &str, mut fields: [(&[&str], &mut JsonScalar<'x>); N]) {
+        let mut seen = SeenKeys::default();
+        self.object(what, &mut |builder, key| {
+            let mut known = (0..).zip(&mut fields);
+            match known.find(|(_, (names, _))| names.contains(&key)) {
+                Some((place, (_, field))) => builder.scalar(seen.first(place), field, key),
+                None => builder.reader.pass(Some(key)),
+            }
+        });
     }
 
     /// Passes each key of the object here to `each`, which reads its value. Any other value is skipped.
@@ -360,91 +357,5 @@ impl SeenKeys {
         let first = self.0 & (1 << key) == 0;
         self.0 |= 1 << key;
         first
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const REPORT: &str = r#"{"organization-name": "Sender", "report-id": "1", "contact-info": null,
-        "date-range": {"start-datetime": "2026-11-16T00:00:00Z", "end-datetime": 5},
-        "x": {"policies": 1},
-        "policies": [{"policy": {"policy-type": "tlsa", "policy-domain": "example.com", "policy-string": "[\"3 1 1 A\",\"3 1 1 B\"]",
-            "mx-host": ["a", "b"]}, "summary": {"total-successful-session-count": 1, "total-failure-session-count": "2"},
-            "failure-details": [{"result-type": "validation-failure", "failed-session-count": 2}]}, {}]}"#;
-
-    fn read(json: &str) -> Result<(RawTlsReport<'_>, Vec<&'static str>), String> {
-        match tls_document(json, &Limits { tls_failures: 3, tls_policies: 3, ..Limits::default() }) {
-            TlsDocument::Report { report, findings, .. } => {
-                Ok((report, findings.into_vec().iter().map(|finding| finding.code.as_str()).collect()))
-            }
-            TlsDocument::Rejected { reason } => Err(reason),
-        }
-    }
-
-    #[test]
-    fn every_field_is_read_as_written() {
-        let (report, codes) = read(REPORT).unwrap();
-        let text = |text: &'static str| JsonScalar::Text(text.into());
-        assert_eq!(
-            (report.org_name, report.contact_info, report.end),
-            (text("Sender"), JsonScalar::None, JsonScalar::Number("5"))
-        );
-        let policy = &report.policies[0];
-        assert_eq!(policy.policy_strings, ["3 1 1 A", "3 1 1 B"]);
-        assert_eq!(policy.mx_hosts, ["a", "b"]);
-        assert_eq!((&policy.successful_sessions, &policy.failed_sessions), (&JsonScalar::Number("1"), &text("2")));
-        assert_eq!(policy.failures[0].failed_sessions, JsonScalar::Number("2"));
-        assert_eq!((report.policies.len(), codes), (2, vec![]));
-    }
-
-    #[test]
-    fn shapes_that_are_not_the_standards_are_reported() {
-        let one = r#"{"policies": {"policy": 7, "failure-details": {"result-type": "x"}}}"#;
-        let (report, codes) = read(one).unwrap();
-        assert_eq!(report.policies[0].failures.len(), 1);
-        assert_eq!(codes, ["json.shape"; 3]);
-        let (report, codes) = read(r#"[{"report-id": 1, "report-id": 2, "policies": null}]"#).unwrap();
-        assert_eq!((report.report_id, codes), (JsonScalar::Number("1"), vec!["json.shape", "json.repeated"]));
-    }
-
-    #[test]
-    fn a_document_that_is_cut_keeps_its_whole_policies() {
-        let policy = r#"{"policy": {"policy-type": "sts"}, "failure-details": [{"result-type": "x"}]}"#;
-        let json = format!(r#"{{"policies": [{policy}, {policy}]}}"#);
-        for end in [json.len() - 4, json.len() - 20, json.find("}, {\"policy").unwrap() + 3] {
-            let (report, codes) = read(&json[..end]).unwrap();
-            assert_eq!((report.policies.len(), codes), (1, vec!["json.cut"]), "{}", &json[..end]);
-        }
-    }
-
-    #[test]
-    fn more_than_the_limit_is_dropped_and_told() {
-        let json = format!(r#"{{"policies": [{}{{}}]}}"#, "{},".repeat(10));
-        let (report, codes) = read(&json).unwrap();
-        assert_eq!((report.policies.len(), codes), (3, vec!["limit.dropped"]));
-        let entries = format!(r#"{{"failure-details": [{}1]}}"#, "{},");
-        let json = format!(r#"{{"policies": [{entries}, {entries}]}}"#);
-        let (report, codes) = read(&json).unwrap();
-        assert_eq!(report.policies.iter().map(|policy| policy.failures.len()).sum::<usize>(), 3);
-        assert_eq!(codes, ["json.shape", "limit.dropped"]);
-    }
-
-    #[test]
-    fn a_list_in_a_text_has_no_more_texts_than_a_list() {
-        let list = format!("[{}\\\"a\\\"]", "\\\"a\\\",".repeat(1000));
-        let json = format!(r#"{{"policies": [{{"policy": {{"policy-string": ["{list}", "{list}"]}}}}]}}"#);
-        let (report, codes) = read(&json).unwrap();
-        let most = Limits::default().results as usize;
-        assert_eq!((report.policies[0].policy_strings.len(), codes), (most, vec!["limit.dropped"]));
-    }
-
-    #[test]
-    fn of_several_documents_none_is_read() {
-        for json in ["[{}, {}]", "{} {}", "{}[", "", "7", "[]", "\"{}\""] {
-            assert!(read(json).is_err(), "{json}");
-        }
-        assert_eq!(read("{} x").unwrap().1, ["json.syntax"]);
     }
 }

@@ -206,11 +206,11 @@ impl<'x> Gathered<'x> {
     fn push(&mut self, piece: &'x str) {
         if self.text.is_empty() {
             let piece = piece.trim_start();
-            let fits = floor(piece, self.limit);
+            let fits = piece.floor_char_boundary(self.limit);
             self.text = Cow::Borrowed(&piece[..fits]);
             self.cut |= !piece[fits..].trim_end().is_empty();
         } else if !piece.is_empty() && !self.cut {
-            let fits = floor(piece, self.limit.saturating_sub(self.text.len()));
+            let fits = piece.floor_char_boundary(self.limit.saturating_sub(self.text.len()));
             self.text.to_mut().push_str(&piece[..fits]);
             self.cut |= !piece[fits..].trim_end().is_empty();
         }
@@ -259,11 +259,6 @@ fn trim(text: Cow<'_, str>) -> Cow<'_, str> {
             Cow::Owned(text)
         }
     }
-}
-
-/// The largest length up to `limit` that ends on a character boundary.
-fn floor(text: &str, limit: usize) -> usize {
-    text.floor_char_boundary(limit)
 }
 
 /// A control character that XML 1.0 forbids.

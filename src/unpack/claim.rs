@@ -76,8 +76,10 @@ fn is_automatic(fields: &Fields) -> bool {
 /// Whether reports are sent as this media type. `application/octet-stream` says nothing.
 pub(super) fn is_report_type(media: &str) -> bool {
     let Some(("application" | "text", subtype)) = media.split_once('/') else { return false };
-    matches!(subtype.strip_prefix("x-").unwrap_or(subtype), "xml" | "gzip" | "gunzip" | "gzip-compressed")
-        || matches!(subtype.strip_prefix("x-").unwrap_or(subtype), "zip" | "zip-compressed" | "gzipped")
+    matches!(
+        subtype.strip_prefix("x-").unwrap_or(subtype),
+        "xml" | "gzip" | "gunzip" | "gzip-compressed" | "gzipped" | "zip" | "zip-compressed"
+    )
 }
 
 /// Why only the recipient can open a part; `None` if it can be opened, or might be.

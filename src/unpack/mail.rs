@@ -107,18 +107,12 @@ impl Opener<'_> {
         }
         let format = format_of(&decoded, place.names.last().map(String::as_str));
         let encoding = leaf.fields.encoding();
-        if matches!(format, FileFormat::Text | FileFormat::Binary)
-            && let Some((bytes, detail)) = transfer::unlabeled_base64(&encoding, leaf.body)
-        {
-            if let Err(limit) = self.meter.decoded(bytes.len()) {
-                return self.reject(format!("mail: {limit}"), decoded.into_owned(), "txt", place);
-            }
-            place.findings.push(Finding::new(FindingCode::MAIL_ENCODING, detail));
-            return self.open(bytes, place);
-        }
-        if format == FileFormat::Xml
-            && let Some((bytes, detail)) = transfer::unlabeled_quoted_printable(&encoding, leaf.body)
-        {
+        let encoded = match format {
+            FileFormat::Text | FileFormat::Binary => transfer::unlabeled_base64(&encoding, leaf.body),
+            FileFormat::Xml => transfer::unlabeled_quoted_printable(&encoding, leaf.body),
+            _ => None,
+        };
+        if let Some((bytes, detail)) = encoded {
             if let Err(limit) = self.meter.decoded(bytes.len()) {
                 return self.reject(format!("mail: {limit}"), decoded.into_owned(), "txt", place);
             }

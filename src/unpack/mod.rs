@@ -44,6 +44,7 @@ mod tests;
 
 pub use item::{Content, OtherContent, Unpacked, UnpackedItem};
 pub use results::Results;
+pub use single::single_mail;
 
 use crate::limits::Limits;
 
@@ -59,13 +60,4 @@ pub fn unpack(bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> Unpacked {
 /// bytes of mails in total.
 pub fn with_mails(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, kept: usize) -> Unpacked {
     open::item(bytes, name, limits, kept)
-}
-
-/// The only mail in these bytes, in every form that [`unpack`] reads: plain, in an `.emlx` file, alone in a mailbox or
-/// an archive. Anything else is returned unchanged.
-///
-/// # Errors
-/// What was found instead: several mails, an unsupported format, a damaged archive.
-pub fn single_mail(bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> Result<Vec<u8>, String> {
-    single::mail(bytes, name, limits)
 }

@@ -13,16 +13,17 @@ use crate::model::{Finding, FindingCode, MailFacts, Original, RawMail};
 use std::sync::Arc;
 
 /// What to do with bytes of an unknown format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Expect {
     /// Somebody gave them as a report, by hand, name or type: reject them.
+    #[default]
     Report,
     /// They are some part of something: skip them.
     Anything,
 }
 
 /// Where bytes were found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct UnpackPath {
     pub(super) path: Vec<String>,
     /// File names on the way, outermost first.
@@ -48,29 +49,17 @@ pub(super) struct UnpackPath {
 }
 
 impl UnpackPath {
-    fn item(name: Option<&str>) -> Self {
-        Self {
-            path: Vec::new(),
-            names: name.map(str::to_owned).into_iter().collect(),
-            findings: Vec::new(),
-            expect: Expect::Report,
-            archives: 0,
-            archived: false,
-            mails: 0,
-            messages: 0,
-            raw_mail: None,
-            tls: false,
-            quoted: false,
-            gzip: None,
-        }
-    }
-
     /// Descends one step.
     pub(super) fn step(&self, step: String, name: Option<String>) -> Self {
         let mut place = Self { gzip: None, ..self.clone() };
         place.path.push(step);
         place.names.extend(name);
         place
+    }
+
+    /// The gzip file of a report found here; one larger than its content is not worth keeping.
+    fn compressed(&mut self, content: &[u8]) -> Option<Original> {
+        self.gzip.take().filter(|gzip| gzip.len() <= content.len() + 256).map(Original::Gzip)
     }
 
     /// The name of a report found here.
@@ -90,7 +79,7 @@ pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, keep_mai
         seen: OtherContent::Other,
         keep_mails,
     };
-    let place = UnpackPath::item(name);
+    let place = UnpackPath { names: name.map(str::to_owned).into_iter().collect(), ..UnpackPath::default() };
     match (opener.meter.item(bytes.len()), format_of(&bytes, name)) {
         (Err(limit), format) => opener.reject(limit.to_string(), bytes, extension(format), place),
         (_, FileFormat::Mail) => opener.mail_item(&bytes, &place),
@@ -101,19 +90,10 @@ pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, keep_mai
         }
         (_, format) => opener.open_as(format, bytes, place),
     }
-    let mail = if opener.is_mail { opener.mail } else { None };
     if opener.items.is_empty() {
-        opener.items.push(UnpackedItem {
-            path: Vec::new(),
-            attachment: None,
-            mail: None,
-            findings: Vec::new(),
-            attached: false,
-            raw_mail: None,
-            content: Content::SetAside(opener.seen),
-        });
+        opener.set_aside(opener.seen, &UnpackPath::default());
     }
-    Unpacked { mail, items: opener.items }
+    Unpacked { mail: opener.mail.filter(|_| opener.is_mail), items: opener.items }
 }
 
 /// State shared by all parts of an item.
@@ -164,8 +144,7 @@ impl Opener<'_> {
         if place.expect == Expect::Anything && !sniff::has_feedback(&xml) {
             return;
         }
-        // A gzip file larger than its content is not worth keeping.
-        let original = place.gzip.take().filter(|gzip| gzip.len() <= xml.len() + 256).map(Original::Gzip);
+        let original = place.compressed(&xml);
         self.push(Content::Report { xml, original }, place);
     }
 
@@ -173,7 +152,7 @@ impl Opener<'_> {
     fn json(&mut self, json: Vec<u8>, mut place: UnpackPath) {
         let named = place.names.last().is_some_and(|name| name.matches('!').count() >= 3);
         if sniff::is_tls_report(&json) {
-            let original = place.gzip.take().filter(|gzip| gzip.len() <= json.len() + 256).map(Original::Gzip);
+            let original = place.compressed(&json);
             self.push(Content::TlsReport { json, original }, place);
         } else if place.expect == Expect::Report && (place.tls || named) {
             self.reject(
@@ -244,7 +223,11 @@ impl Opener<'_> {
             Err(fault) => return self.reject(fault.to_string(), bytes, "zip", place),
         };
         if members.iter().any(is_office) && !place.names.last().is_some_and(|name| sniff::is_report_name(name)) {
-            return self.document(&place);
+            // An office document: a part to skip, or a file that is something else.
+            if place.expect == Expect::Report {
+                self.set_aside(OtherContent::Other, &place);
+            }
+            return;
         }
         let before = self.items.len();
         let files: Vec<&Member> = members.iter().filter(|member| !member.is_junk()).collect();
@@ -277,13 +260,6 @@ impl Opener<'_> {
         place.gzip = opened.gzip;
         self.open(opened.content, place);
         Ok(())
-    }
-
-    /// An office document: a part to skip, or a file that is something else.
-    fn document(&mut self, place: &UnpackPath) {
-        if place.expect == Expect::Report {
-            self.set_aside(OtherContent::Other, place);
-        }
     }
 
     fn mbox(&mut self, bytes: &[u8], place: &UnpackPath) {
@@ -355,17 +331,9 @@ impl Opener<'_> {
 
     fn push(&mut self, content: Content, place: UnpackPath) {
         let mail = if self.is_mail { None } else { self.mail.clone() };
-        let attachment = place.attachment();
-        let (attached, raw_mail) = (place.messages > 1, place.raw_mail);
-        self.items.push(UnpackedItem {
-            path: place.path,
-            attachment,
-            mail,
-            findings: place.findings,
-            attached,
-            raw_mail,
-            content,
-        });
+        let (attachment, attached) = (place.attachment(), place.messages > 1);
+        let UnpackPath { path, findings, raw_mail, .. } = place;
+        self.items.push(UnpackedItem { path, attachment, mail, findings, attached, raw_mail, content });
     }
 }
 

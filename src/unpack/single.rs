@@ -1,19 +1,24 @@
 //! Extracts a single saved mail from the formats that mail programs save it in.
 
+use super::header::without_mailbox_line;
 use super::mbox::{MboxMessage, MboxMessages};
 use super::open::{emlx_message, format_of};
 use super::sniff::{self, FileFormat};
 use super::{gzip, zip};
 use crate::limits::{Limits, Meter};
 
-/// Extracts the mail from the formats around it.
-pub(super) fn mail(mut bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> Result<Vec<u8>, String> {
+/// The only mail in these bytes, in every form that [`unpack`](super::unpack) reads: plain, in an `.emlx` file, alone in
+/// a mailbox or an archive. Anything else is returned unchanged.
+///
+/// # Errors
+/// What was found instead: several mails, an unsupported format, a damaged archive.
+pub fn single_mail(mut bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> Result<Vec<u8>, String> {
     let mut meter = Meter::new(limits);
     let mut archives = 0;
     meter.item(bytes.len()).map_err(|limit| limit.to_string())?;
     loop {
         bytes = match format_of(&bytes, name) {
-            FileFormat::Mail => return Ok(without_separator(sniff::skip_blank(&bytes)).to_vec()),
+            FileFormat::Mail => return Ok(without_mailbox_line(sniff::skip_blank(&bytes)).to_vec()),
             FileFormat::Emlx => return Ok(emlx_message(&bytes).to_vec()),
             FileFormat::Mbox => return only_message(&bytes, limits),
             FileFormat::Closed(closed) => return Err(closed.reason()),
@@ -43,13 +48,6 @@ fn only_message(mailbox: &[u8], limits: &Limits) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Removes a leftover `From ` line of a mailbox.
-fn without_separator(mail: &[u8]) -> &[u8] {
-    let separator = mail.starts_with(b"From ") || mail.starts_with(b">From ");
-    let line = mail.iter().position(|byte| *byte == b'\n').filter(|_| separator);
-    line.map_or(mail, |end| &mail[end + 1..])
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{gzip, zip};
@@ -58,7 +56,7 @@ mod tests {
     const MAIL: &str = "From: a@example.com\nSubject: x\n\nbody\n";
 
     fn found(bytes: &[u8], name: &str) -> Result<String, String> {
-        mail(bytes.to_vec(), Some(name), &Limits::default()).map(|bytes| String::from_utf8(bytes).unwrap())
+        single_mail(bytes.to_vec(), Some(name), &Limits::default()).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     #[test]

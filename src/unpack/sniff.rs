@@ -222,7 +222,9 @@ fn wide_start(text: &[u8]) -> Option<u8> {
 
 /// Whether a start tag with the local name `feedback` is in these bytes, in UTF-8, UTF-16 or UTF-32.
 pub fn has_feedback(bytes: &[u8]) -> bool {
-    tags(bytes, b"feedback").any(|(before, after)| {
+    const TAG: &[u8] = b"feedback";
+    memmem::find_iter(bytes, TAG).any(|at| {
+        let (before, after) = (&bytes[at.saturating_sub(64)..at], &bytes[at + TAG.len()..]);
         let prefix = before.iter().rposition(|byte| !(byte.is_ascii_alphanumeric() || b"-_.:".contains(byte)));
         let opened = prefix.is_some_and(|at| before[at] == b'<' && (at + 1 == before.len() || before.ends_with(b":")));
         opened && matches!(after.first(), Some(b'>' | b'/' | b' ' | b'\t' | b'\r' | b'\n'))
@@ -236,11 +238,6 @@ const WIDE_FEEDBACK: [&[u8]; 4] = [
     b"<\0\0\0f\0\0\0e\0\0\0e\0\0\0d\0\0\0b\0\0\0a\0\0\0c\0\0\0k",
     b":\0\0\0f\0\0\0e\0\0\0e\0\0\0d\0\0\0b\0\0\0a\0\0\0c\0\0\0k",
 ];
-
-/// Every occurrence of a word: up to 64 bytes before it, and everything after it.
-fn tags<'b>(bytes: &'b [u8], word: &'static [u8]) -> impl Iterator<Item = (&'b [u8], &'b [u8])> {
-    memmem::find_iter(bytes, word).map(move |at| (&bytes[at.saturating_sub(64)..at], &bytes[at + word.len()..]))
-}
 
 /// Whether the first lines are header fields, and at least one is typical of mail. A field may be folded over any
 /// number of lines.

@@ -52,10 +52,7 @@ pub(super) fn unlabeled_base64(label: &str, body: &[u8]) -> Option<(Vec<u8>, Str
         Ok(bytes) => (bytes.into_owned(), 0),
         Err(_) => base64_before_text(body)?,
     };
-    let mut detail = match label {
-        "" => "no Content-Transfer-Encoding, but base64: decoded".to_owned(),
-        _ => format!("Content-Transfer-Encoding {}, but base64: decoded", shown(label)),
-    };
+    let mut detail = decoded_as(label, BASE64);
     if behind > 0 {
         // Writing to a String cannot fail.
         let _ = write!(detail, "; {behind} bytes of text behind it passed over");
@@ -99,11 +96,15 @@ pub(super) fn unlabeled_quoted_printable(label: &str, body: &[u8]) -> Option<(Ve
         }
     }
     let bytes = decode(QUOTED_PRINTABLE, body).ok().filter(|_| certain)?.into_owned();
-    let detail = match label {
-        "" => "no Content-Transfer-Encoding, but quoted-printable: decoded".to_owned(),
-        _ => format!("Content-Transfer-Encoding {}, but quoted-printable: decoded", shown(label)),
-    };
-    Some((bytes, detail))
+    Some((bytes, decoded_as(label, QUOTED_PRINTABLE)))
+}
+
+/// Says that a body was decoded, whatever its label says.
+fn decoded_as(label: &str, encoding: &str) -> String {
+    match label {
+        "" => format!("no Content-Transfer-Encoding, but {encoding}: decoded"),
+        _ => format!("Content-Transfer-Encoding {}, but {encoding}: decoded", shown(label)),
+    }
 }
 
 /// An untrusted label, cleaned for a finding.

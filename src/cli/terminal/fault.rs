@@ -3,7 +3,6 @@
 //! Only builds the lines; `output` cleans and prints them.
 
 use crate::fetch::FetchError;
-use crate::ingest::IngestError;
 use crate::store::StoreError;
 use std::fmt;
 
@@ -87,9 +86,6 @@ impl<T, E: Into<anyhow::Error>> Hint for Result<T, E> {
 pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
     if let Some(hinted) = error.downcast_ref::<Hinted>() {
         return Some(hinted.hint.clone());
-    }
-    if let Some(IngestError::Store(store)) = error.downcast_ref() {
-        return of_store(store).map(str::to_owned);
     }
     if let Some(store) = error.downcast_ref() {
         return of_store(store).map(str::to_owned);

@@ -354,9 +354,9 @@ fn sources(words: &Words) -> Vec<SourceAddress> {
     words.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(SourceAddress::UNKNOWN)).collect()
 }
 
+/// Words of older versions that are no cause any more are unknown, until the tables are rebuilt.
 fn causes(words: &Words) -> Vec<Cause> {
-    let known: Vec<Cause> =
-        words.dictionary.iter().map(|word| Cause::from_word(word).unwrap_or(Cause::Unknown)).collect();
+    let known: Vec<Cause> = words.dictionary.iter().map(|word| Cause::parse(word).unwrap_or(Cause::Unknown)).collect();
     words.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(Cause::Unknown)).collect()
 }
 

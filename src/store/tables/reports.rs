@@ -260,7 +260,7 @@ fn mail<'a>(row: &'a ReportRow<'_>, fact: fn(&MailFacts) -> Option<&str>) -> Opt
 }
 
 /// A report's messages, and the passing ones; saturating.
-pub fn sums(accepted: &Accepted) -> (i64, i64) {
+pub(crate) fn sums(accepted: &Accepted) -> (i64, i64) {
     accepted.report.records.iter().zip(&accepted.verdicts).fold((0i64, 0i64), |(all, passing), (record, verdict)| {
         let pass = if verdict.dmarc_pass { record.count } else { 0 };
         (all.saturating_add(record.count), passing.saturating_add(pass))

@@ -34,12 +34,7 @@ pub(crate) struct LineFinding {
 
 /// The value of a stored word.
 pub(crate) fn sender_auth(word: &str) -> SenderAuth {
-    match word {
-        "pass" => SenderAuth::Pass,
-        "fail" => SenderAuth::Fail,
-        "none" => SenderAuth::None,
-        _ => SenderAuth::Unknown,
-    }
+    SenderAuth::parse(word).unwrap_or_default()
 }
 
 /// What a comment contains for a mail whose ARC chain passes. The rest of the comment often differs for each row.

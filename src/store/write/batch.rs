@@ -1,6 +1,6 @@
 //! What waits for the next commit, and what becomes of each thing that is added to it.
 
-use super::rivals::ReplacedSums;
+use super::rivals::ReportSums;
 use super::seen::SeenItem;
 use crate::model::{Accepted, AcceptedTls, Fate, Hash, Message, Original, ReportKey, ReportKind, SharedBytes};
 use crate::store::pack::zip;
@@ -19,7 +19,7 @@ pub enum Added {
     Conflict,
     /// It replaces another report with its key, which becomes a conflict; with what that one counted, if it was
     /// stored in this run.
-    Replaced(Option<ReplacedSums>),
+    Replaced(Option<ReportSums>),
 }
 
 /// What became of bytes that were rejected.

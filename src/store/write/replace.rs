@@ -9,7 +9,7 @@
 use super::batch::{Added, Batch, Conflict, conflict_file};
 use super::ledger_files::{LedgerFile, replace_files};
 use super::merge;
-use super::rivals::{OriginalReader, Places, ReplacedSums, Rival};
+use super::rivals::{OriginalReader, Places, ReportSums, Rival};
 use super::writer::Writer;
 use crate::judge::{Rivalry, rivalry};
 use crate::model::{Accepted, Hash, MailFacts, Original, Provenance, Report, ReportKey, ReportKind};
@@ -35,7 +35,7 @@ struct StoredRow {
     content: Hash,
     ingested: i64,
     provenance: Provenance,
-    sums: ReplacedSums,
+    sums: ReportSums,
 }
 
 impl Writer {
@@ -109,7 +109,7 @@ impl Writer {
             self.batch.records += accepted.report.records.len();
             self.batch.bytes += accepted.weight() + accepted.original.bytes().len();
             let old = std::mem::replace(&mut self.batch.accepted[at], accepted);
-            let sums = ReplacedSums::of(&old);
+            let sums = ReportSums::of(&old);
             (old, Some(sums))
         } else {
             let Some(rival) = self.rival(key)? else { return Ok(Added::Conflict) };
@@ -225,7 +225,7 @@ impl Writer {
                         arrival: time(row.get(5)?),
                         mail: Some(mail),
                     },
-                    sums: ReplacedSums {
+                    sums: ReportSums {
                         records: u64::try_from(records).unwrap_or(0),
                         messages: row.get(7)?,
                         dmarc_pass: row.get(8)?,

@@ -27,12 +27,12 @@ pub(super) struct Rival {
     pub(super) accepted: Accepted,
     /// The user decided that it counts.
     pub(super) promoted: bool,
-    pub(super) sums: Option<ReplacedSums>,
+    pub(super) sums: Option<ReportSums>,
 }
 
-/// What a replaced report had added to the sums of this run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReplacedSums {
+/// What a report adds to the sums of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReportSums {
     /// Its rows.
     pub records: u64,
     /// Their messages.
@@ -41,8 +41,9 @@ pub struct ReplacedSums {
     pub dmarc_pass: i64,
 }
 
-impl ReplacedSums {
-    pub(super) fn of(accepted: &Accepted) -> Self {
+impl ReportSums {
+    /// The sums of a report.
+    pub fn of(accepted: &Accepted) -> Self {
         let (messages, dmarc_pass) = reports::sums(accepted);
         Self { records: accepted.report.records.len() as u64, messages, dmarc_pass }
     }

@@ -4,7 +4,7 @@
 //! batch. Its original stays in its pack; a copy is kept as a conflict.
 
 use super::batch::{Added, TlsConflict, conflict_file};
-use super::rivals::ReplacedSums;
+use super::rivals::ReportSums;
 use super::writer::Writer;
 use crate::judge::{Rivalry, tls_rivalry};
 use crate::model::{AcceptedTls, Hash, MailFacts, Original, Provenance, ReportKey, ReportKind, SenderAuth};
@@ -116,7 +116,7 @@ impl Writer {
             self.batch.settled.remove(&(key, old.report.content));
             self.push_tls_conflict(old);
         }
-        Ok(Added::Replaced(this_run.then_some(ReplacedSums { records: 0, messages: 0, dmarc_pass: 0 })))
+        Ok(Added::Replaced(this_run.then_some(ReportSums::default())))
     }
 
     /// Keeps a report whose key another report has as a conflict.

@@ -1,18 +1,22 @@
 //! Decides when a report mail is accepted as its reporter's, and which domains are the user's.
 //!
 //! `sender_auth` is `pass` if an authenticated domain speaks for the reporter that the report names;
-//! [`super::reporters`] has the rule for that. A domain is authenticated by a trusted server's `dmarc=pass` for it, or
+//! [`reporters`] has the rule for that. A domain is authenticated by a trusted server's `dmarc=pass` for it, or
 //! by a verified signature of `From`'s organization that covers `From`, `Subject`, `Content-Type` and the whole body. A
 //! report in an attached mail is judged by that mail's own signature: what a server recorded for the outer mail is not
 //! about it. `dmarc=fail` is accepted from any server, as nobody forges a failure in their own favor, and a broken
 //! signature is a fail too. If a trusted server or a signature should have decided but nothing proves the mail, it is
 //! `none`, with a finding that says why; else `unknown`.
 
-use super::reporters::{NamedReporter, speaks_for};
+mod reporters;
+
+pub(super) use reporters::NamedReporter;
+
 use crate::judge;
 use crate::model::{Finding, FindingCode, MailFacts, Proof, Quoted, RawMail, ReportKind, SenderAuth};
 use crate::unpack::Results;
 use jiff::Timestamp;
+use reporters::speaks_for;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
@@ -54,12 +58,12 @@ impl Trust {
                 match speaks_for(&from, reporter).and_then(|()| speaks_for(&signer, reporter)) {
                     Ok(()) => (SenderAuth::Pass, None),
                     Err(_) if known == SenderAuth::Fail => (known, why),
-                    Err(reason) => (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_OTHER_SENDER, reason))),
+                    Err(reason) => none(FindingCode::MAIL_OTHER_SENDER, reason),
                 }
             }
             Proof::Broken(reason) => (SenderAuth::Fail, Some(unauthenticated(&reason, mail))),
             Proof::Unproven(reason) if matches!(known, SenderAuth::Pass | SenderAuth::Unknown) => {
-                (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_UNPROVEN, reason)))
+                none(FindingCode::MAIL_UNPROVEN, reason)
             }
             Proof::Unproven(_) | Proof::Open => (known, why),
         }
@@ -68,18 +72,16 @@ impl Trust {
     /// The same for a report whose mail is gone: the earlier result stays, unless a server that is now trusted says
     /// more, or it was a pass that today's rule does not give. Returns a finding only if that changes it.
     pub(super) fn judge_again(&self, mail: &MailFacts, reporter: NamedReporter<'_>) -> (SenderAuth, Option<Finding>) {
-        let (mut before, mut why) = (mail.sender_auth, None);
-        if before == SenderAuth::Pass && !mail.attached {
+        let mut before = (mail.sender_auth, None);
+        if mail.sender_auth == SenderAuth::Pass && !mail.attached {
             let domain = mail.from_domain.as_deref().unwrap_or_default();
             if let Err(reason) = speaks_for(domain, reporter) {
-                (before, why) = (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_OTHER_SENDER, reason)));
+                before = none(FindingCode::MAIL_OTHER_SENDER, reason);
             }
         }
-        let Some(recorded) = self.recorded(mail) else { return (before, why) };
-        match (recorded.judged(mail, reporter), before) {
-            ((SenderAuth::Unknown, _), _) | ((SenderAuth::None, _), SenderAuth::Pass | SenderAuth::Fail) => {
-                (before, why)
-            }
+        let Some(recorded) = self.recorded(mail) else { return before };
+        match (recorded.judged(mail, reporter), before.0) {
+            ((SenderAuth::Unknown, _), _) | ((SenderAuth::None, _), SenderAuth::Pass | SenderAuth::Fail) => before,
             (judged, _) => judged,
         }
     }
@@ -134,7 +136,7 @@ enum Recorded {
 impl Recorded {
     /// What it means for a report in the mail.
     fn judged(&self, mail: &MailFacts, reporter: NamedReporter<'_>) -> (SenderAuth, Option<Finding>) {
-        let unproven = |why: &str| (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_UNPROVEN, why)));
+        let unproven = |why: &str| none(FindingCode::MAIL_UNPROVEN, why);
         match self {
             Self::Pass(_) if mail.attached => {
                 unproven("the report lies in an attached mail, which dmarc=pass is not about")
@@ -142,7 +144,7 @@ impl Recorded {
             Self::Pass(None) => unproven("dmarc=pass without a domain, and From names none, or several"),
             Self::Pass(Some(domain)) => match speaks_for(domain, reporter) {
                 Ok(()) => (SenderAuth::Pass, None),
-                Err(reason) => (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_OTHER_SENDER, reason))),
+                Err(reason) => none(FindingCode::MAIL_OTHER_SENDER, reason),
             },
             Self::Fail => (SenderAuth::Fail, Some(failed(mail))),
             Self::None => {
@@ -151,6 +153,11 @@ impl Recorded {
             Self::Other => (SenderAuth::Unknown, None),
         }
     }
+}
+
+/// Nothing proves that the mail is the reporter's.
+fn none(code: FindingCode, reason: impl Into<String>) -> (SenderAuth, Option<Finding>) {
+    (SenderAuth::None, Some(Finding::new(code, reason)))
 }
 
 fn failed(mail: &MailFacts) -> Finding {
@@ -169,8 +176,8 @@ pub(super) fn is_of_sender(code: FindingCode) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::report;
     use super::*;
+    use crate::ingest::tests::report;
 
     fn mail(results: &str) -> MailFacts {
         MailFacts {

@@ -2,14 +2,13 @@
 //!
 //! 1. The report names an address (`email`), and the authenticated domain is of the same organization as its domain, or
 //!    both are domains that one known reporter mails from ([`KNOWN`]).
-//! 2. Where anybody can get a mailbox at a domain ([`super::mailbox_domains`]), the domain speaks for its users only. Its operator
+//! 2. Where anybody can get a mailbox at a domain ([`MAILBOXES`]), the domain speaks for its users only. Its operator
 //!    reports from a host or domain of its own, which stands in [`KNOWN`].
 //! 3. A report with a known reporter's name (`org_name`) must come from a domain of that reporter, and so must one whose
 //!    name looks the same: in letters of another script, or as a domain below another suffix, unless it comes from that
 //!    very domain. A name alone proves nothing, and the name of an unknown reporter is not compared: it often differs from
 //!    the domain it sends from.
 
-use super::mailbox_domains::{first_label, is_of_mailboxes};
 use crate::judge::{is_within, organizational};
 use crate::model::{Quoted, Report, TlsReport};
 use crate::normalize::{canonical_domain, reporter_domain};
@@ -86,9 +85,26 @@ const KNOWN: &[LargeReporter] = &[
 /// Public Suffix List does not contain them.
 const SHARED: &[&str] = &["onmicrosoft.com", "iphmx.com", "pphosted.com"];
 
+/// Domains where anybody can get a mailbox, by organization: of free mail, and of providers of access that give their
+/// customers one. What comes from such a domain may come from any user of it.
+const MAILBOXES: &str = include_str!("mailbox_domains.txt");
+
+/// The same below any public suffix: `yahoo.fr`, `hotmail.co.uk`.
+const MAILBOXES_ANYWHERE: &[&str] = &["gmx", "hotmail", "outlook", "yahoo", "yandex"];
+
+/// Whether anybody can get a mailbox at an organizational domain.
+fn is_of_mailboxes(organization: &str) -> bool {
+    MAILBOXES.lines().any(|domain| domain == organization) || MAILBOXES_ANYWHERE.contains(&first_label(organization))
+}
+
+/// The part of a domain before its first dot.
+fn first_label(domain: &str) -> &str {
+    domain.split('.').next().unwrap_or_default()
+}
+
 /// The reporter as a report names it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NamedReporter<'a> {
+pub(in crate::ingest) struct NamedReporter<'a> {
     org_name: &'a str,
     address: Option<&'a str>,
     /// Reports of this kind may come without an address.
@@ -231,7 +247,7 @@ mod tests {
 
     /// Whether the domain speaks for a report by this name and address.
     fn speaks(domain: &str, org_name: &str, email: &str) -> bool {
-        let mut report = super::super::tests::report();
+        let mut report = crate::ingest::tests::report();
         report.metadata.org_name = org_name.into();
         report.metadata.email = (!email.is_empty()).then(|| email.into());
         speaks_for(domain, (&report).into()).is_ok()
