@@ -57,6 +57,7 @@ macro_rules! names {
     ($($($text:literal)|+ => $name:ident,)+) => {
         /// A known element; all others are [`Name::Unknown`] and skipped with their content.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[expect(clippy::enum_variant_names, reason = "the standard's own names")]
         pub(super) enum Name {
             $($name,)+
             Unknown,
