@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plot what `simulate.py daily --plot` wrote: what a daily run costs as the store grows, as one SVG. A point is the median of
+"""Plot the output of `simulate.py daily --plot` as one SVG: the cost of a daily run as the store grows. A point is the median of
 thirty runs, the pale line their maximum.
 
 usage: plot.py FILE.tsv FILE.svg        needs matplotlib

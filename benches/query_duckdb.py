@@ -4,10 +4,11 @@
 usage: query_duckdb.py make PROGRAM FOLDER --rows 1000000      reports through `ingest` into FOLDER/store, then FOLDER/lake
        query_duckdb.py run PROGRAM FOLDER... [--runs 3] [--threads 2] [--only NAME]
 
-Needs duckdb. Both programs write their answer as CSV to a file, with as many threads, files in the page cache; the figures are
-medians: seconds of wall clock, of processor time ("busy"), MiB at the peak. The program is measured from start to end. Of DuckDB
-only the query is timed, not the start of Python; its memory is that of its process, which takes some 60 MiB before any query. Each report holds N/1000 records (at most 25,000), from 64 bodies
-made once; later reports have later bodies, so that each week brings new addresses. Exit 1 where an answer differs or is empty.
+Needs duckdb. Both programs write their answer as CSV to a file, with the same number of threads and files in the page cache; the figures are
+medians: seconds of wall clock, of processor time ("busy"), MiB at the peak. The program is measured from start to end. For
+DuckDB, only the query is timed, not the start of Python; its memory is that of its process, which takes some 60 MiB before any
+query. Each report has N/1000 records (at most 25,000), from 64 bodies generated once; later reports have later bodies, so that
+each week has new addresses. Exits with 1 if an answer differs or is empty.
 """
 import argparse, csv, datetime as dt, gzip, json, os, pathlib, random, shutil, statistics, subprocess, sys, time
 

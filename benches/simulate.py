@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Fill a store through the program itself: years of daily runs, or very many rows; or make report files.
+"""Fill a store with the program itself, with years of daily runs or very many rows; or make report files.
 
 usage: simulate.py daily DMARQUET STORE --days 1096 --reports 913 [--plot FILE.tsv]
        simulate.py rows DMARQUET STORE --rows 50000000 --days 365
        simulate.py files - FOLDER --files 20000 [--records N] [--first N]
        simulate.py mbox - FOLDER --files 400000
 
-`daily` runs `ingest -` once a simulated day with an mbox of small reports, and writes a line a run: day, seconds, peak
-memory (MiB), files, bytes of the ledger. `rows` makes reports of 25,000 records (a gzip file of two members: a head of
-its own, one of 16 bodies compressed once) and ingests them 64 at a time. `mbox` makes the same reports twice: as gzip
+`daily` runs `ingest -` once per simulated day with an mbox of small reports, and writes one line per run: day, seconds, peak
+memory (MiB), files, bytes of the ledger. `rows` makes reports of 25,000 records (a gzip file of two members: its own
+head, and one of 16 bodies compressed once) and ingests them 64 at a time. `mbox` makes the same reports twice: as gzip
 files in FOLDER/files, and as mails with some 3 KB of headers in FOLDER/mbox, where 400,000 come to about 2 GB. All names
 are reserved for documentation.
 """

@@ -5,10 +5,10 @@ usage: spark.py PROGRAM PACKS [--master local-cluster[1,1,2048]] [--task-bytes N
 
 Runs with the Python of tests/spark-requirements.txt
 
-PACKS: a folder of tars of gzip files (`simulate.py files` and tar make them). Prints a line a round of each part: seconds,
-records a second, and records a second of processor time over Spark, Python and `convert` together, which other work on
-the machine changes less. Parts: `ingest` and `convert` alone, the conversion in executors (`convert`, staged as a run
-stages it), a whole run into an empty lake. `taskset -c 0` before it makes a core of one executor core.
+PACKS: a folder of tars of gzip files (`simulate.py files` and tar make them). Prints one line per part and round: seconds,
+records per second, and records per second of processor time of Spark, Python and `convert` together, which other work on
+the machine affects less. Parts: `ingest` and `convert` alone, the conversion in executors (`convert`, staged as a run
+stages it), a whole run into an empty lake. Run it with `taskset -c 0` to limit one executor core to one core.
 """
 import argparse, os, pathlib, shutil, subprocess, sys, tarfile, tempfile, time
 

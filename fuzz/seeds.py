@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Make the inputs that fuzzing starts with, from samples/ and from a few forms that samples/ has no need of.
+"""Make the inputs that fuzzing starts with, from samples/ and from a few forms that samples/ does not have.
 
-usage: seeds.py OUT      OUT/NAME/... for each fuzzer NAME; fuzz/corpus holds what `cargo fuzz cmin` leaves of them
+usage: seeds.py OUT      OUT/NAME/... for each target NAME; fuzz/corpus has what `cargo fuzz cmin` keeps of them
 
 The files are small, and the same on every machine except for compressed bytes. Names and addresses are reserved ones.
 """

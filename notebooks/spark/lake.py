@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""DMARC aggregate reports of any form into a lake, by Spark: `dmarquet convert` in every executor.
+"""Convert DMARC aggregate reports to a lake with Spark: `dmarquet convert` runs in every executor.
 
 usage: lake.py --out LAKE INPUT...            or: spark-submit lake.py --out LAKE INPUT...
 
-Comes in: folders or globs that Spark can read (file:, s3a:, abfss:, hdfs:): mails, report XML, gzip, zip, and packs of
-them (mbox, zip, tar). Goes out, below LAKE:
+INPUT: folders or globs that Spark can read (file:, s3a:, abfss:, hdfs:), with mails, report XML, gzip, zip, and archives of
+them (mbox, zip, tar). Written to LAKE:
 
-  records/month=YYYY-MM/    one row a record, the columns of `dmarquet export`
-  reports/month=YYYY-MM/    one row a report
-  quarantine/day=YYYY-MM-DD/  what could not be read, and reports in conflict with one that is there: origin, outcome, reason
+  records/month=YYYY-MM/      one row per record, the columns of `dmarquet export`
+  reports/month=YYYY-MM/      one row per report
+  quarantine/day=YYYY-MM-DD/  unreadable inputs, and reports in conflict with a stored one: origin, outcome, reason
 
-One run at a time. A report whose report_key is there is dropped, so a run over the same input adds nothing. A run
-first writes below _runs/, then marks itself complete, then moves its files to their places; the next run ends the moves
-of one that was killed after the mark, and removes what was killed before it. With --delta the tables are Delta tables:
-their logs, by `lake_delta.py`, say which files count.
+Run one job at a time. A report whose report_key is already stored is dropped, so a second run over the same input adds
+nothing. A run first writes to _runs/, then marks itself as complete, then moves its files. If it was killed after the mark,
+the next run finishes its moves; if before, the next run removes its files. With --delta the tables are Delta tables, whose
+logs (`lake_delta.py`) list the files that count.
 """
 import argparse, datetime, json, os, subprocess, sys, tempfile, uuid
 
@@ -26,12 +26,12 @@ from pyspark.sql.pandas.types import from_arrow_schema
 import lake_executor
 from lake_executor import OUTCOME, STAGED, converter, unpacker
 
-# Its functions travel to the executors as they are: nothing is to be installed there but Python's packages.
+# Its functions are sent to the executors: only Python packages have to be installed there.
 cloudpickle.register_pickle_by_value(lake_executor)
 
 
 def schemas(program):
-    """The columns of each table as this program writes them, asked, not copied; in types that Spark has."""
+    """The columns of each table as this version of dmarquet writes them, in types that Spark has."""
     with tempfile.TemporaryDirectory(prefix="dmarquet-") as folder:
         command = [program, "convert", "--frames", "--reports", f"{folder}/reports"]
         records = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
@@ -41,7 +41,7 @@ def schemas(program):
 
 
 def as_spark(field):
-    """A field in a type that Spark and its Arrow agree on: microseconds."""
+    """A field in a type that Spark and its Arrow agree on: times in microseconds."""
     kind = field.type
     if pa.types.is_timestamp(kind):
         kind = pa.timestamp("us", tz="UTC")
@@ -63,7 +63,7 @@ class Files:
         return self.jvm.org.apache.hadoop.fs.Path(f"{self.root}/{below}" if below else self.root)
 
     def sizes(self, below):
-        """What is in a folder, by name, with its bytes."""
+        """The files in a folder, by name, with their sizes."""
         path = self.path(below)
         found = self.fs.listStatus(path) if self.fs.exists(path) else []
         return {entry.getPath().getName(): entry.getLen() for entry in found}
@@ -75,7 +75,7 @@ class Files:
         return self.fs.exists(self.path(below))
 
     def write(self, below, value):
-        """A file of JSON, which is there whole or not at all."""
+        """Write a JSON file atomically."""
         out = self.fs.create(self.path(f"{below}.part"), True)
         out.write(bytearray(json.dumps(value), "utf-8"))
         out.close()
@@ -97,13 +97,13 @@ class Files:
             raise RuntimeError(f"{self.root}: cannot move {source} to {target}")
 
 
-# As the store's own: a reader holds a group at a time.
+# The same as in the store: a reader holds one row group at a time.
 GROUP_ROWS = 65536
 TABLES = {"records": "month", "reports": "month", "quarantine": "day"}
 
 
 def settle(files):
-    """End the moves and commits of complete runs, remove the rest of incomplete ones."""
+    """Finish the moves and commits of complete runs, and remove the files of incomplete ones."""
     for run in files.list("_runs"):
         if files.has(f"_runs/{run}/_COMPLETE"):
             log = files.read(f"_runs/{run}/_COMPLETE").get("delta")
@@ -123,7 +123,7 @@ def move(files, run, table):
 
 
 def publish(files, run, log):
-    """Move a run's files where they belong, and commit them to the logs of their tables."""
+    """Move a run's files to their folders, and commit them to the logs of their tables."""
     import lake_delta
     tables = lake_delta.Tables(files.root)
     for table in lake_delta.ORDER:
@@ -142,7 +142,7 @@ def is_delta(files):
 
 
 def table(spark, files, name, schema=None):
-    """The rows of a table that count; without any, an empty one of the schema."""
+    """The live rows of a table, or an empty table with the schema."""
     root = f"{files.root}/{name}"
     paths = [root] if files.list(name) else []
     if paths and is_delta(files):
@@ -152,7 +152,7 @@ def table(spark, files, name, schema=None):
 
 
 def described(spark, files, run, name):
-    """A run's files of a table as a Delta log wants them: with their rows, and the ranges that let a reader pass over them."""
+    """A run's files of a table for a Delta log: with their number of rows, and the ranges that let a reader skip them."""
     root = f"{files.root}/_runs/{run}/{name}"
     sizes = {f"{folder}/{file}": size for folder in files.list(f"_runs/{run}/{name}") if "=" in folder
              for file, size in files.sizes(f"_runs/{run}/{name}/{folder}").items() if file.endswith(".parquet")}
@@ -173,9 +173,9 @@ def described(spark, files, run, name):
 
 
 def write(rows, files, run, table):
-    """Gather small parts into large files, a few a partition, sorted as the store sorts its own."""
+    """Merge small parts into large files, a few per partition, sorted as in the store."""
     partition = TABLES[table]
-    # The store's own files say milliseconds; a Delta table may only say microseconds.
+    # The store's files have milliseconds; a Delta table can only have microseconds.
     unit = "MICROS" if is_delta(files) else "MILLIS"
     rows.sparkSession.conf.set("spark.sql.parquet.outputTimestampType", f"TIMESTAMP_{unit}")
     order = [name for name in (partition, "date", "policy_domain", "source_ip") if name in rows.columns]
@@ -185,7 +185,7 @@ def write(rows, files, run, table):
 
 
 def empty_files(spark, inputs):
-    """The input files without a byte: Spark passes over them, so what is said of them is said here."""
+    """The empty input files, which Spark skips: they are listed here."""
     found = []
     for name in inputs:
         pattern = spark._jvm.org.apache.hadoop.fs.Path(name)
@@ -195,7 +195,7 @@ def empty_files(spark, inputs):
             while entries.hasNext():
                 entry = entries.next()
                 path = entry.getPath().toString()
-                # As Spark does: what is hidden is no input.
+                # Hidden files are no input, as in Spark.
                 hidden = any(part[:1] in ("_", ".") for part in path[len(above):].split("/"))
                 if entry.getLen() == 0 and not hidden:
                     found.append(path)
@@ -203,7 +203,7 @@ def empty_files(spark, inputs):
 
 
 def run_once(spark, program, inputs, out, partitions=None, delta=False):
-    """One run; gives what became of everything, by outcome."""
+    """Run once; returns the number of items per outcome."""
     files = Files(spark, out)
     settle(files)
     run = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S") + "-" + uuid.uuid4().hex[:8]
@@ -214,11 +214,11 @@ def run_once(spark, program, inputs, out, partitions=None, delta=False):
 
     found = spark.read.format("binaryFile").option("recursiveFileLookup", True).load(inputs).select("path", "content")
     if partitions:
-        # For many small files: the paths are dealt out, and read where they are converted.
+        # Many small files: the paths are distributed, and the files are read where they are converted.
         found = found.coalesce(partitions)
     staged = f"{files.root}/_runs/{run}/staged"
     found.mapInArrow(converter(program), from_arrow_schema(STAGED)).write.option("compression", "uncompressed").parquet(staged)
-    # When all of it has arrived; to the millisecond, as a store has it.
+    # The arrival of everything in this run, to the millisecond, as in a store.
     now = datetime.datetime.now(datetime.timezone.utc)
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
 
@@ -226,7 +226,7 @@ def run_once(spark, program, inputs, out, partitions=None, delta=False):
         schema = pa.schema([pa.field("task", pa.int32())] + [field for field in columns[name] if not wanted or field.name in wanted])
         return spark.read.parquet(staged).where(F.col("table") == name).mapInArrow(unpacker(schema, now), from_arrow_schema(schema))
 
-    # Of the reports only keys are shuffled. The first of a key stays; (key, task) names one reading of a report.
+    # Only keys of reports are shuffled. The first report with a key stays; (key, task) identifies one copy of a report.
     seen = rows("reports", "report_key", "content_hash", "origin")
     seen = seen.join(known.withColumnRenamed("content_hash", "known_hash"), "report_key", "left")
     first = F.min(F.struct("origin", "task", "content_hash")).over(
@@ -243,7 +243,7 @@ def run_once(spark, program, inputs, out, partitions=None, delta=False):
         part = part.withColumn("month", F.date_format("date", "yyyy-MM"))
         write(part, files, run, name)
 
-    # Everything found ends in one place: what was dropped here is no longer stored.
+    # Every item has one outcome: what was dropped here does not count as stored.
     told = rows("outcomes")
     empty = [(path, "rejected", "empty file") for path in empty_files(spark, inputs)]
     told = told.unionByName(spark.createDataFrame(empty, "origin string, outcome string, reason string"), allowMissingColumns=True)
@@ -267,7 +267,7 @@ def run_once(spark, program, inputs, out, partitions=None, delta=False):
 
 
 def begin_delta(files, columns):
-    """Make the tables where they are not there; gives the version of `reports` that this run looks at."""
+    """Create missing tables; returns the version of `reports` that this run compares with."""
     import lake_delta
     if files.list("reports") and not is_delta(files):
         raise SystemExit(f"{files.root}: expected Delta tables, found plain Parquet; `deltalake.convert_to_deltalake` makes them so")
@@ -301,7 +301,7 @@ def views(spark, out):
 
 
 def session(master=None):
-    # Started by Python itself, not by spark-submit: its executors need this Python, which has the packages.
+    # Started by Python, not by spark-submit: the executors need this Python, which has the packages.
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     build = SparkSession.builder.appName("dmarquet")
@@ -310,7 +310,7 @@ def session(master=None):
     settings = {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.compression.codec": "zstd",
-        # Many small files in one task: what a file costs to open is much less than Spark thinks.
+        # Many small files in one task: opening a file costs much less than Spark assumes.
         "spark.sql.files.openCostInBytes": "65536",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
         "spark.sql.execution.arrow.maxBytesPerBatch": "67108864",

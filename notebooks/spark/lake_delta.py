@@ -1,7 +1,7 @@
 """The lake's tables as Delta tables: in the driver, by the `deltalake` package, without a JAR.
 
-The executors write Parquet as for a plain lake; a run's files become rows by one commit a table, which names them. A
-run that another one has overtaken adds nothing: what it dropped as known is no longer all that is known.
+The executors write Parquet as for a plain lake; one commit per table adds a run's files. A run that was overtaken by another
+one adds nothing, because it did not check for the other run's reports.
 """
 import json, re, time
 
@@ -16,11 +16,11 @@ UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "FSCK", "SET TBLPROPERTIES",
 
 
 class Overtaken(Exception):
-    """Another run has added reports since this one looked at what is there."""
+    """Another run added reports after this one had read the stored ones."""
 
 
 class Tables:
-    """The logs of the tables below a root, which is an address as Spark writes it."""
+    """The logs of the tables below a root, given as Spark writes addresses."""
 
     def __init__(self, root):
         self.root = re.sub(r"^file:/+", "/", re.sub(r"^s3[an]:", "s3:", root))
@@ -29,7 +29,7 @@ class Tables:
         return DeltaTable(f"{self.root}/{table}")
 
     def create(self, table, schema, partition):
-        """Make a table, where it is not there. The schema is Arrow's; gives the columns of it that a table there lacks."""
+        """Create a table if it is missing. `schema` is Arrow's; returns the columns that an existing table lacks."""
         schema = Schema.from_arrow(schema)
         DeltaTable.create(f"{self.root}/{table}", schema=schema, mode="ignore", partition_by=[partition])
         types = {field.name: field.type for field in self.open(table).schema().fields}
@@ -41,7 +41,7 @@ class Tables:
         return there.version(), there.get_add_actions(flatten=True)["path"].to_pylist()
 
     def commit(self, run, table, files, base=None):
-        """Add a run's files, once; with a base only if nothing was added to the table since that version."""
+        """Add a run's files, once; with `base`, only if nothing was added to the table since that version."""
         while True:
             there = self.open(table)
             if not files or there.transaction_version(run) is not None:
@@ -51,7 +51,7 @@ class Tables:
                 raise Overtaken(f"{self.root}: another run has added reports since this one began; run it again")
             now = int(time.time() * 1000)
             adds = [AddAction(file["path"], file["size"], file["partition"], now, True, json.dumps(file["stats"])) for file in files]
-            # No retry of theirs: it would pass over rows that came in between.
+            # No automatic retry: it would ignore rows that were added in between.
             properties = CommitProperties(max_commit_retries=0, app_transactions=[Transaction(run, 1)])
             try:
                 return there.create_write_transaction(adds, "append", there.schema(), there.metadata().partition_columns,

@@ -1,24 +1,24 @@
-"""What runs in the executors: files to frames, frames through `dmarquet convert`, its answer to rows."""
+"""Runs in the executors: turns files into frames for `dmarquet convert`, and its output into rows."""
 import gzip, io, itertools, os, struct, subprocess, tarfile, tempfile, threading, zipfile, zlib
 
 import pyarrow as pa
 import pyarrow.ipc, pyarrow.json
 from pyspark import TaskContext
 
-# The limit of `convert` for an item: of a larger member of a pack one byte more is handed over, to be named for it.
+# The limit of `convert` for an item. Of a larger member, one byte more is passed on, so that `convert` reports it as too large.
 MEMBER_BYTES = 64 << 20
-# A pack smaller than this goes whole: `convert` opens mbox and zip itself, within its own limits.
+# A smaller archive is passed on whole: `convert` opens mbox and zip itself, within its own limits.
 SMALL_PACK = 256 << 10
 BATCH_ROWS = 8192
 PIPE_BYTES = 256 << 10
 
 
 class Damaged(Exception):
-    """What is wrong with a pack; what was read of it before stands."""
+    """An archive is damaged; what was read of it before is kept."""
 
 
 def mbox_messages(body):
-    """The messages of an mbox: a line that begins with "From " behind an empty one, or at the top, begins one."""
+    """The messages of an mbox: each begins with a line "From ..." after an empty line or at the start."""
     start = 0
     while start < len(body):
         end = body.find(b"\n\nFrom ", start)
@@ -39,7 +39,7 @@ def is_tar(body):
 
 
 def extended(body):
-    """The records of a pax header, as {key: value}: each is its own length, a space, key=value, a line end."""
+    """The records of a pax header, as {key: value}: each consists of its length, a space, key=value, and a line end."""
     found, start = {}, 0
     while start < len(body):
         space = body.index(b" ", start)
@@ -50,7 +50,7 @@ def extended(body):
 
 
 def tar_members(source):
-    """The plain files of a tar, as (name, bytes). `tarfile` takes longer for a member than `convert` for a report."""
+    """The regular files of a tar, as (name, bytes). `tarfile` takes longer for a member than `convert` for a report."""
     name = None
     while (head := source.read(512))[:1] != b"\0":
         if not head:
@@ -72,7 +72,7 @@ def tar_members(source):
             name = records.get(b"path")
         else:
             if name is None:
-                # Behind GNU's magic, "ustar  ", the field is not a prefix.
+                # After GNU's magic, "ustar  ", the field is not a prefix.
                 prefix = head[345:500].rstrip(b"\0") if head[262:263] == b"\0" else b""
                 name = (prefix + b"/" if prefix else b"") + head[:100].rstrip(b"\0")
             if kind in b"0\x007":
@@ -81,7 +81,7 @@ def tar_members(source):
 
 
 def of_tar(body):
-    """The members of a tar or tar.gz, as (name, bytes): by the quick reader as far as it goes, else by `tarfile`."""
+    """The members of a tar or tar.gz, as (name, bytes): by the fast reader as far as possible, else by `tarfile`."""
     source = gzip.GzipFile(fileobj=io.BytesIO(body)) if body[:2] == b"\x1f\x8b" else io.BytesIO(body)
     told = 0
     try:
@@ -98,7 +98,7 @@ def of_tar(body):
 
 
 def items(name, body):
-    """What is in a file, as (name, bytes): a pack's members, else the file itself. A tar that cannot be read is Damaged."""
+    """The items in a file, as (name, bytes): an archive's members, else the file itself. Raises Damaged for an unreadable tar."""
     large = len(body) >= SMALL_PACK
     if large and body[:5] == b"From ":
         messages = enumerate(mbox_messages(body), 1)
@@ -123,13 +123,13 @@ def items(name, body):
 
 
 def frame(name, body):
-    # The last step of a name, behind a slash, is what `convert` takes for the file's own name.
+    # `convert` takes the part of a name after the last slash as the name of the file.
     name = name.encode("utf-8", "replace")[-60000:]
     return struct.pack("<I", len(name)), name, struct.pack("<I", len(body)), body
 
 
 class Feeder(threading.Thread):
-    """Writes the frames while the main thread reads the answer: neither pipe can fill up and stop both."""
+    """Writes the frames while the main thread reads the output, so that no full pipe can block both."""
 
     def __init__(self, batches, pipe):
         super().__init__(daemon=True)
@@ -160,7 +160,7 @@ class Feeder(threading.Thread):
             self.error = error
 
 
-# A row of what is staged: some rows of a table, as a stream of Arrow IPC. So Spark takes no row apart but once, later.
+# A staged row holds some rows of a table as an Arrow IPC stream, so that Spark unpacks each row only once, later.
 STAGED = pa.schema([("task", pa.int32()), ("table", pa.string()), ("rows", pa.binary())])
 OUTCOME = pa.schema([(name, pa.string()) for name in ("origin", "outcome", "reason", "report_key")])
 
@@ -185,7 +185,7 @@ def converter(program):
             with open(f"{folder}/errors", "w+b") as errors:
                 process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
                 try:
-                    # Python ends no daemon thread that waits for a pipe: the process is killed, and then it ends.
+                    # Python cannot end a daemon thread that waits for a pipe: killing the process ends it.
                     feeder = Feeder(batches, process.stdin)
                     feeder.start()
                     with pa.ipc.open_stream(process.stdout) as answer:
@@ -193,7 +193,7 @@ def converter(program):
                     feeder.join()
                     if feeder.error:
                         raise feeder.error
-                    # 1: something was unreadable; the outcomes name it.
+                    # Exit code 1: something was unreadable; the outcomes name it.
                     if process.wait() not in (0, 1):
                         errors.seek(0)
                         raise RuntimeError(f"{program} ended with {process.returncode}: {errors.read(4096).decode(errors='replace')}")
@@ -214,7 +214,7 @@ def converter(program):
 def unpacker(schema, now):
     """The function for `mapInArrow`: rows of STAGED in, the rows in them out, with their task.
 
-    All that a run stores is stored at its one time `now`, as in a store. What `convert` gives as `ingested` is the time of
+    All rows of a run get its one time `now`, as in a store. The `ingested` that `convert` writes is the time of
     its own start: another one in each task, by the clock of its machine.
     """
 
