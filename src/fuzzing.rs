@@ -36,7 +36,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("pages", pages),
 ];
 
-/// Through the whole core, and as XML and as a TLS report at once: findings and counts in bounds, a verdict for each record.
+/// Runs the input through the whole core, then as XML and as a TLS report: findings and counts stay in bounds, and each
+/// record gets a verdict.
 pub fn core(bytes: &[u8]) {
     let limits = Limits { inflated_bytes: 1 << 20, ..Limits::default() };
     let mut documents = vec![bytes.to_vec()];
@@ -56,7 +57,7 @@ pub fn core(bytes: &[u8]) {
     }
 }
 
-/// As changes of a Parquet file of a few reports.
+/// Applies the input as changes to a Parquet file of a few reports.
 #[cfg(feature = "cli")]
 pub fn pages(bytes: &[u8]) {
     use crate::model::{Accepted, Original, Provenance};

@@ -47,12 +47,12 @@ pub struct Limits {
 #[derive(Clone, Default)]
 pub struct Growth(Option<Arc<dyn Fn(Grown) + Send + Sync>>);
 
-/// What of an item takes memory.
+/// What an item uses memory for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grown {
     /// All bytes that it inflated or decoded to so far.
     Inflated(u64),
-    /// So many more bytes of rows: a row of 70 bytes of XML is 300 bytes of values.
+    /// This many more bytes of rows: a row of 70 bytes of XML is 300 bytes of values.
     Rows(u64),
 }
 
@@ -73,15 +73,15 @@ impl Growth {
     }
 }
 
-/// Returns freed memory to the system now. mimalloc keeps it for a second, in which another thread may need as much; but
-/// it returns everything before it refuses an allocation, and no 64-bit address space has room for this one.
+/// Returns freed memory to the system now. mimalloc keeps it for a second, while another thread may need as much. It
+/// returns everything before it refuses an allocation, so this requests more than any 64-bit address space has.
 #[cfg(feature = "store")]
 pub(crate) fn return_freed_memory() {
-    // Sanitizers end a program that asks for so much.
+    // Sanitizers abort a program that requests this much.
     if cfg!(all(target_pointer_width = "64", not(fuzzing))) {
         let mut impossible: Vec<u8> = Vec::new();
         let refused = impossible.try_reserve_exact(usize::MAX / 4);
-        // Seen by nobody, it would not be requested at all.
+        // The compiler removes an allocation that nobody looks at.
         std::hint::black_box(&mut impossible);
         debug_assert!(refused.is_err());
     }
@@ -323,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_says_amount_and_bound() {
+    fn an_exceeded_limit_names_amount_and_bound() {
         let limits = Limits::default();
         let meter = Meter::new(&limits);
         let error = meter.item(70 << 20).unwrap_err();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn all_streams_of_an_item_spend_from_one_purse() {
+    fn all_streams_of_an_item_share_one_allowance() {
         let limits = Limits::default();
         let mut meter = Meter::new(&limits);
         let compressed = 1 << 20;

@@ -4,16 +4,16 @@
 usage: compare_duckdb.py [--bin DMARQUET] [--expected EXPECTED.json] (--store DIR | PATH...)
 
 PATH         report files and folders: ingested into a store of their own first
---expected   sums by week and domain from whoever made the reports; held against the Parquet too
+--expected   the generator's sums by week and domain, compared with the Parquet too
 
 The SQL shares nothing with the program: it works on the columns that reporters wrote (policy_evaluated), falling back to
-the recomputed ones only where a reporter left no verdict. Says what differs and exits 1, or says what it compared and exits 0.
+the recomputed ones only where a reporter left no verdict. Prints differences and exits with 1, or prints what it compared and exits with 0.
 """
 import argparse, json, os, pathlib, subprocess, sys, tempfile, time
 
 import duckdb
 
-# Alignment from what the reporter wrote. A row without any verdict has only what its results show.
+# Alignment as the reporter wrote it; for a row without a verdict, as its results show it.
 ROWS = """
 CREATE TABLE rows AS
 SELECT *, strftime(date, '%G-W%V') AS week,
@@ -69,7 +69,7 @@ class Comparison:
             self.equal(f"{what} {name}", found.get(name), value)
 
     def period(self, what, where, *asked):
-        """One summary against the rows of its days."""
+        """Compare a summary with the rows of its days."""
         summary = json.loads(self.run("summary", "--format", "json", *asked))
         self.sums(what, summary["totals"], self.query(f"SELECT {SUMS} FROM rows WHERE {where}")[0])
         reports = self.db.execute(f"SELECT count(*) FROM reports WHERE {where}").fetchone()[0]
@@ -82,7 +82,7 @@ class Comparison:
                 self.sums(f"{what} {name}", told.get(name, {}), row)
 
     def expected(self, sums):
-        """What the maker of the reports says of weeks and domains."""
+        """Compare with the sums of the generator."""
         for column, told in (("week", sums.get("weeks", {})), ("policy_domain", sums.get("domains", {}))):
             rows = self.by(column, "true")
             reports = dict(self.db.execute(f"SELECT {column}, count(*) FROM reports GROUP BY 1").fetchall())

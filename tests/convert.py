@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Say what an Arrow stream of `dmarquet convert` holds, as pyarrow reads it: one line of JSON.
+"""Print what an Arrow stream of `dmarquet convert` contains, as pyarrow reads it, as one line of JSON.
 
 usage: convert.py FILE [REPORTS]
 """

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Let every engine read what the program and its Spark job write, and hold each to the sums the reports were made of.
+"""Check that every engine reads the output of the program and of its Spark job with the right sums.
 
 usage: engines.py PROGRAM [--spark PYTHON] [--reports 300]      PYTHON: of tests/spark-requirements.txt; without it no Spark
 
-The reports come in mixed forms with damaged files between them. `ingest` is killed several times, then run twice; so is `export`; the
-Spark job runs twice, into plain Parquet and into Delta tables. Prints a table of engines and sources: `equal`, or what differs, or
+The reports are in mixed forms, with damaged files among them. `ingest` and `export` are each killed several times, then run twice;
+the Spark job runs twice, into plain Parquet and into Delta tables. Prints a table of engines and sources: `equal`, or what differs, or
 `-` where an engine does not read a format. DuckDB, chdb and Spark need extensions for Delta and Iceberg: here they read the files that the
-table's log lists. Exit 1 where anything differs.
+table's log lists. Exits with 1 if anything differs.
 """
 import argparse, glob, json, os, pathlib, shutil, subprocess, sys, tempfile, time
 
@@ -48,7 +48,7 @@ spark.stop()
 
 
 class Source:
-    """A table `records` somewhere, as the engines get at it."""
+    """A table `records`, and how the engines read it."""
 
     def __init__(self, name, path, work):
         self.name, self.path, self.kind = name, path, "delta" if name == "Delta" else "iceberg" if name == "Iceberg" else "parquet"
@@ -63,7 +63,7 @@ class Source:
 
 
 def iceberg(files, folder):
-    """The files in an Iceberg table, added in two steps; the second time, as a loader that lost its place, nothing is added."""
+    """An Iceberg table of the files, added in two steps; a loader that repeats the second step adds nothing."""
     folder.mkdir()
     catalog = SqlCatalog("lake", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}")
     catalog.create_namespace("dmarc")

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Kill or fail every command that writes, and show that the store is whole after the next run.
+"""Kill every command that writes, or make its system calls fail, and check that the store is complete after the next run.
 
 usage: tests/kills.py --bin PATH [--kills N] [--faults] [--only COMMAND]
 
---kills N   kill commands with SIGKILL at N random instants, shared out evenly (default 100)
---faults    then fail one call of each kind in each command, with EIO, ENOSPC and a kill, with and without the exchange of
-            folders (needs strace)
+--kills N   kill commands with SIGKILL at N random moments, distributed evenly (default 100)
+--faults    then let one system call of each kind in each command fail, with EIO, ENOSPC and a kill, with and without the
+            exchange of folders (needs strace)
 
-After each: the command runs again and succeeds; every report and every TLS report is in the rows once; `verify` is content;
+After each: the command runs again and succeeds; every report and every TLS report is in the rows once; `verify` finds no problem;
 what only the ledger knows (acknowledgments, alerts, names, DNS records, mailed summaries, what was rejected) is still there;
-the originals still give every report when the ledger is removed; what the command wrote elsewhere (an export, a backup, a
-site, a mail, the mailbox of `fetch`) is whole. `fetch` polls a Dovecot by IMAP and POP3 that deletes or moves what is stored,
-and is left out without one. `ingest`, `compact`, `rebuild` and `prune` are in tests/it/robustness/fault_injection.rs too.
+a rebuild from the originals has every report if the ledger is removed; what the command wrote elsewhere (an export, a
+backup, a site, a mail, the mailbox of `fetch`) is complete. `fetch` polls a Dovecot by IMAP and POP3, and deletes or moves stored
+mails; without Dovecot it is skipped. `ingest`, `compact`, `rebuild` and `prune` are in tests/it/robustness/fault_injection.rs too.
 """
 import argparse, collections, contextlib, itertools, json, os, pathlib, random, shutil, socket, sqlite3, subprocess, sys, tempfile, threading, time
 
@@ -20,7 +20,7 @@ CALLS = "write pwrite64 fsync fdatasync rename renameat2 unlink linkat mkdir rmd
 FAULTS = ["error=EIO", "error=ENOSPC", "signal=KILL"]
 NOW = "2026-03-20T06:00:00Z"
 HERE = pathlib.Path(__file__).resolve().parent
-# What no original can give back, by what tells its rows apart.
+# Tables that cannot be rebuilt from originals, and the columns that identify a row.
 REMEMBERED = {"events": "id", "alert_heard": "kind, name, run", "alert_senders": "policy_domain, mark", "alert_state": "name", "lookups": "name, kind",
               "dns_names": "domain, name, type", "dns_records": "name, type, meaning, first_seen", "mailed": "customer, period, address", "rejected": "hash"}
 MAILBOX, BEFORE, UPGRADED = None, {}, []
@@ -37,7 +37,7 @@ def report(number, count=None):
 
 
 def dns_server():
-    """Answers the question for a DMARC record, and every other with NXDOMAIN."""
+    """Answers the query for a DMARC record, and all others with NXDOMAIN."""
     text = b"v=DMARC1; p=none"
     record = b"\xc0\x0c\0\x10\0\x01\0\0\x0e\x10" + (len(text) + 1).to_bytes(2, "big") + bytes([len(text)]) + text
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -66,7 +66,7 @@ def tls_report(number):
 
 
 class Mailbox:
-    """A mailbox of a Dovecot, with the reports that are new."""
+    """A Dovecot mailbox with the new reports."""
 
     def __init__(self):
         self.server = subprocess.Popen([HERE / "dovecot/serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -93,7 +93,7 @@ class Mailbox:
             mail.rename(self.mail / f"new/{turn}.{number}.example")
 
     def done_with(self, store):
-        """Nothing is left to fetch, and what is moved is not gone."""
+        """Check that nothing is left to fetch, and that moved mails still exist."""
         left = [path.name for path in [*self.mail.glob("cur/*"), *self.mail.glob("new/*")] if "T" not in path.name.partition(":2,")[2]]
         assert not left, f"{left} are still in the mailbox"
         moved = len({path.name.split(":")[0] for path in self.mail.glob(".done/*/*")})
@@ -106,7 +106,7 @@ class Mailbox:
 
 
 class Store:
-    """A folder with a store, and the program that is run on it."""
+    """A folder with a store, and the program to run on it."""
 
     def __init__(self, binary, work):
         self.binary, self.work = binary, pathlib.Path(work)
@@ -169,7 +169,7 @@ def base(binary, work):
 
 
 def whole(store, expected, what):
-    """Every report once, in what is read and in what is kept."""
+    """Check that every report is there once, in the rows and in the originals."""
     store.run("verify")
     for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
         (store.work / "store" / name).unlink(missing_ok=True)
@@ -193,7 +193,7 @@ def told_as_site(store):
 
 
 def commands(store, server):
-    """Name, words, exit codes of a run that is repeated, and what must hold of what it writes elsewhere."""
+    """Name, arguments, exit codes of a repeated run, and a check of what it writes elsewhere."""
     conflict = json.loads(store.run("rejected", "list", "--conflicts", "--format", "json"))[0]["id"]
     yield "ingest", ["ingest", "in"], (0,), None
     yield "compact", ["compact"], (0,), None
@@ -227,7 +227,7 @@ def told_to_customers(store):
 
 
 def mailed(store):
-    """At least once: a mail may have gone out before the ledger could say so."""
+    """At least once: a mail may have been sent before the ledger recorded it."""
     mails = (store.work / "sent").read_text().count("Subject: ")
     assert 1 <= mails <= 3, f"{mails} mails"
     assert len(store.remembered()["mailed"]) == 2, "the mail is not remembered"
@@ -271,7 +271,7 @@ def trial(origin, name):
 
 
 def restored(store, what):
-    """An interrupted backup reads as the earlier one, or the new one, and gives at least that when it is restored."""
+    """An interrupted backup reads as the earlier or the new one, and restores at least that."""
     told = json.loads(store.run("--store", "copy", "status", "--format", "json"))["reports"]
     assert told in (6, STORED), f"{what}: the backup has {told} reports"
     shutil.copytree(store.work / "copy", store.work / "restored")

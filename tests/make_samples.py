@@ -3,12 +3,12 @@
 
 usage: make_samples.py [--check] [OUT]      OUT: default samples/ beside this folder
 
-Holds the story (who sends as which domain, and what breaks when), the habits of each reporter's XML, and the
-forms in which the reports travel. Goes out: the files, the same on every machine, but for compressed bytes, which
-may differ between versions of zlib: `--check` writes nothing and compares what is inside.
+Contains the story (who sends as which domain, and what breaks when), the peculiarities of each reporter's XML, and the
+forms in which the reports are sent. The files are the same on every machine except for compressed bytes, which may
+differ between versions of zlib: `--check` writes nothing and compares the content.
 
-Policy domains, sources and people are reserved for documentation (RFC 2606, 5737, 3849). Reporters name
-themselves as the real ones do; what they say is made up.
+Policy domains, sources and people are reserved for documentation (RFC 2606, 5737, 3849). Reporters have
+the names of real ones; what they report is invented.
 
 The story, 2026-W41 to 2026-W47 (5 October to 22 November):
   example.com         p=reject and in good order: own servers, a newsletter sender with a return path of its own, plain
@@ -155,7 +155,7 @@ def rows(domain, day, reporter):
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# A receiver's verdict on a row, as DMARC has it.
+# A receiver's verdict on a row, according to DMARC.
 
 def organization(domain):
     return ".".join(domain.split(".")[-2:])
@@ -190,7 +190,7 @@ def verdict(row, policy, policy_domain, rfc9990):
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# The reporters and the habits of their XML.
+# The reporters and the peculiarities of their XML.
 
 # share: percent of the traffic that it receives. habits, absent ones are off:
 #   declaration, root (attributes), indent, eol, version, end (what is added to begin), start (hours from midnight)
@@ -497,7 +497,7 @@ def mbox(*mails):
     return "".join(out)
 
 
-# Mails that are no DMARC aggregate report, and that such a mailbox gets all the same.
+# Mails that are not DMARC aggregate reports but arrive in the same mailbox.
 
 def tls_report():
     report = (b'{"organization-name":"Google Inc.","date-range":{"start-datetime":"2026-11-18T00:00:00Z",'
@@ -545,7 +545,7 @@ def null_report():
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# Which report travels in which form.
+# Which report is sent in which form.
 
 def on(reporter, domain, week, weekday):
     return Report(reporter, domain, MONDAY[week] + timedelta(days=weekday))
@@ -645,7 +645,7 @@ def samples():
 # ---------------------------------------------------------------------------------------------------------------
 
 def inside(data):
-    """What a file holds, whatever zlib squeezed it: the form in which two versions must be equal."""
+    """The content of a file, independent of the version of zlib."""
     if data[:2] == b"\x1f\x8b":
         squeezed = zlib.decompressobj(31)
         return ["gzip", inside(squeezed.decompress(data)), squeezed.unused_data]

@@ -1,4 +1,4 @@
-"""Ask the named queries of docs/query.md of the program and of DuckDB over an export: the same rows, and some of each.
+"""Run the named queries of docs/query.md with the program and with DuckDB over an export: both return the same rows, and not none.
 
 usage: query.py --bin PATH [FOLDER]     FOLDER has report files (default: samples/); TLS reports with failures are added
 """
@@ -11,7 +11,7 @@ TABLES = re.findall(r"^## (\w+)$", (ROOT / "docs/columns.md").read_text(), re.M)
 WEEKS = ["2026-W44", "2026-W47"]
 
 
-# What is refused, and what the one line of the error says.
+# Refused statements, and the one-line error of each.
 REFUSED = {
     "SELECT policy_domain, SUM(count) AS n FROM records": "expected policy_domain in GROUP BY",
     "SELECT * FROM records WHERE SUM(count) > 1": "expected no aggregate in WHERE",

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Open an export in DuckDB, pyarrow, pandas and Polars: the types must be real ones, the sums those of the summary.
+"""Read an export with DuckDB, pyarrow, pandas and Polars: the types must be right, and the sums those of the summary.
 
 usage: readers.py EXPORT SUMMARY      EXPORT: what `dmarquet export --out` wrote
-                                      SUMMARY: what `dmarquet summary --format json` said of the same period
+                                      SUMMARY: what `dmarquet summary --format json` printed for the same period
 
-The SQL shares nothing with the program. Says what differs and exits 1, or says nothing but a line and exits 0.
+The SQL shares nothing with the program. Prints differences and exits with 1, or prints one line and exits with 0.
 """
 import json, pathlib, sys
 
@@ -42,7 +42,7 @@ class Faults(list):
 
 
 def check_types(export, faults):
-    """Real types in the files, as pyarrow sees them: never strings in their place."""
+    """The types in the files, as pyarrow sees them: no strings in place of others."""
     schema = pyarrow.dataset.dataset(export / "records", partitioning="hive").schema
     is_text = lambda kind: kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind) or kinds.is_dictionary(kind)
     for name in TEXT:

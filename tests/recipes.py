@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Run the recipes of docs/pipelines.md as they stand there: Iceberg under kills, a bucket, and lines for search engines.
+"""Run the recipes of docs/pipelines.md as printed: Iceberg with kills, a bucket, and lines for search engines.
 
 usage: recipes.py PROGRAM [--moto PYTHON]      PYTHON has moto[s3,server] (default: this one)
 
-Iceberg: the store grows in parts; the recipe is killed again and again, then ends; each row is in the table exactly once.
-The bucket is moto's S3 server on loopback, which does not know how Arrow ends an upload in parts: small files go in one. Exit 1 where anything differs.
+Iceberg: the store grows in parts; the recipe is killed repeatedly, then completes; each row is in the table exactly once.
+The bucket is moto's S3 server on loopback, which does not support how Arrow ends a multipart upload: small files are uploaded at once.
+Exits with 1 if anything differs.
 """
 import argparse, collections, datetime, json, os, pathlib, re, shutil, socket, subprocess, sys, tempfile, time
 

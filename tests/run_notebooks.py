@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Run every notebook from top to bottom on an export, and fail where a cell does.
+"""Run every notebook from top to bottom on an export, and fail if a cell fails.
 
 usage: run_notebooks.py EXPORT [--save]      --save: keep the outputs in the notebooks
 
-A notebook reads only the folder that DMARQUET_EXPORT names. Saved notebooks carry no execution times and no paths.
+A notebook reads only the folder that DMARQUET_EXPORT names. Saved notebooks contain no execution times and no paths.
 """
 import os, pathlib, sys
 
@@ -14,7 +14,7 @@ NOTEBOOKS = pathlib.Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def clean(notebook):
-    """Outputs that are the same on every run: no times, no process's own words."""
+    """Keep only what is the same on every run: no execution times, no standard error."""
     for cell in notebook.cells:
         cell.metadata = {}
         if cell.cell_type == "code":

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Check that a summary's JSON is what its JSON Schema says, and that the schema itself is one.
+"""Check that a summary's JSON matches its JSON Schema, and that the schema is valid.
 
 usage: schema.py SCHEMA SUMMARY
 
-Says each place that does not fit and exits 1, or says one line and exits 0.
+Prints each mismatch and exits with 1, or prints one line and exits with 0.
 """
 import json, pathlib, sys
 

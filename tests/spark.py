@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run notebooks/spark/lake.py on made reports of every form, and hold its lake to the numbers they were made of.
+"""Run notebooks/spark/lake.py on generated reports of every form, and compare its lake with the numbers they were generated from.
 
 usage: spark.py PROGRAM [--reports 500] [--master local[2]] [--kill]      PROGRAM: dmarquet
 
@@ -7,7 +7,7 @@ Checks: sums of the made reports, of the lake by week, of `summary` and `status 
 equal, and so is every row and every column's type; all rows of a run have its time; a second run adds nothing; poisoned inputs are named and the rest is there; a run that is
 killed before or after its mark is undone or ended by the next one; the same as Delta tables, read by `deltalake` and by
 `--records` after a compaction. --kill kills an executor in mid-run (for
-local-cluster). Says what differs and exits 1.
+local-cluster). Prints differences and exits with 1.
 """
 import argparse, collections, datetime, glob, gzip, importlib.util, io, json, os, pathlib, shutil, signal, subprocess, sys
 import tarfile, tempfile, threading, time, zipfile

@@ -1,4 +1,4 @@
-//! Sends what waits in the outbox through each channel; it leaves the outbox once the channel has accepted it.
+//! Sends the waiting messages through each channel. A message stays in the outbox until its channel has accepted it.
 
 use super::message::{AlertEvent, AlertMessage};
 use crate::store::{StoreError, Undelivered, Writer};

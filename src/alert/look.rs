@@ -202,7 +202,7 @@ impl AlertLook {
             let domain = incident.policy_domain.as_ref();
             let owner = domain.and_then(|domain| rules.owners.owner_of(domain.as_written()));
             event.customer = owner.and_then(|owner| rules.customers.get(owner)).cloned();
-            // A mailbox that still fails is no old story, whenever that began.
+            // A mailbox that still fails is reported, however long ago that began.
             let goes_on = incident.kind == EventKind::MailboxFailing;
             let old = first_run && !goes_on && number(incident.since) < number(today) - FIRST_RUN_DAYS;
             let unwanted = rules.ignored.contains(&incident.kind) || incident.severity < rules.least;

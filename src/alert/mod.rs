@@ -1,7 +1,7 @@
-//! Reports what changed, each event once: examines the store and what earlier runs left, records new events together
-//! with what is to be sent, then sends them through each channel until it has accepted them.
+//! Reports each event once: compares the store with what earlier runs recorded, records new events together with the
+//! messages to send, then sends the messages through each channel until it has accepted them.
 //!
-//! It reads no settings and no clock, and sends nothing itself: the caller passes the channels in.
+//! It reads no settings and no clock, and opens no connection: the caller passes in the channels.
 
 mod delivery;
 mod look;

@@ -1,5 +1,5 @@
-//! Events that no report shows: unreadable mailboxes, unreadable items, a damaged store, DNS records that `check --all`
-//! saw change.
+//! Events that do not come from reports: unreadable mailboxes, unreadable items, a damaged store, DNS records that
+//! `check --all` saw change.
 
 use crate::analyze::{Ended, EventKind, EventSeverity, Foreign, Incident, IncidentDetails, KnownEvent};
 use crate::judge;

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn reporters_are_counted_by_what_they_say_and_do() {
+    fn reporters_are_counted_by_software_method_and_errors() {
         let walks = |day| ReportNotes { discovery_method: Some("TreeWalk".into()), ..notes("one.example", day) };
         let odd = ReportNotes {
             generator: Some("reportd 2.1".into()),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_strangers_make_up_are_bounded() {
+    fn the_number_of_made_up_names_is_bounded() {
         let mut reports: Vec<ReportNotes> =
             (0..REPORTERS + 7).map(|number| notes(&format!("r{number}"), "2026-11-20")).collect();
         reports.extend((0..TEXTS + 5).map(|number| ReportNotes {

@@ -157,7 +157,7 @@ impl ServiceProof {
         domains.iter().chain(more)
     }
 
-    /// Of signatures and return paths only the organization is at hand.
+    /// For signatures and return paths, only the organization is known here.
     const fn by_organization(self) -> bool {
         matches!(self, Self::Dkim | Self::Bounce)
     }
@@ -168,13 +168,13 @@ impl ServiceProof {
     }
 }
 
-/// The table, ready to be asked.
+/// The table, indexed for lookups.
 struct ServiceTable {
     services: Vec<Service>,
     ranges: Vec<(IpAddr, u8, Text)>,
-    /// By what a domain is seen as, and the domain: the place of the service. Those below the domain are meant too.
+    /// The index of the service, by kind of proof and domain. Also applies to the domains below it.
     below: HashMap<(ServiceProof, Text), usize>,
-    /// Only the domain itself is meant.
+    /// The same for the domain itself only.
     exact: HashMap<(ServiceProof, Text), usize>,
 }
 
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_own_entries_go_before_the_table() {
+    fn the_users_own_entries_come_before_the_table() {
         let own = Service { name: "Our shop".into(), bounce: vec!["amazonses.com".into()], ..Service::default() };
         let services = Services::with(vec![own]);
         assert_eq!(services.name("", "amazonses.com", None).unwrap().as_written(), "Our shop");
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_dns_leads_to_names_a_service_only_below_a_known_name() {
+    fn a_target_in_dns_names_a_service_only_below_a_known_name() {
         let services = Services::default();
         assert_eq!(services.of_target("s1.domainkey.u1.wl.sendgrid.net"), Some("SendGrid"));
         assert_eq!(services.of_target("spf.protection.outlook.com"), Some("Microsoft 365"));
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn every_entry_says_what_it_rests_on() {
+    fn every_entry_has_a_source() {
         let entries = entries().unwrap();
         let complete = entries.iter().filter(|entry| entry.fix.is_some()).count();
         assert!(complete >= 60, "{complete} of {}", entries.len());

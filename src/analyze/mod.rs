@@ -14,13 +14,13 @@ mod census;
 mod events;
 mod explained_by;
 mod figures;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod foreign;
 #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls them with references")]
 pub(crate) mod form;
 mod host_name;
 mod known;
-#[cfg(test)]
-pub(crate) mod made;
 pub(crate) mod period;
 mod question;
 mod senders;

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_period_runs_forward() {
+    fn a_period_ends_after_it_begins() {
         let error = Period::new("2026-11-22".parse().unwrap(), "2026-11-16".parse().unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "period: expected a first day before the last, found 2026-11-22 to 2026-11-16");
     }

@@ -27,15 +27,15 @@ pub struct Question {
     pub today: Option<Date>,
     /// Leave out reports whose mail was a proven forgery; the data quality counts them anyway.
     pub authentic: bool,
-    /// What is in no row.
+    /// Items that gave no rows.
     pub aside: Aside,
     /// What the user said about senders: it overrides all evidence.
     pub confirmed: Vec<Confirmed>,
-    /// Names of addresses (PTR), where somebody looked them up.
+    /// Names of addresses (PTR), if they were looked up.
     pub names: Arc<BTreeMap<IpAddr, HostName>>,
-    /// Networks of addresses, where the reader has a database of them.
+    /// Networks of addresses, if the user has a database of them.
     pub networks: Arc<BTreeMap<IpAddr, Network>>,
-    /// Whose servers addresses are, as far as `enrich` found it out.
+    /// Whose servers addresses are, as far as `enrich` could tell.
     pub origins: Arc<BTreeMap<IpAddr, SourceOrigin>>,
     /// Which of these names are not shown, if a customer asks.
     pub withheld: Option<Arc<WithheldNames>>,

@@ -14,7 +14,7 @@ use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcomma
 use std::ffi::OsString;
 
 const AFTER_HELP: &str = "\
-Each option can also be set in the environment: --mail-to is DMARQUET_MAIL_TO. The command line comes first, then the environment, then the settings file.
+Each option can also be set in the environment: --mail-to is DMARQUET_MAIL_TO. The command line overrides the environment, which overrides the settings file.
 
 Exit codes: 0 success; 1 finished, but something new could not be read; 2 could not run or finish.
 

@@ -1,5 +1,5 @@
-//! Tag lists as their authors meant them: damaged records, and what damaged them. [`Tags`](crate::model::Tags) reads a record
-//! as receivers do.
+//! Reads tag lists of damaged records as their authors meant them, and says what the damage is.
+//! [`Tags`](crate::model::Tags) reads a record as receivers do.
 
 use crate::model::{Tag, is_tag_name};
 

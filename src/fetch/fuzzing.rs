@@ -31,7 +31,7 @@ pub fn frames(bytes: &[u8]) {
     }
 }
 
-/// The items of all stretches, and whether the stream ended properly.
+/// The items of the whole stream, and whether it ended properly.
 fn framed(reader: impl Read, limits: &Limits) -> (Vec<(String, Vec<u8>)>, bool) {
     let mut frames = Frames::new(reader, limits.clone(), Timestamp::UNIX_EPOCH);
     let (mut items, mut whole) = (Vec::new(), true);

@@ -69,7 +69,7 @@ fn a_folder_is_walked_by_name_with_all_below_it() {
 }
 
 #[test]
-fn what_plainly_is_no_report_is_set_aside_in_a_folder_and_an_item_when_given() {
+fn a_file_that_is_no_report_is_set_aside_in_a_folder_and_an_item_if_given() {
     let folder = Folder::new(&[
         ("notes.txt", b"remember the milk"),
         ("picture", b"\x89PNG\r\n\x1a\n...."),
@@ -193,7 +193,7 @@ fn a_maildir_message_whose_flags_change_is_found_again() {
 }
 
 #[test]
-fn what_is_over_the_limit_is_said_and_not_read() {
+fn files_over_the_limit_are_named_and_not_read() {
     let folder = Folder::new(&[("large.xml", &[b'<'; 4000]), ("small.xml", XML)]);
     let limits = Limits { item_bytes: 1000, ..Limits::default() };
     assert_eq!(folder.walk_from(&[folder.0.path().to_owned()], &limits), ["large large.xml 4000", "item small.xml"]);
@@ -217,7 +217,7 @@ fn links_in_a_circle_and_pipes_do_not_hold_the_walk() {
 }
 
 #[test]
-fn a_link_out_of_a_folder_is_not_followed_and_one_that_is_given_is() {
+fn a_link_out_of_a_folder_is_followed_only_if_it_was_given() {
     use std::os::unix::fs::symlink;
     let outside = Folder::new(&[("report.xml", XML), ("below/report.xml", XML)]);
     let folder = Folder::new(&[("in/new/x", MAIL), ("in/cur/y", MAIL), ("in/tmp/z", MAIL), ("own.xml", XML)]);

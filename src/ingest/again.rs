@@ -67,7 +67,7 @@ pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(T
     Ok((tally, rebuilt))
 }
 
-/// How the reasons begin of items whose content was not recognized; the first as earlier versions wrote it.
+/// How the reasons for rejecting unrecognized content begin; the first is that of earlier versions.
 const OTHER_CONTENT: [&str; 3] = ["payload is not", "expected XML", "expected JSON"];
 
 /// Retries rejected items that are TLS reports: earlier versions rejected those they did not recognize.

@@ -34,7 +34,7 @@ pub fn attempt(item: &TrialItem<'_>, options: &IngestOptions) -> Result<(), Stor
 /// Stores one item alone, and commits it.
 ///
 /// # Errors
-/// Where the store cannot be written or read.
+/// If the store cannot be written or read.
 pub fn store_alone(
     item: &TrialItem<'_>,
     writer: &mut Writer,
@@ -82,7 +82,7 @@ pub(super) fn in_another_process(
             Err(Survival::Died(how)) => Done::Whole(deadly(item, hash, &how)),
             Err(Survival::Unknown(reason)) => Done::Fault(FetchError::Left { origin: item.origin, reason }),
             Err(Survival::Survived) => {
-                let reason = "the process that worked on it said nothing of it".to_owned();
+                let reason = "the process that handled it reported nothing about it".to_owned();
                 Done::Fault(FetchError::Left { origin: item.origin, reason })
             }
         })?;

@@ -26,7 +26,7 @@ pub(super) struct Budget {
 
 #[derive(Default)]
 pub(super) struct PipelineState {
-    /// Bytes of items that were read and are not worked off.
+    /// Bytes of items that were read and are not processed yet.
     pub(super) read: usize,
     /// Weights of results not taken yet, by chunk, and their sum.
     results: BTreeMap<u64, usize>,
@@ -66,7 +66,7 @@ impl Budget {
         self.state().read += bytes;
     }
 
-    /// Items were worked off.
+    /// Items were processed.
     pub(super) fn remove_read(&self, bytes: usize) {
         self.update(|state| state.read -= bytes);
     }
@@ -158,7 +158,7 @@ impl Reservation {
         }
     }
 
-    /// Rows of the item were handed on, and are weighed as results from there on.
+    /// Rows of the item were passed on, and count as results from now on.
     pub(super) fn handed_on(&self) {
         self.release(self.rows.swap(0, Ordering::Relaxed));
     }

@@ -1,6 +1,7 @@
 //! The same stages without a store: judged reports go to a [`ReportSink`], each once, on the caller's thread.
 //!
-//! A source may pause between stretches. Only the key and hash of each report are kept, to recognize it again.
+//! A source may contain flushes, at which the output is complete so far. Only the key and hash of each report are kept,
+//! to recognize it again.
 
 use super::counter::{Counter, ToldReport};
 use super::pieces::{ItemPart, Piece};
@@ -13,7 +14,7 @@ use crate::store::{Added, Reject, Rejected, StoreError};
 use crate::unpack::OtherContent;
 use std::collections::{HashMap, HashSet};
 
-/// Reads a source into a sink, stretch by stretch: while `has_more` returns true, the source is asked again after its
+/// Reads a source into a sink, from flush to flush: while `has_more` returns true, the source is read again after its
 /// end.
 ///
 /// # Errors
@@ -134,10 +135,10 @@ pub trait ReportSink {
     /// If it cannot be passed on.
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError>;
 
-    /// A TLS report, the first of its key.
+    /// A TLS report, the first with its key.
     ///
     /// # Errors
-    /// Where it cannot be handed on.
+    /// If it cannot be passed on.
     fn stored_tls(&mut self, accepted: AcceptedTls) -> Result<(), StoreError> {
         let _ = accepted;
         Ok(())
@@ -152,12 +153,12 @@ pub trait ReportSink {
         Ok(())
     }
 
-    /// Whether known reports are forgotten at the end of a stretch, so that the same reports count again in the next.
+    /// Whether known reports are forgotten at each flush, so that the same reports count again after it.
     fn forgets(&self) -> bool {
         false
     }
 
-    /// A whole stretch of the source was passed on.
+    /// Everything up to a flush of the source was passed on.
     ///
     /// # Errors
     /// If buffered output cannot be written.
@@ -258,7 +259,7 @@ impl<'a> Deduplicator<'a> {
         self.sink.placed(&Placed { origin: &told.origin, place: added.into(), reason: None, key: Some(key) })
     }
 
-    /// A stretch of the source is complete.
+    /// The source reached a flush.
     fn stretch(&mut self) -> Result<(), StoreError> {
         if self.sink.forgets() {
             self.reports.clear();

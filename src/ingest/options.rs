@@ -1,4 +1,4 @@
-//! What a run is given: its options, and who observes it.
+//! The options of a run, and the trait of its observer.
 
 use super::tally::ItemOutcome;
 use super::trial::Trial;

@@ -1,4 +1,5 @@
-//! The threads of a run: one source, workers on all cores, one taker; in order, and bounded in memory.
+//! The threads of a run: one reads the source, workers on all cores process items, one takes the results in order.
+//! Memory is bounded.
 //!
 //! Items are passed in small chunks, so that a thread is woken for a few dozen at once. Chunks are numbered and passed
 //! to the taker in order: which report came first never depends on which worker was faster. Three things bound the
@@ -15,7 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) const CHUNK_ITEMS: usize = 32;
 /// Bytes per chunk, unless a single item has more.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Bytes of items that were read and not worked off before the source waits; more where more workers have a chunk each.
+/// Bytes of items read but not yet processed at which the source waits; more if there are more workers, so that each
+/// can have a chunk.
 const READ_AHEAD: usize = 4 << 20;
 /// Bytes of a chunk's results that are passed on before the rest of it is done.
 const PARTIAL: usize = 1 << 20;
@@ -47,7 +49,7 @@ pub(super) struct Work<'a, S, B, W, R> {
     pub(super) budget: &'a Budget,
 }
 
-/// Ends the waiting of all threads if the one that has it panics: nobody waits for what will not come.
+/// Wakes all waiting threads if the thread that owns it panics, so that none waits forever.
 struct PanicGuard<'a>(&'a Budget);
 
 impl Drop for PanicGuard<'_> {

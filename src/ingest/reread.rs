@@ -1,4 +1,5 @@
-//! Reads the originals of a store again, one report after the other, and gives each the line that its pack has of it.
+//! Reads the originals of a store again, one report after the other, and returns each with its line in the pack's
+//! manifest.
 
 use super::IngestOptions;
 use super::parsed::{ParsedReport, accept_tls, each_kept, read_tls, texts};
@@ -72,7 +73,7 @@ fn lines_again(
         let report = accept_again(kept.clone(), found, original, options).map(ReadReport::Aggregate);
         each(ReportAgain { ingested: kept.ingested, replaced: kept.replaced, report });
     };
-    // Several reports may share a key, which only all of them together tell. A single one, the usual case, is read once.
+    // Several reports may share a key, so all keys are read first. A single report, the usual case, is read once.
     let mut keys = Vec::new();
     let is_single = texts.len() == 1 && is_single(&texts[0]);
     if !is_single {
@@ -109,7 +110,7 @@ fn lines_again(
     for mut claim in claims {
         while let Some(line) = claim.lines.pop() {
             let found = if line.replaced { claim.others.pop() } else { claim.held.take() };
-            // A replaced report that is not told from the one that counts is listed by the old ledger.
+            // A replaced report that cannot be distinguished from the one that counts is listed by the old ledger.
             if found.is_some() || !line.replaced {
                 give(line, found);
             }
@@ -117,7 +118,7 @@ fn lines_again(
     }
 }
 
-/// Whether a text has just one start tag and one end tag of a report, in any case: it may say so, and hold none.
+/// Whether a text has just one start tag and one end tag of a report, in any case. It may still contain no report.
 fn is_single(text: &[u8]) -> bool {
     let ends_tag =
         |at: &usize| at.checked_sub(7).is_some_and(|from| text[from..=*at].eq_ignore_ascii_case(b"feedback"));
@@ -136,7 +137,7 @@ impl Keys {
 /// Which line of a pack belongs to which report of its original.
 struct Plan<'k> {
     claims: Vec<Claim<'k>>,
-    /// For each report the place of its claim.
+    /// For each report the index of its claim.
     of_report: Vec<Option<usize>>,
 }
 

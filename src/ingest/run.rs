@@ -94,7 +94,7 @@ impl Worker<'_> {
     }
 }
 
-/// What a worker hands on.
+/// What a worker passes on.
 type WorkerResult = Result<Done, StoreError>;
 
 pub(super) fn through(

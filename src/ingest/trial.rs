@@ -1,4 +1,4 @@
-//! What is asked of another process about an item that may crash this one, and what it answers.
+//! The interface to the process that tries an item which may crash this one: what it gets, and what it answers.
 
 use super::{Stored, Trust};
 use crate::fetch::Item;

@@ -1,8 +1,8 @@
 //! Notes in the store which items are being processed, so that a run knows which items may have crashed the one before
 //! it.
 //!
-//! The note has to outlive the process, not the machine: it is written before the work and never synced. A run that
-//! ends in any other way than by dying removes it.
+//! The note has to outlive the process, not the machine: it is written before the work and never synced. A run removes
+//! it unless it crashes or is killed.
 
 use super::pipeline::CHUNK_ITEMS;
 use crate::model::Hash;
@@ -39,11 +39,11 @@ pub(super) struct Underway {
     /// Where the items being committed begin.
     commits: u64,
     next_slot: AtomicUsize,
-    /// What was under way when an earlier run died, and is not dealt with yet.
+    /// Items that were being processed when an earlier run died, and are not done yet.
     suspects: Mutex<HashMap<ItemHash, Suspect>>,
 }
 
-/// What is known of an item that was under way when a run died.
+/// What is known about an item that was being processed when a run died.
 #[derive(Debug, Clone, Copy)]
 struct Suspect {
     /// Where it is noted.
@@ -55,9 +55,9 @@ struct Suspect {
 /// What an earlier run that died says of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Suspicion {
-    /// It was under way.
+    /// It was being processed.
     UnderWay,
-    /// It was under way, although it had survived its trial: no run works on it itself any more.
+    /// It was being processed although it had survived its trial: no run processes it itself any more.
     Tried,
 }
 
@@ -104,7 +104,7 @@ impl Underway {
             let (next_slot, suspects) = (AtomicUsize::new(0), Mutex::new(suspects));
             Ok(Self { path: path.clone(), file, slots, commits, next_slot, suspects })
         };
-        run().map_err(StoreError::io(&path, "noting what is under way"))
+        run().map_err(StoreError::io(&path, "recording the items being processed"))
     }
 
     /// The slot of a starting worker.
@@ -137,7 +137,7 @@ impl Underway {
         }
         drop(suspects);
         let cut = if items.is_empty() { Ok(()) } else { self.file.set_len(self.commits) };
-        cut.map_err(StoreError::io(&self.path, "noting what is under way"))
+        cut.map_err(StoreError::io(&self.path, "recording the items being processed"))
     }
 
     /// What the note of an earlier run that died says about the item; `None` if it was not being processed then.
@@ -163,7 +163,7 @@ impl Underway {
     }
 
     fn write(&self, bytes: &[u8], at: u64) -> Result<(), StoreError> {
-        self.file.write_all_at(bytes, at).map_err(StoreError::io(&self.path, "noting what is under way"))
+        self.file.write_all_at(bytes, at).map_err(StoreError::io(&self.path, "recording the items being processed"))
     }
 }
 
@@ -176,7 +176,7 @@ impl Drop for Underway {
         let left = self.suspects.get_mut().unwrap_or_else(PoisonError::into_inner);
         // Having survived a trial counts against an item only if the run died.
         let left: Vec<ItemHash> = left.iter().map(|(item, suspect)| noted(*item, suspect.was_tried)).collect();
-        // Where this fails, the next run takes a closer look at some items, and no more.
+        // If this fails, the next run merely tries some items in a process of their own.
         let _ = if left.is_empty() {
             std::fs::remove_file(&self.path)
         } else {

@@ -1,4 +1,4 @@
-//! The cause of a row's fate, from the row alone: the first class that matches (`docs/summary.md`, Causes).
+//! The cause of a row's result, from the row alone: the first one that matches (`docs/summary.md`, Causes).
 //!
 //! `analyze`, which sees more than one row, refines two of the causes.
 

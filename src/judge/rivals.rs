@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_proven_one_counts_whatever_it_holds() {
+    fn the_proven_report_counts_whatever_it_contains() {
         for other in [Fail, None, Unknown] {
             assert_eq!(found((&[1], Pass), (&[7, 8], other)), Rivalry::Replaces, "{other:?}");
             assert_eq!(found((&[7, 8, 9], other), (&[7, 8], Pass)), Rivalry::Stays, "{other:?}");
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn of_equal_standing_the_one_that_holds_all_rows_and_more_counts() {
+    fn between_equals_the_more_complete_report_counts() {
         for (new, stored) in [(Pass, Pass), (Unknown, None), (None, Unknown), (Fail, Fail), (Unknown, Fail)] {
             assert_eq!(found((&[1, 2, 2], new), (&[2, 1], stored)), Rivalry::Replaces, "{new:?} {stored:?}");
             assert_eq!(found((&[1, 2], new), (&[1, 2, 3], stored)), Rivalry::Stays);

@@ -171,7 +171,7 @@ fn the_spf_result_that_decides_is_one_of_mail_from() {
 }
 
 #[test]
-fn class_1_a_pass_is_a_pass_whatever_else_is_said() {
+fn class_1_a_pass_is_a_pass_whatever_else_is_reported() {
     for (evaluated, cause) in [
         ("<dkim>pass</dkim><spf>pass</spf>", "pass_both"),
         ("<dkim>pass</dkim><spf>fail</spf><reason><type>forwarded</type></reason>", "pass_dkim_only"),

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_look_is_no_change_and_what_follows_is() {
+    fn the_first_lookup_is_no_change_and_later_differences_are() {
         let txt = RecordType::Txt;
         let spans = [span(txt, "a", 1, 3, Some(5)), span(txt, "b", 5, 6, Some(7)), span(txt, "a", 9, 9, None)];
         assert_eq!(

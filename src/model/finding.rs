@@ -53,7 +53,7 @@ codes! {
     TEXT_CONTROL = "text.control";
     /// A text value was longer than the limit and was cut.
     TEXT_CUT = "text.cut";
-    /// An entity that XML does not define.
+    /// An entity is not defined by XML; kept as written.
     XML_ENTITY = "xml.entity";
     /// A `<` or `&` in a value is not markup; kept as written.
     XML_UNESCAPED = "xml.unescaped";
@@ -109,15 +109,15 @@ codes! {
     TLS_COUNT = "tls.count";
     /// A TLS report has no summary of a policy: failed sessions were added up from the details.
     TLS_SUMMARY = "tls.summary";
-    /// A policy or detail of a TLS report says nothing and was left out.
+    /// A policy or detail of a TLS report has no content and was left out.
     TLS_EMPTY = "tls.empty";
     /// An address of a server in a TLS report is invalid, or there is more than an address.
     TLS_ADDRESS = "tls.address";
-    /// A domain could not be read as one.
+    /// A value could not be read as a domain.
     DOMAIN_INVALID = "domain.invalid";
     /// The report is about a domain that is neither one of the settings' `domains` nor below one.
     DOMAIN_FOREIGN = "domain.foreign";
-    /// More of something than the limit; the rest was dropped.
+    /// There was more of something than the limit allows; the rest was dropped.
     LIMIT_DROPPED = "limit.dropped";
     /// Findings beyond the limit were counted, not kept.
     FINDINGS_MORE = "findings.more";

@@ -1,4 +1,4 @@
-//! What only the mail around a report says, and how far mailboxes were read.
+//! What is known about a report only from its mail, and how far mailboxes were read.
 
 use super::Hash;
 use super::words::keywords;

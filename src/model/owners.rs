@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn each_customer_gets_its_rows_and_no_word_of_another() {
+    fn each_customer_gets_its_own_rows_and_words_only() {
         let owners = Owners::new([("a.example", 0), ("b.example", 1), ("b.a.example", 1), ("c.example", 2)]);
         let rows = Rows {
             len: 5,

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_kept_apart() {
+    fn text_that_is_not_a_tag_is_kept_separately() {
         let list = Tags::parse("v=DMARC1; p none; p=none; p=reject; 1=2; k=a=b");
         assert_eq!(list.pieces, ["p none", "1=2"]);
         assert_eq!(list.repeated, ["p"]);

@@ -3,7 +3,7 @@
 use super::Domain;
 use super::words::keywords;
 
-/// Alignment, as reported and as recomputed, and the cause of the row's fate.
+/// Alignment, as reported and as recomputed, and the cause of the row's result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// The organizational domain of `header_from` (Public Suffix List).

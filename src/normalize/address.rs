@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_address_are_one_and_silent() {
+    fn spellings_of_one_address_are_equal_without_a_finding() {
         for text in ["192.0.2.7", "::ffff:192.0.2.7", "::FFFF:C000:0207", "[192.0.2.7]", "[::ffff:192.0.2.7]"] {
             assert_eq!(read(text), Some(("192.0.2.7".into(), false)), "{text}");
         }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_behind_an_address_is_dropped_and_said() {
+    fn text_after_an_address_is_dropped_with_a_finding() {
         for text in ["2001:db8::5%eth0", "[2001:db8::5%1]", "[2001:db8::5]:25", "2001:db8::5/128"] {
             assert_eq!(read(text), Some(("2001:db8::5".into(), true)), "{text}");
         }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_address_among_other_words_is_read_and_said() {
+    fn the_only_address_among_other_words_is_read_with_a_finding() {
         for text in [
             "192.0.2.7 (mail.example.com)",
             "mail.example.com [192.0.2.7]",
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_none() {
+    fn text_that_is_no_address_is_none() {
         for text in [
             "",
             "unknown",

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_domain_are_one() {
+    fn spellings_of_one_domain_are_equal() {
         for text in ["example.com", "Example.COM", " example.com\t", "example.com.", "EXAMPLE.com. "] {
             assert_eq!(canonical(text).as_deref(), Some("example.com"), "{text:?}");
         }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_domain_of_an_address_is_behind_its_last_at() {
+    fn the_domain_of_an_address_follows_its_last_at() {
         assert_eq!(of_address("user@example.com"), "example.com");
         assert_eq!(of_address(" <\"a@b\"@example.com> "), "example.com");
         assert_eq!(of_address("example.com"), "example.com");

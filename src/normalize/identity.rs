@@ -55,7 +55,7 @@ pub(super) fn former_key(metadata: &Metadata, policy_domain: &Domain) -> Option<
 fn bare_id(metadata: &Metadata) -> &str {
     let id = metadata.report_id.as_str();
     match id.as_bytes() {
-        // Hardly any needs it, which its ends show.
+        // Hardly any text needs it, as its first and last characters show.
         [first, .., last] if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() => id,
         _ => id.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>'),
     }
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_angle_brackets_and_the_case_of_names_make_no_other_report() {
+    fn white_space_angle_brackets_and_case_of_names_do_not_change_the_key() {
         let same = keyed(|_| {});
         assert_eq!(keyed(|metadata| metadata.org_name = " RECEIVER".into()), same);
         assert_eq!(keyed(|metadata| metadata.report_id = " <r-0001> ".into()), same);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn reporter_id_domain_and_period_each_make_another_report() {
+    fn reporter_id_domain_and_period_each_change_the_key() {
         let all = [
             keyed(|_| {}),
             keyed(|metadata| metadata.org_name = "Other".into()),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_differ_in_case_are_two_and_the_former_key_took_them_for_one() {
+    fn ids_that_differ_in_case_differ_except_in_the_former_key() {
         let former = |id: &str| {
             former_key(&Metadata { report_id: id.into(), ..metadata() }, &Domain::from_canonical("example.com"))
         };
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_between_tags_makes_no_other_content() {
+    fn white_space_between_tags_does_not_change_the_content() {
         let line = "<a><b>x y</b><c></c></a>";
         for indented in ["<a>\n  <b>x y</b>\n  <c></c>\n</a>", "<a>\r\n\t<b>x y</b>\r\n<c> </c> </a>"] {
             assert_eq!(content_hash(indented), content_hash(line), "{indented}");
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_make_no_other_content() {
+    fn line_ends_do_not_change_the_content() {
         assert_eq!(content_hash("<a>\r\n\r\n<b>\r</a>"), content_hash("<a>\n\n<b>\n</a>"));
         assert_ne!(content_hash("<a>x\n</a>"), content_hash("<a>x\n\n</a>"));
         for long in [BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK] {

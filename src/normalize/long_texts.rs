@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_texts_take_nothing_and_long_ones_their_length_the_senders_domain_twice() {
+    fn long_texts_count_by_length_and_the_senders_domain_twice() {
         let mut record = Record {
             source_ip: None,
             count: 1,

@@ -17,7 +17,7 @@ pub(super) struct ReportPeriod {
     pub(super) day: civil::Date,
 }
 
-/// How a kind of report writes its times; the other way is read too, and told.
+/// How a kind of report writes its times; the other form is read too, with a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeForm {
     /// Seconds since 1970: aggregate reports.
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn finer_units_fractions_and_dates_are_read_and_said() {
+    fn finer_units_fractions_and_dates_are_read_with_a_finding() {
         let whole = Ok((1_772_496_000, 1_772_582_399, "2026-03-03".to_owned()));
         for (begin, end) in [
             ("1772496000000", "1772582399000"),
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn no_usable_time_anywhere_is_a_rejection_that_says_so() {
+    fn a_report_without_a_usable_time_is_rejected_with_that_reason() {
         assert_eq!(
             read_named(None, None, None).0,
             Err("date_range/begin: expected Unix seconds, found nothing".into())

@@ -22,7 +22,7 @@ const PLAUSIBLE_IN_REPORT: i128 = 100_000_000_000;
 
 /// Texts from this size on are looked at for how many rows they have, before they are read.
 const LARGE: usize = 1 << 20;
-/// What a row takes beside its lists and long texts: itself, and what is judged of it.
+/// Memory of a row without its lists and long texts: the row and its verdict.
 const ROW: usize = size_of::<Record>() + size_of::<Verdict>();
 
 /// Takes the records of one report.

@@ -89,7 +89,7 @@ fn a_count_that_is_no_number_sets_the_row_aside() {
 }
 
 #[test]
-fn counts_that_are_not_plausible_are_kept_and_said() {
+fn implausible_counts_are_kept_with_a_finding() {
     for (count, said) in [("10000000001", 1), ("9223372036854775807", 2)] {
         let (kept, codes) = counted("192.0.2.7", &format!("<count>{count}</count>"));
         assert_eq!((kept, codes), (1, vec![FindingCode::ROW_COUNT_IMPLAUSIBLE; said]), "{count}");
@@ -102,7 +102,7 @@ fn counts_that_are_not_plausible_are_kept_and_said() {
 }
 
 #[test]
-fn counts_beyond_every_sum_are_all_kept() {
+fn counts_whose_sum_overflows_are_all_kept() {
     let most = "<record><row><source_ip>192.0.2.7</source_ip><count>9223372036854775807</count></row></record>";
     let (report, codes) = report(&format!("{METADATA}{POLICY}{most}{most}"));
     assert_eq!(report.records.len(), 2);
@@ -119,7 +119,7 @@ fn a_row_without_source_and_messages_is_dropped_and_with_messages_kept() {
 }
 
 #[test]
-fn a_return_path_that_is_null_and_one_that_is_not_said_stay_apart() {
+fn a_null_return_path_and_a_missing_one_are_distinguished() {
     for (written, expected, codes) in [
         ("", ReturnPath::Unsaid, vec![]),
         ("<envelope_from/>", ReturnPath::Null, vec![]),
@@ -158,7 +158,7 @@ fn reasons_come_in_every_shape() {
 }
 
 #[test]
-fn free_text_that_is_empty_and_absent_elements_stay_apart() {
+fn empty_free_text_and_absent_elements_are_distinguished() {
     let dkim = |text: &str| {
         let results = format!("<dkim><domain>a.example</domain><result>pass</result>{text}</dkim>");
         row("<source_ip>192.0.2.7</source_ip>", "<count>1</count>", "", "", &results).0.records[0].dkim[0].clone()
@@ -169,7 +169,7 @@ fn free_text_that_is_empty_and_absent_elements_stay_apart() {
 }
 
 #[test]
-fn gaps_that_the_standard_does_not_allow_are_said() {
+fn gaps_that_the_standard_forbids_are_findings() {
     let (_, codes) = report(&format!(
         "{METADATA}{POLICY}<record><row><source_ip>192.0.2.7</source_ip><count>1</count></row></record>"
     ));
@@ -183,7 +183,7 @@ fn gaps_that_the_standard_does_not_allow_are_said() {
 }
 
 #[test]
-fn words_of_the_policy_are_kept_as_written_and_unknown_ones_are_said() {
+fn policy_keywords_are_kept_as_written_and_unknown_ones_are_findings() {
     let policy = "<policy_published><domain>example.com</domain><p>Reject</p><sp></sp><adkim>relaxed</adkim><pct>abc</pct>\
                   <fo>1:d</fo></policy_published>";
     let (report, codes) = report(&format!("{METADATA}{policy}"));
@@ -205,7 +205,7 @@ fn a_missing_name_and_id_are_derived() {
 }
 
 #[test]
-fn a_report_that_says_neither_who_nor_of_what_is_an_error() {
+fn a_report_without_reporter_and_domain_is_an_error() {
     assert_eq!(reason("<record/>"), "expected report_metadata and policy_published, found neither");
     assert_eq!(reason(METADATA), "policy_published/domain: expected a domain, found nothing");
     assert_eq!(reason(POLICY), "date_range/begin: expected Unix seconds, found nothing");
@@ -217,7 +217,7 @@ fn a_report_that_says_neither_who_nor_of_what_is_an_error() {
 }
 
 #[test]
-fn spelling_makes_no_other_report() {
+fn spelling_does_not_change_the_key() {
     let plain = format!("<feedback>{METADATA}{POLICY}</feedback>");
     let read = |xml: &str| {
         let arrival = "2026-03-04T02:00:00Z".parse().expect("a timestamp");
@@ -283,7 +283,7 @@ fn no_text_of_a_row_is_longer_than_it_can_mean() {
 }
 
 #[test]
-fn a_long_name_of_a_reporter_is_cut_where_it_is_kept_and_whole_where_it_identifies() {
+fn a_long_reporter_name_is_cut_for_storage_but_not_for_the_key() {
     let named = |last: char| {
         let name = "n".repeat(2000);
         let metadata = METADATA.replace("receiver.example<", &format!("{name}{last}<"));

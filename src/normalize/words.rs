@@ -97,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn case_and_white_space_are_silent() {
+    fn case_and_white_space_cause_no_finding() {
         assert_eq!(spf(" Pass\n"), Some(("pass".into(), false)));
         assert_eq!(dkim("TempError"), Some(("temperror".into(), false)));
     }
 
     #[test]
-    fn aliases_are_mapped_and_said() {
+    fn aliases_are_mapped_with_a_finding() {
         for (alias, standard) in [
             ("hardfail", "fail"),
             ("unknown", "temperror"),

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_utf16_label_on_single_bytes_is_a_slip() {
+    fn a_utf16_label_on_single_bytes_is_a_mistake() {
         assert!(silent("<?xml version='1.0' encoding='UTF-16'?><a>é</a>".as_bytes()).ends_with("<a>é</a>"));
     }
 }

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn junk_is_what_is_neither_white_nor_aside() {
+    fn junk_is_neither_white_space_nor_a_comment() {
         assert_eq!(layout("<?xml?> <!-- c --><feedback/>\n").junk, None);
         assert_eq!(layout("\u{feff} <feedback/>\u{feff}").junk, None);
         assert!(layout("<?xml version='1.0'><feedback/>").junk.is_some());

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_never_ends_costs_the_tag_only() {
+    fn an_unclosed_quote_costs_its_tag_only() {
         assert_eq!(text("<a>1<b c='>2</a>"), "1<b c='>2");
     }
 }

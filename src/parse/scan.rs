@@ -48,7 +48,7 @@ pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-/// Trims; hardly any value needs it, which its ends show.
+/// Trims; hardly any value needs it, as its first and last bytes show.
 #[inline]
 pub(crate) fn trim(text: &str) -> &str {
     match text.as_bytes() {
@@ -88,7 +88,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn places_are_those_of_a_plain_search(bytes in proptest::collection::vec(0x1e_u8..0x28, 0..80), high: Vec<u8>) {
+        fn offsets_are_those_of_a_plain_search(bytes in proptest::collection::vec(0x1e_u8..0x28, 0..80), high: Vec<u8>) {
             for bytes in [&bytes, &high] {
                 prop_assert_eq!(find(bytes, b'&'), bytes.iter().position(|byte| *byte == b'&'));
                 let either = |byte: &u8| matches!(*byte, b'&' | b'#');

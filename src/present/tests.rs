@@ -3,7 +3,7 @@
 use super::wording::clean;
 use super::wording::style::Style;
 use crate::analyze::Summary;
-use crate::analyze::made::Line;
+use crate::analyze::fixtures::Line;
 use crate::analyze::tls::tests::{failing, row as tls_row};
 use crate::analyze::weeks::{World, day};
 use crate::model::Cause;
@@ -34,7 +34,7 @@ pub(crate) fn hostile() -> Summary {
         .filter(|line| line.source == "192.0.2.10".parse().ok())
         .for_each(|line| line.header_from = HOSTILE.into());
     let mut adder = crate::analyze::Adder::new(&World::question());
-    adder.rows(&crate::analyze::made::rows(&world.lines));
+    adder.rows(&crate::analyze::fixtures::rows(&world.lines));
     adder.heads(&world.heads());
     adder.tls(&tls_row(&day(-7), HOSTILE, (HOSTILE, HOSTILE), (10, 0)));
     adder.tls(&tls);
@@ -86,7 +86,7 @@ fn hostile_text_is_inert_in_every_rendering() {
 }
 
 #[test]
-fn the_page_asks_for_nothing_from_elsewhere() {
+fn the_page_loads_nothing_from_elsewhere() {
     let html = html(&hostile(), &Branding::default());
     for reach in ["src=", "@import", "<script", "<link", "<img", "<iframe", " onload"] {
         assert!(!html.contains(reach), "{reach}");

@@ -1,4 +1,4 @@
-//! The functions a query calls: of one row, or of many.
+//! The functions that a query may call: scalar functions and aggregates.
 
 use super::expression::function_name;
 use sqlparser::ast::{

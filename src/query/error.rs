@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use crate::store::tables::table::TABLES;
 use polars_error::PolarsError;
 
-/// Characters of a message of Polars.
+/// Characters kept of a message of Polars.
 const LONGEST: usize = 300;
 
 /// Why a query failed, on one line.
@@ -12,7 +12,7 @@ const LONGEST: usize = 300;
 #[error("query: {text}")]
 pub struct QueryError {
     text: String,
-    /// The name that is none of a table or column.
+    /// The name that no table or column has.
     unknown: Option<String>,
 }
 
@@ -21,12 +21,12 @@ impl QueryError {
         Self { text, unknown: None }
     }
 
-    /// That a name is none of a table or column.
+    /// The error for a name that no table or column has.
     pub(super) fn unknown_name(text: String, name: &str) -> Self {
         Self { text, unknown: Some(name.to_owned()) }
     }
 
-    /// Where a name that no table or column has is the reason, this name.
+    /// The unknown name, if the query failed because no table or column has it.
     pub fn unknown(&self) -> Option<&str> {
         self.unknown.as_deref()
     }
@@ -68,8 +68,8 @@ impl From<std::io::Error> for QueryError {
     }
 }
 
-/// An error message on one line, without the syntax trees that Polars puts into some of them, and without its advice to
-/// those who build it.
+/// An error message on one line, without the syntax trees that Polars puts into some of them, and without its advice
+/// for developers.
 pub(super) fn words(text: &str) -> String {
     let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
     let text = text.split("; valid columns:").next().unwrap_or(text);

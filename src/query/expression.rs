@@ -1,4 +1,4 @@
-//! Expressions of a query: read, built and widened.
+//! Parses, builds and widens the expressions of a query.
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
@@ -46,7 +46,7 @@ pub(super) fn columns_in(expression: &Expr) -> Vec<String> {
     names
 }
 
-/// The expression that a text is.
+/// Parses an expression.
 pub(super) fn parsed(text: &str) -> Option<Expr> {
     Parser::new(&GenericDialect).try_with_sql(text).and_then(|mut parser| parser.parse_expr()).ok()
 }

@@ -55,7 +55,7 @@ fn column(name: &str) -> Expr {
 
 /// Replaces groups and aggregates by the output columns of the first stage.
 struct LastStage<'a> {
-    /// The query's groups, and what each is of the columns of the first stage.
+    /// The query's groups, each with its expression over the columns of the first stage.
     groups: &'a [(Expr, Expr)],
     first: &'a mut FirstStage,
 }
@@ -133,8 +133,8 @@ impl VisitorMut for LastStage<'_> {
     }
 }
 
-/// The SELECTs of the stages of a query with groups or aggregates: over a stretch of rows, over groups of several stretches,
-/// and of the answer.
+/// The SELECTs of the stages of a query with groups or aggregates: over a batch of rows, over the groups of several
+/// batches, and for the answer.
 pub(super) fn grouped(
     query: &Query,
     (select, table): (&Select, &str),

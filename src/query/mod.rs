@@ -1,7 +1,7 @@
 //! SQL over the tables of a store, and the tables as lazy frames of Polars: the cargo feature `query`.
 //!
-//! Reads only. Polars is built here without any reader of files and without a network client: a statement can reach the
-//! tables that are handed over and nothing else.
+//! Reads only. Polars is built here without any reader of files and without a network client: a statement can reach
+//! only the tables passed in.
 //!
 //! ```no_run
 //! use dmarquet::query::{QueryTables, SelectQuery};

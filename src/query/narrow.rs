@@ -1,4 +1,4 @@
-//! Which sums cannot overflow 64 bits, in which they are added up twice as fast as in 128.
+//! Finds sums that cannot overflow 64 bits: adding up is twice as fast with 64 bits as with 128.
 
 use super::calls::{Aggregate, aggregate, argument};
 use sqlparser::ast::{Expr, FunctionArgExpr, Query, Value, visit_expressions};

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_quoted_and_a_formula_is_defused() {
+    fn text_is_quoted_and_a_formula_is_escaped() {
         let columns = || {
             vec![
                 Column::new("a,b".into(), &[Some("=1+1"), None, Some("")]),

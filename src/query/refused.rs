@@ -1,4 +1,4 @@
-//! Refuses statements that Polars would answer otherwise than SQL says: a wrong answer is worse than none.
+//! Refuses statements that Polars would answer differently from standard SQL: a wrong answer is worse than none.
 
 use super::calls::is_aggregate;
 use super::expression::columns_in;

@@ -1,4 +1,4 @@
-//! The Parquet files of a table as a source of a lazy frame: only the columns and rows that a plan needs are read.
+//! The Parquet files of a table as a lazy frame, which reads only the columns and rows that a plan needs.
 
 use super::memory::MemoryLimit;
 use crate::store::{GroupRows, StoreError, TableFiles};
@@ -46,8 +46,7 @@ impl TableScan {
         Self { files: Arc::new(files), units, schema, memory }
     }
 
-    /// The same table a stretch of row groups at a time, each of about so many rows, with separate accounting of
-    /// memory.
+    /// Splits the table into batches of row groups of about this many rows, with separate accounting of memory.
     pub(super) fn chunks(&self, rows: usize) -> Vec<Self> {
         let mut chunks: Vec<Vec<ScanUnit>> = Vec::new();
         let mut room = 0;
@@ -63,7 +62,7 @@ impl TableScan {
         chunks.into_iter().map(chunk).collect()
     }
 
-    /// Whether no sum of one number a row, a count or a number up to `summand`, overflows 64 bits.
+    /// Whether no sum overflows 64 bits if each row adds its count or a number up to `summand`.
     pub(super) fn sums_are_narrow(&self, summand: u64) -> bool {
         let largest = |unit: &ScanUnit| Some(u128::from(unit.largest_count?.max(summand)) * unit.rows as u128);
         let sum = self.units.iter().map(largest).try_fold(0_u128, |sum, largest| sum.checked_add(largest?));
@@ -208,14 +207,14 @@ fn columns_of(expression: &Expr) -> BTreeSet<PlSmallStr> {
         .collect()
 }
 
-/// The predicate without hints of the engine: `ORDER BY` with `LIMIT` hands down which rows are already beaten, as an
-/// expression that cannot be computed. The sort above drops those rows, too.
+/// The predicate without hints of the engine: `ORDER BY` with `LIMIT` adds an expression for the rows that can no
+/// longer be in the result, which cannot be computed here. The sort above drops those rows, too.
 fn without_hints(predicate: Expr) -> Option<Expr> {
     let kept = conjuncts(&predicate).into_iter().filter(|part| !matches!(part, Expr::Display { .. })).cloned();
     kept.reduce(Expr::and)
 }
 
-/// The conditions that all must be true for a predicate to be.
+/// The conditions joined by AND in a predicate.
 fn conjuncts(predicate: &Expr) -> Vec<&Expr> {
     let (mut ahead, mut found) = (vec![predicate], Vec::new());
     while let Some(expression) = ahead.pop() {

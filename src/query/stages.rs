@@ -1,7 +1,8 @@
-//! Queries that need not have all rows of a table in memory: they are answered a stretch of rows at a time.
+//! Queries that do not need all rows of a table in memory: they are answered one batch of rows at a time.
 //!
-//! Rows that are chosen and computed one by one are handed over as they come. Sums, counts, least and greatest values by
-//! group are worked out of each stretch, then of what came of those. Anything else is one stage, over all rows.
+//! Rows that are filtered and computed one by one are passed on as they come. Sums, counts, minimums and maximums by
+//! group are computed for each batch, and the results of the batches are merged. Anything else is one stage over all
+//! rows.
 
 use super::calls::Calls;
 use super::expression::number;

@@ -25,8 +25,8 @@ impl SelectQuery {
     /// Parses and checks a statement.
     ///
     /// # Errors
-    /// If it is not SQL, more than one statement, anything but a SELECT, longer than Polars can plan, or names an unknown
-    /// table; or if Polars would answer it otherwise than SQL says.
+    /// If it is not SQL, more than one statement, anything but a SELECT, longer than Polars can plan, or names
+    /// an unknown table; or if Polars would answer it differently from standard SQL.
     pub fn parse(sql: &str) -> Result<Self, QueryError> {
         let tokens = Tokenizer::new(&GenericDialect, sql).tokenize();
         check_length(&tokens.unwrap_or_default()).map_err(QueryError::new)?;
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_which_tables_it_names() {
+    fn the_tables_of_a_statement_are_found() {
         let tables = |sql: &str| SelectQuery::parse(sql).unwrap().tables().collect::<Vec<_>>();
         assert_eq!(tables("SELECT 1 AS x"), Vec::<&str>::new());
         assert_eq!(
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_wide_wherever_they_stand() {
+    fn sums_use_128_bits_everywhere() {
         let wide = |sql: &str| super::widened(SelectQuery::parse(sql).unwrap().query());
         let told = wide("SELECT SUM(count), MAX(SUM(count)) OVER () FROM records GROUP BY p HAVING sum(count) > 1");
         assert_eq!(

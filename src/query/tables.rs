@@ -68,7 +68,7 @@ impl QueryTables {
     /// `senders` and `domains` consist of; it is called if one of the two is requested and no file has it.
     ///
     /// # Errors
-    /// Where there is no such table, or a file of it or the ledger cannot be read.
+    /// If there is no such table, or a file of it or the ledger cannot be read.
     pub fn open<'n, E: From<StoreError> + From<QueryError>>(
         store: &Store,
         names: impl IntoIterator<Item = &'n str>,
@@ -80,7 +80,7 @@ impl QueryTables {
     /// The same with another limit than half of the available memory: `most` bytes of rows at once.
     ///
     /// # Errors
-    /// As of [`QueryTables::open`].
+    /// Those of [`QueryTables::open`].
     pub fn open_within<'n, E: From<StoreError> + From<QueryError>>(
         store: &Store,
         names: impl IntoIterator<Item = &'n str>,

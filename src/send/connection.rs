@@ -1,4 +1,4 @@
-//! A connection to a server on which every wait has an end, and its faults in words.
+//! A connection to a server with a time limit for every wait, and its errors in words.
 
 use super::server::Server;
 use crate::fetch::mailbox::Security;

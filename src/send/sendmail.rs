@@ -14,7 +14,7 @@ pub(super) fn check(program: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt as _;
     match std::fs::metadata(program) {
         Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(()),
-        Ok(_) => Err("is no program that can be run".to_owned()),
+        Ok(_) => Err("is not an executable program".to_owned()),
         Err(error) => Err(format!("cannot be run: {error}")),
     }
 }

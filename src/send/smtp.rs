@@ -91,7 +91,7 @@ impl Session {
         session.greet()?;
         if server.security == Security::StartTls {
             if !session.can("STARTTLS") {
-                return Err("offers no STARTTLS; without TLS it gets no mail".to_owned());
+                return Err("does not offer STARTTLS; mail is sent over TLS only".to_owned());
             }
             session.command("STARTTLS", "STARTTLS", 200)?;
             session = session.encrypted(server, trust)?;
@@ -201,13 +201,13 @@ impl Session {
     /// Starts TLS. Anything received before it came from somebody else.
     fn encrypted(mut self, server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
         if !self.buffer.is_empty() {
-            return Err("said more than it may before TLS".to_owned());
+            return Err("sent more than it may before TLS".to_owned());
         }
         let name = ServerName::try_from(server.host.clone())
-            .map_err(|_| "is no name that a certificate can have".to_owned())?;
+            .map_err(|_| "cannot be a name in a certificate".to_owned())?;
         let config = trust.ok_or_else(|| "has no roots to be trusted by".to_owned())?;
         let connection =
-            ClientConnection::new(config, name).map_err(|error| format!("cannot be spoken to by TLS: {error}"))?;
+            ClientConnection::new(config, name).map_err(|error| format!("could not be reached by TLS: {error}"))?;
         self.begin_step(1);
         let SmtpStream::Plain(timed) = self.stream else { return Ok(self) };
         let mut stream = StreamOwned::new(connection, timed);
@@ -280,10 +280,10 @@ impl Session {
     /// A server without 8BITMIME or SMTPUTF8 would break non-ASCII characters.
     fn check_charset(&self, envelope: &Envelope, mail: &[u8]) -> Result<(), String> {
         if !mail.is_ascii() && !self.can("8BITMIME") {
-            return Err("takes only ASCII (it offers no 8BITMIME), and the mail holds more".to_owned());
+            return Err("accepts only ASCII (it does not offer 8BITMIME), and the mail is not ASCII".to_owned());
         }
         if !is_ascii(envelope) && !self.can("SMTPUTF8") {
-            return Err("takes only addresses in ASCII (it offers no SMTPUTF8)".to_owned());
+            return Err("accepts only ASCII addresses (it does not offer SMTPUTF8)".to_owned());
         }
         Ok(())
     }
@@ -360,7 +360,7 @@ mod tests {
     use super::dot_stuffed;
 
     #[test]
-    fn no_line_of_a_mail_ends_it_and_line_ends_are_those_of_smtp() {
+    fn no_line_ends_the_mail_and_line_ends_are_cr_lf() {
         assert_eq!(dot_stuffed(b"a\n.\n..b\r\nc"), b"a\r\n..\r\n...b\r\nc\r\n.\r\n");
         assert_eq!(dot_stuffed(b"a\r.\r\nb\r\n"), b"a.\r\nb\r\n.\r\n");
         assert_eq!(dot_stuffed(b""), b".\r\n");

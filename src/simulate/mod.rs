@@ -1,9 +1,9 @@
 //! Simulates a change: judges the stored rows by the current DMARC record and by a proposed one, with other proposed
 //! DNS records.
 //!
-//! Takes mail whose senders are known ([`AttributedMail`]), what is proposed ([`SimulationRequest`]) and something to ask
-//! DNS; gives one [`Simulation`], which says which messages change, whose they are, what would be lost, and what cannot be
-//! known. Reads no store, no file and no clock, and prints nothing.
+//! Takes mail whose senders are known ([`AttributedMail`]), a proposal ([`SimulationRequest`]) and a DNS lookup, and
+//! returns one [`Simulation`]: which messages change, whose they are, what would be lost, and what cannot be decided.
+//! Reads no store, no file and no clock, and prints nothing.
 
 mod addresses;
 mod error;

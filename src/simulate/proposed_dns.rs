@@ -152,7 +152,7 @@ impl std::fmt::Debug for PatientLookup<'_> {
 impl Lookup for PatientLookup<'_> {
     fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         if self.is_away() {
-            return Answer::Failed(Failure::Other("DNS does not answer, and is not asked any more".into()));
+            return Answer::Failed(Failure::Other("DNS does not answer and is no longer queried".into()));
         }
         let answer = self.below.ask(question);
         match &answer {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_away_is_not_asked_for_ever() {
+    fn an_unreachable_server_is_not_queried_forever() {
         let zone = Zone::new("example.com TIMEOUT");
         let patient = PatientLookup::new(&zone);
         for _ in 0..50 {

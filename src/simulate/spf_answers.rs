@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_or_a_later_term_settles_is_settled() {
+    fn a_verdict_that_an_earlier_or_later_term_decides_is_known() {
         for (record, expected) in [
             ("v=spf1 ip4:192.0.2.7 exists:%{l}.users.%{d} -all", Some(true)),
             ("v=spf1 exists:%{l}.users.%{d} ip4:192.0.2.7 -all", Some(true)),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_lookup_is_named_where_it_decides() {
+    fn a_failed_lookup_is_named_if_it_decides() {
         for record in [
             "v=spf1 include:broken.example.net -all",
             "v=spf1 include:broken.example.net ip4:192.0.2.7 -all",
@@ -259,8 +259,8 @@ mod tests {
         }
     }
 
-    /// Where an answer is decided it is the evaluator's, whatever the mail; the mails of the table have local parts and HELO
-    /// names that the answer must not depend on.
+    /// A decided answer is that of the evaluator for every mail; the mails of the table have local parts and HELO names
+    /// that the answer must not depend on.
     #[test]
     fn what_is_decided_agrees_with_the_table_of_the_evaluator() {
         let (mut decided, mut open, mut wrong) = (0, 0, Vec::new());

@@ -4,7 +4,7 @@ use super::{
     LossCause, NotAsked, ObstacleKind, Simulation, SimulationError, SimulationRequest, TagChanges, Tolerance, ZoneFile,
     simulate,
 };
-use crate::analyze::made::{self, Line};
+use crate::analyze::fixtures::{self, Line};
 use crate::analyze::{Adder, AttributedMail, Period, Question, Role};
 use crate::dns::dmarc::Policy;
 use crate::dns::lookup::answer::Lookup;
@@ -67,8 +67,8 @@ fn attributed(lines: &[Line], change: impl Fn(&mut ReportHead)) -> AttributedMai
         ..Question::default()
     };
     let adder = Adder::new(&question);
-    adder.rows(&made::rows(lines));
-    let mut heads = made::heads(lines, |_, _| "none");
+    adder.rows(&fixtures::rows(lines));
+    let mut heads = fixtures::heads(lines, |_, _| "none");
     heads.iter_mut().for_each(change);
     adder.heads(&heads);
     adder.attribute()
@@ -138,7 +138,7 @@ fn a_stricter_policy_loses_the_mail_of_a_vendor_and_of_nobody_else() {
 }
 
 #[test]
-fn the_record_of_the_last_day_is_in_force_and_what_one_reporter_leaves_out_others_say() {
+fn the_record_of_the_last_day_is_in_force_and_reporters_complete_each_other() {
     let mut lines = usual();
     lines.extend(daily(0..56, 2, vendor));
     let mail = attributed(&lines, |head| {
@@ -290,7 +290,7 @@ fn an_spf_record_is_evaluated_for_each_address_and_bounce_names_keep_their_resul
 }
 
 #[test]
-fn a_zone_file_is_all_there_is_where_it_has_an_soa_record() {
+fn a_zone_file_with_an_soa_record_is_the_whole_zone() {
     let mail = attributed(&usual(), |_| {});
     let key = |name: &str, p: &str| format!("{name} TXT \"v=DKIM1; k=ed25519; p={p}\"\n");
     let (good, other) =
@@ -349,7 +349,7 @@ fn a_record_of_a_subdomain_in_the_zone_file_holds_for_it() {
 }
 
 #[test]
-fn what_is_repaired_by_now_or_not_the_senders_doing_is_no_loss() {
+fn repaired_failures_and_those_of_others_are_no_loss() {
     let mut lines = usual();
     let own = |day: &str| {
         Line::new(day, "198.51.100.30", 0).spf("example.com", "softfail").dkim("example.com", "bill", "pass")
@@ -405,8 +405,8 @@ fn what_a_single_reporter_sees_is_no_loss_and_a_repeated_report_counts_once() {
         ..Question::default()
     };
     let adder = Adder::new(&question);
-    adder.rows(&made::rows(&twice));
-    let once = made::heads(&usual(), |_, _| "none");
+    adder.rows(&fixtures::rows(&twice));
+    let once = fixtures::heads(&usual(), |_, _| "none");
     adder.heads(&once);
     adder.heads(&once.iter().filter(|head| head.org_name == "Yahoo").cloned().collect::<Vec<_>>());
     let answer = run(&policy(Policy::Reject), &adder.attribute(), &NotAsked);
@@ -414,7 +414,7 @@ fn what_a_single_reporter_sees_is_no_loss_and_a_repeated_report_counts_once() {
 }
 
 #[test]
-fn the_reporters_word_counts_where_its_results_do_not_show_why() {
+fn the_reported_result_counts_if_the_details_do_not_explain_it() {
     let mut lines = usual();
     let server = |day: &str| Line::new(day, "198.51.100.50", 0).unsigned().spf("esp.example", "pass");
     lines.extend(daily(0..56, 2, |day| {

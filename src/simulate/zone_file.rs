@@ -179,7 +179,7 @@ impl ZoneReader {
                 Ok(())
             }
             other => Err(format!(
-                "${other} is not read here; write the zone out with it resolved, as `named-compilezone -o FILE ZONE FILE` does"
+                "${other} is not supported; expand the zone first, for example with `named-compilezone -o FILE ZONE FILE`"
             )),
         }
     }

@@ -404,7 +404,7 @@ fn an_id_of_pop3_is_known_with_its_batch_and_forgotten_with_its_message() {
 }
 
 #[test]
-fn a_cursor_follows_its_batch_and_messages_wait_until_told() {
+fn a_cursor_follows_its_batch_and_messages_stay_pending_until_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let message = |uid| Message::Imap { mailbox: "reports".into(), folder: "INBOX".into(), uid_validity: 7, uid };
     let mut writer = Writer::open(dir.path(), now()).unwrap();
@@ -434,7 +434,7 @@ fn a_cursor_follows_its_batch_and_messages_wait_until_told() {
 }
 
 #[test]
-fn flags_tell_no_from_unsaid() {
+fn flags_distinguish_false_from_missing() {
     let record = record(1, 0);
     let rows = {
         let mut collector = Collector::new();
@@ -488,7 +488,7 @@ fn compaction_keeps_every_row_and_original() {
 }
 
 #[test]
-fn what_somebody_else_put_into_a_months_folder_stays_there_and_stops_no_merge() {
+fn foreign_files_in_a_months_folder_stay_and_stop_no_merge() {
     let dir = tempfile::tempdir().unwrap();
     let reports = many_batches(dir.path(), 20);
     let month = std::fs::read_dir(dir.path().join("records")).unwrap().next().unwrap().unwrap().path();
@@ -549,7 +549,7 @@ fn globbed(dir: &Path) -> usize {
 }
 
 #[test]
-fn a_sound_store_verifies_and_each_damage_is_named() {
+fn an_intact_store_verifies_and_each_damage_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let reports: Vec<_> = (0..30).map(|number| accepted(number, number % 6)).collect();
     write(dir.path(), &reports);
@@ -725,7 +725,7 @@ fn a_store_of_a_newer_program_is_refused_in_a_sentence() {
 }
 
 #[test]
-fn what_fails_because_the_ledger_was_replaced_is_said_as_that() {
+fn an_error_says_that_the_ledger_was_replaced() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &[accepted(1, 1)]);
     let store = Store::open(dir.path()).unwrap();
@@ -790,11 +790,11 @@ fn a_ledger_put_back_from_the_middle_of_a_commit_removes_nothing_that_was_commit
 }
 
 #[test]
-fn a_writer_that_another_one_followed_is_refused_and_the_other_goes_on() {
+fn a_displaced_writer_is_refused_and_the_new_one_continues() {
     let dir = tempfile::tempdir().unwrap();
     let mut first = Writer::open(dir.path(), now()).unwrap();
     first.add(accepted(1, 1)).unwrap();
-    // As where the lock does not reach: another host, or the file removed by hand.
+    // As if the lock had no effect: another host, or the file removed by hand.
     std::fs::remove_file(dir.path().join("lock")).unwrap();
     let mut second = Writer::open(dir.path(), now()).unwrap();
     second.add(accepted(2, 1)).unwrap();
@@ -835,7 +835,7 @@ fn a_merge_refuses_to_spread_damage() {
 }
 
 #[test]
-fn a_store_that_is_not_there_does_not_verify() {
+fn a_missing_store_does_not_verify() {
     let dir = tempfile::tempdir().unwrap();
     for dir in [dir.path().to_owned(), dir.path().join("typo")] {
         assert!(matches!(Store::open(&dir).unwrap().verify(), Err(StoreError::NoStore { .. })));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// What was in an item.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unpacked {
-    /// The outermost mail, where the item is one.
+    /// The outermost mail, if the item is one.
     pub mail: Option<MailFacts>,
     /// What was found, in order; never empty.
     pub items: Vec<UnpackedItem>,

@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_length_that_leads_to_the_next_message_is_believed() {
+    fn a_content_length_that_leads_to_the_next_message_is_trusted() {
         let body = "text\n\nFrom a Tue Nov 17 01:02:03 2026\nSubject: quoted\n\nmore\n";
         let message = |length: usize| format!("Subject: x\nContent-Length: {length}\n\n{body}");
         let (right, wrong) = (message(body.len()), message(body.len() + 9));
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_comes_apart_alike_wherever_what_is_read_at_once_ends() {
+    fn a_mailbox_is_split_at_the_same_places_whatever_the_read_sizes() {
         let line = format!("From a@{} 01:10:00", "x".repeat(LINE - 16));
         assert_eq!(line.len(), LINE);
         for end in ["\n\n", "\r\n\r\n"] {
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_too_long_to_stand_between_messages_is_part_of_one() {
+    fn a_line_too_long_for_a_separator_is_part_of_a_message() {
         let mailbox = ["From ", &"x".repeat(CHUNK), " 01:10:00\nSubject: y\n"].concat();
         let read: Vec<MboxMessage> = MboxMessages::new(mailbox.as_bytes(), u64::MAX).map(Result::unwrap).collect();
         assert_eq!(read, [MboxMessage::Whole(mailbox.into_bytes())]);

@@ -82,7 +82,7 @@ mod tests {
     use super::Results;
 
     #[test]
-    fn the_authserv_id_stands_before_the_first_semicolon_and_nowhere_else() {
+    fn the_authserv_id_is_before_the_first_semicolon_only() {
         for (value, id) in [
             ("mx.example.com; dmarc=pass", "mx.example.com"),
             ("(really) MX.Example.COM (v2) 1; dmarc=pass", "mx.example.com"),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_domain_a_word_is_about_stands_behind_it() {
+    fn the_domain_of_a_result_follows_it() {
         let from = |value: &str| Results::of(value).header_from;
         let named = |domain: &str| vec![Some(domain.to_owned())];
         assert_eq!(from("a; dmarc=pass (p=none) policy.x=y header.from=Example.NET"), named("example.net"));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_word_on_dmarc_is_read_outside_comments_and_properties() {
+    fn the_dmarc_result_is_read_outside_comments_and_properties() {
         for (value, words) in [
             ("a; spf=fail; DMARC = Pass (p=none)", vec!["pass"]),
             ("a; dkim=pass header.d=dmarc=fail", vec![]),

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_comes_of_uuencode_than_went_in() {
+    fn uuencode_never_decodes_to_more_than_its_input() {
         // 63 claimed bytes per line, none of them present.
         let lines = |count| [&b"begin 644 a.xml\n"[..], &b"_\n".repeat(count), b"end\n"].concat();
         assert_eq!(uudecode(&lines(1000)), None);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn text_behind_base64_is_passed_over_and_damage_within_it_is_not() {
+    fn text_after_base64_is_skipped_and_damage_inside_it_is_not() {
         let body = b"PGZlZWRi\r\nYWNrPg==\r\n--\r\nThis list is for reports.\r\n";
         let (bytes, detail) = mislabeled(BASE64, body).unwrap();
         assert_eq!((&*bytes, detail.as_str()), (&b"<feedback>"[..], "29 bytes of text behind the base64: passed over"));

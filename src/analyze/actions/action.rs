@@ -1,4 +1,4 @@
-//! An action: what to change, why, how sure it is, since when it is known, and what came of it.
+//! An action: what to change, why, how sure that is, since when it is known, and what happened after the change.
 
 use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::sums::DayCounts;
@@ -47,7 +47,7 @@ pub struct Action {
     /// Its ID, since when it is known, whether it is acknowledged.
     #[serde(flatten)]
     pub tracking: Tracking,
-    /// The change in DNS because of which the mail fails.
+    /// The change in DNS that made the mail fail.
     pub explained_by: Option<ExplainedBy>,
     /// What happened after a change in DNS that removes the cause.
     pub repair: Option<Repair>,

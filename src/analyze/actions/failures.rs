@@ -1,5 +1,5 @@
-//! Actions that failures ask for: changes that would repair legitimate mail, each with its evidence; none if the evidence
-//! is thin.
+//! Actions derived from failures: changes that would repair legitimate mail, each with its evidence; none if the
+//! evidence is thin.
 
 use super::action::{Action, Change, Confidence, KeyProblem, Tracking};
 use crate::analyze::Foreign;

@@ -1,4 +1,4 @@
-//! Explains with the history of DNS why a sender fails since a day, and whether a repair worked.
+//! Explains from the history of DNS why a sender began to fail on a certain day, and whether a repair worked.
 //!
 //! A change explains a break only if it removes what the sender passed with: the key of its selector, or its address in
 //! the SPF records of its return path. The same day is not enough. Mail after a repair is counted in the rows of the
@@ -120,8 +120,9 @@ impl<'a, 'h> Join<'a, 'h> {
         (cause, self.repaired(cause))
     }
 
-    /// The change that removed what the mail passed with, nearest to the day since which it fails, or to the first day
-    /// on which it did, ever or the last time (if the mail passes again, the former is unknown).
+    /// The change that removed what the mail passed with: the one nearest to the first day of the current failures, to
+    /// the first failing day ever seen, or to the first day of the last break. The first of these is unknown once the
+    /// mail passes again.
     fn cause(&self) -> Option<&'h DnsChange> {
         let tracking = &self.action.tracking;
         let begun = [self.action.since, tracking.first_seen].into_iter().flatten().map(number);

@@ -1,8 +1,8 @@
-//! SPF evaluated over the records of an earlier day, as far as the history of DNS knows them.
+//! Evaluates SPF with the records of an earlier day, as far as the history of DNS has them.
 //!
-//! Terms that need addresses of hosts (`a`, `mx`, `ptr`, `exists`) are not in the history: they may match. That is why this
-//! is not the evaluator of `dns::spf`, to which such a term is a lookup that failed: it would end every evaluation before the
-//! term that decides. The analysis also builds without `dns`, which knows the resolver.
+//! Terms that need addresses of hosts (`a`, `mx`, `ptr`, `exists`) are not in the history: they may match. The
+//! evaluator of `dns::spf` does not fit here: it treats such a term as a failed lookup and would stop before the term
+//! that decides. The analysis also has to build without `dns` and its resolver.
 
 use crate::model::{DnsHistory, RecordType};
 use jiff::Timestamp;
@@ -91,7 +91,7 @@ impl PastEvaluation<'_> {
                 maybe = true;
                 false
             } else {
-                // A modifier that authorizes nobody, or what a later standard may bring.
+                // A modifier, which authorizes nobody, or a term of a later standard.
                 false
             };
             if self.lookups > LOOKUP_LIMIT {

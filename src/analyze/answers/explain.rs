@@ -217,11 +217,11 @@ pub(super) fn explained(rows: &Rows, row: usize) -> ExplainedRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::made::{self, Line};
+    use crate::analyze::fixtures::{self, Line};
 
     #[test]
-    fn of_very_many_rows_the_largest_are_kept_and_the_rest_is_counted() {
-        let row = explained(&made::rows(&[Line::new("2026-11-16", "192.0.2.7", 1).unauthenticated()]), 0);
+    fn with_too_many_rows_the_largest_are_kept_and_the_rest_is_counted() {
+        let row = explained(&fixtures::rows(&[Line::new("2026-11-16", "192.0.2.7", 1).unauthenticated()]), 0);
         let (mut rows, all) = (KeptRows::default(), KEPT + 100);
         for number in 0..all {
             let large = number == 7;

@@ -225,7 +225,7 @@ fn row(
 mod tests {
     use super::*;
     use crate::analyze::{
-        made::Line,
+        fixtures::Line,
         weeks::{World, day},
     };
 
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_look_at_dns_is_reported_where_there_was_one() {
+    fn the_last_check_of_dns_is_reported_if_there_was_one() {
         let state_of = |dns| {
             let domain = OverviewDomain { dns, ..known("well.example", Some(&day(6))) };
             let overview = Overview::new(&World::new().summary(), &[domain]);
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn states_are_written_as_json_has_them() {
+    fn states_have_the_same_names_as_in_json() {
         for state in DomainState::ALL {
             assert_eq!(serde_json::to_string(&state).unwrap(), format!("{:?}", state.as_str()));
         }

@@ -87,7 +87,7 @@ fn own_senders(summary: &Summary) -> Level {
         let actions = summary.actions.iter().filter(open);
         actions.filter(|action| !matches!(action.change, Change::PublishPolicy { .. }))
     };
-    // What was published and does not fail since is waited for.
+    // A published repair without failures since then only needs time.
     let waits =
         |action: &Action| action.repair.as_ref().is_some_and(|repair| repair.failing == 0 && !repair.still_broken);
     let broke = of_senders()

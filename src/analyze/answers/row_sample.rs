@@ -84,7 +84,7 @@ impl RowSample {
 mod tests {
     use super::*;
     use crate::analyze::{
-        made::{self, Line},
+        fixtures::{self, Line},
         weeks::{World, day},
     };
 
@@ -98,7 +98,7 @@ mod tests {
         ];
         let sample = |lines: &[Line]| {
             let sample = RowSample::new(&World::question());
-            lines.iter().for_each(|line| sample.rows(&made::rows(std::slice::from_ref(line))));
+            lines.iter().for_each(|line| sample.rows(&fixtures::rows(std::slice::from_ref(line))));
             sample.finish()
         };
         let rows = sample(&lines);

@@ -38,7 +38,7 @@ pub struct SenderName {
     /// What kind of network that address is in.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "form::class")]
     pub class: Option<NetworkClass>,
-    /// Whose network that address is in, where the reader has a database.
+    /// Whose network that address is in, if the user has a database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
     /// The domain that signs its mail.
@@ -257,7 +257,7 @@ fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::made::Line;
+    use crate::analyze::fixtures::Line;
     use crate::analyze::weeks::{World, day};
 
     #[test]

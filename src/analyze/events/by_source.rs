@@ -37,7 +37,7 @@ pub(crate) struct MailFact {
 pub(crate) trait DayFact: Copy {
     /// Day, reporter and voucher.
     fn key(&self) -> (i32, u32, Option<u32>);
-    /// The same without what only tells it apart.
+    /// The same, without names that the room no longer allows for.
     fn of_many(self) -> Self;
     /// Adds one with the same key.
     fn merge(&mut self, more: &Self);
@@ -86,13 +86,13 @@ impl DayFact for MailFact {
     }
 }
 
-/// Bytes left for names, for what has names, and for addresses. Whatever comes after it is used up counts for the
-/// addresses that are not told apart, and as no key, return path or sender of its own.
+/// Bytes left for addresses, for names, and for what they name. When none are left, further addresses are not
+/// distinguished, and further names are no key, return path or sender of their own.
 #[derive(Debug)]
 pub(crate) struct Room(pub(crate) usize);
 
 impl Default for Room {
-    /// For 170,000 rows of which each brings an address, a key, a return path and a sender that no other has, or
+    /// Enough for 170,000 rows that each have an address, a key, a return path and a sender of their own, or for
     /// 400,000 addresses of known senders.
     fn default() -> Self {
         Self(128 << 20)
@@ -105,19 +105,19 @@ const ENTRY: usize = 192;
 const ADDRESS: usize = 96;
 
 impl Room {
-    /// Whether there is room for so many bytes; then they are taken.
+    /// Takes this many bytes; returns false if there are not enough.
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
         let left = self.0.checked_sub(bytes);
         self.0 = left.unwrap_or(0);
         left.is_some()
     }
 
-    /// Whether something was not told apart.
+    /// Whether there was no room for something.
     pub(crate) fn is_used_up(&self) -> bool {
         self.0 == 0
     }
 
-    /// What is known of something; `None` if it is new and there is no room for it.
+    /// The entry of a key; `None` if it is new and there is no room for it.
     pub(crate) fn entry<'m, K: Ord, V: Default>(&mut self, map: &'m mut BTreeMap<K, V>, key: K) -> Option<&'m mut V> {
         match map.entry(key) {
             Entry::Occupied(known) => Some(known.into_mut()),
@@ -144,7 +144,7 @@ impl<F> Default for BySource<F> {
     }
 }
 
-/// From so many facts of an address on, those of one day and reporter are looked for among all of them.
+/// An address with this many facts has those of one day and reporter merged before its list grows.
 const FEW: usize = 32;
 
 impl<F: DayFact> BySource<F> {

@@ -264,7 +264,7 @@ impl EventFacts {
             own_path: false,
         };
         let mut signed_as_own = false;
-        // Something authenticates the mail whose name there was no room for: it is no sender of its own.
+        // There was no room for the name of something that authenticates the mail: it is no sender of its own.
         let mut is_nameless = false;
         let mut done: Vec<(u32, u32)> = Vec::new();
         for RowSignature { key, organization, works } in signatures {

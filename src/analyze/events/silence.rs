@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 const WINDOW: i32 = 56;
 /// The shortest usual interval there is.
 const SHORTEST: i32 = 2;
-/// Runs with reports that make a rhythm.
+/// Runs with reports from which a usual interval is known.
 const RUNS: usize = 10;
-/// Days since the first of them: a monthly gap has been seen by then.
+/// Days since the first of them, so that a monthly gap has been seen.
 const HISTORY: i32 = 35;
 
 /// On which days a run saw new reports, by name, in order.

@@ -1,8 +1,8 @@
-//! Names and addresses that a stranger makes up, more than are told apart.
+//! Tests with more made-up names and addresses than the rules distinguish.
 
 use super::by_source::Room;
 use super::{EventChanges, EventFacts, EventKind, EventQuestion, Rhythm, compare};
-use crate::analyze::made::{self, Line};
+use crate::analyze::fixtures::{self, Line};
 use crate::analyze::period::{date, number};
 use crate::model::{Cause, Flags, Rows, Words};
 
@@ -41,10 +41,10 @@ fn changes(room: Option<usize>) -> (EventFacts, EventChanges) {
         facts.room = Room(bytes);
     }
     for lines in [own(), made_up(500)] {
-        made::heads(&lines, |_, _| "none").iter().for_each(|head| facts.head(head));
+        fixtures::heads(&lines, |_, _| "none").iter().for_each(|head| facts.head(head));
         for lines in lines.chunks(90) {
             let sender_auth = Words { dictionary: vec!["none".into()], codes: vec![0; lines.len()] };
-            facts.rows(&Rows { sender_auth, ..made::rows(lines) });
+            facts.rows(&Rows { sender_auth, ..fixtures::rows(lines) });
         }
     }
     let nobody = Rhythm::new();

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_moves_only_outside_all_it_was_and_by_more_than_chance() {
+    fn a_rate_change_is_outside_the_earlier_range_and_more_than_chance() {
         let steady = [sums(1000, 990), sums(1100, 1085), sums(900, 893)];
         let before: Vec<&Sums> = steady.iter().collect();
         assert!(rate_moved(&sums(1000, 900), &before, 0.01));

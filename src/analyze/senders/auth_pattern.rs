@@ -279,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_says_nothing_of_a_signature_breaks_none() {
+    fn an_inconclusive_result_breaks_no_signature() {
         assert_eq!(breakage("permerror", false), Some(Breakage::NoKey));
         assert_eq!(breakage("fail", true), Some(Breakage::Body));
         assert_eq!(breakage("none", false), None);
     }
 
     #[test]
-    fn the_receivers_reason_tells_the_way() {
+    fn the_receivers_reason_shows_the_path() {
         assert_eq!(Declared::of("forwarded"), Declared::Forwarded);
         assert_eq!(Declared::of("local_policy arc=pass"), Declared::Forwarded);
         assert_eq!(Declared::of("mailing_list"), Declared::List);

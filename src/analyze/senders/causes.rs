@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_verdict_counts_tells_only_where_nothing_else_does() {
+    fn rows_that_no_verdict_counts_decide_only_if_there_are_no_others() {
         let mut sums = Causes::default();
         sums.add(Cause::OwnSigningBroken, 50, Messages(0));
         assert_eq!(sums.diagnosis(), Cause::OwnSigningBroken);

@@ -100,7 +100,7 @@ impl<'a> NetworkContext<'a> {
         (of_network, self.history.of_owner(item.domain(), key, item.pattern.path_owner))
     }
 
-    /// Whether a row with a key, from here, comes from the sender itself.
+    /// Whether a row from this network with this key comes from the sender itself.
     fn is_home(&self, item: &SourceFact<'_>, key: SigningKey) -> bool {
         let (of_network, of_owner) = self.shares(item, key);
         self.history.key(item.domain(), key).is_some_and(|known| known.is_home(of_network, of_owner))

@@ -1,4 +1,4 @@
-//! Messages that something fails for, in the period or before it: how many, who saw them, and from where they came.
+//! Sums of failing messages, in the period and before it: how many, which reporters saw them, and where they came from.
 
 use super::history::Horizon;
 use super::reporter_set::ReporterSet;
@@ -8,7 +8,7 @@ use crate::analyze::thresholds::{ENOUGH_REPORTERS, FOLLOWED, NO_CHANCE};
 use crate::model::SourceAddress;
 use std::cmp::Reverse;
 
-/// Kinds of failure that are counted separately. What each means, the owner of the sums knows.
+/// Kinds of failure that are counted separately. The owner of the sums defines what each means.
 pub(crate) const KINDS: usize = 4;
 
 /// Failing messages of some days.

@@ -1,5 +1,5 @@
-//! The pass over all rows, part by part and on all cores: each sender is judged and folded at once, so that memory does
-//! not grow with the number of senders.
+//! The pass over all rows, part by part and on all cores: each sender is judged and added up immediately, so that
+//! memory does not grow with the number of senders.
 
 use super::Role;
 use super::classify::{Identity, NetworkContext};
@@ -28,7 +28,7 @@ use std::{
 const KEPT: usize = 500;
 /// How many sources are listed, failing ones first: an entry takes 180 bytes, and a mail of a few MB can name a million.
 const SOURCES: usize = 400_000;
-/// Sources of a part that are handed over together.
+/// Sources of a part that are moved to the common list together.
 const TOGETHER: usize = 1 << 10;
 
 /// All sources, the first in reading order.
@@ -87,7 +87,7 @@ fn compare_sources(a: &SourceSummary, b: &SourceSummary) -> Ordering {
     key(a).cmp(&key(b))
 }
 
-/// Fold all senders, and all sources: those that are listed, and how many there are.
+/// Folds all senders and all sources; returns the listed ones, and how many there are.
 pub(crate) fn fold(
     view: &View<'_>,
     (history, weights): (&History, &Weights),
@@ -147,7 +147,7 @@ impl FoldPass<'_> {
         self.list(&mut sources);
     }
 
-    /// Sources go where all are as soon as they are known: one part may have a million, too many to hold twice.
+    /// Moves sources to the common list as soon as they are known: one part may have a million, too many to hold twice.
     fn list(&self, sources: &mut Vec<SourceSummary>) {
         let mut all = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         sources.drain(..).for_each(|source| all.add(source, compare_sources));

@@ -57,8 +57,8 @@ impl Horizon {
         all_bad.0 > 0 && clean && good.0 >= NO_CHANCE && !self.returns(days)
     }
 
-    /// Whether the failures of these days returned after a time without any that looked like a repair: what is sent once
-    /// a month fails then only, beside mail of the same sender that passes every day.
+    /// Whether failures returned after a pause that looked like a repair. Mail that is sent once a month fails only
+    /// then, while other mail of the same sender passes every day.
     fn returns(self, days: &DayCounts) -> bool {
         let (mut bursts, mut failing, mut last) = (0, Messages(0), None);
         for (day, bad) in days.failing(self.start, self.to) {

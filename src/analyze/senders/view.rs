@@ -1,4 +1,4 @@
-//! The sums with every pattern interpreted, and the words of the IDs.
+//! The sums with every pattern interpreted, and the text behind each ID.
 
 use super::auth_pattern::{AuthPattern, understand};
 use super::told_apart::tell_apart;
@@ -117,7 +117,7 @@ impl<'a> View<'a> {
         by_mail.or_else(|| found().map(|origin| of_name(&origin.name, origin.rung))).or_else(by_host)
     }
 
-    /// What kind of network an address is in, if `enrich` found it out.
+    /// What kind of network an address is in, if `enrich` found one.
     pub(crate) fn class(&self, address: IpAddr) -> Option<NetworkClass> {
         self.added.question.origin(address)?.class.as_ref().map(|class| class.class)
     }

@@ -105,7 +105,7 @@ impl Adder {
 mod tests {
     use super::*;
     use crate::analyze::answers::summary::Summary;
-    use crate::analyze::made::{self, Line};
+    use crate::analyze::fixtures::{self, Line};
     use crate::analyze::period::{DAYS, Period, date};
     use crate::model::{Cause, Flags, SenderAuth};
 
@@ -113,7 +113,7 @@ mod tests {
     const SPF: u8 = Flags::SPF;
 
     fn week() -> Question {
-        Question { period: Some(made::week("2026-11-16")), ..Question::default() }
+        Question { period: Some(fixtures::week("2026-11-16")), ..Question::default() }
     }
 
     /// Two domains, three sources, all four buckets, and days before and after the week.
@@ -137,8 +137,8 @@ mod tests {
     fn added(question: &Question, chunks: &[&[Line]]) -> Adder {
         let adder = Adder::new(question);
         for lines in chunks {
-            adder.rows(&made::rows(lines));
-            adder.heads(&made::heads(lines, |_, _| "none"));
+            adder.rows(&fixtures::rows(lines));
+            adder.heads(&fixtures::heads(lines, |_, _| "none"));
         }
         adder
     }
@@ -197,16 +197,16 @@ mod tests {
         let lines = lines();
         let rows = |auth: &str| crate::model::Rows {
             sender_auth: crate::model::Words { dictionary: vec![auth.into()], codes: vec![0; lines.len()] },
-            ..made::rows(&lines)
+            ..fixtures::rows(&lines)
         };
-        let mut heads = made::heads(&lines, |_, _| "none");
+        let mut heads = fixtures::heads(&lines, |_, _| "none");
         heads.iter_mut().for_each(|head| head.sender_auth = SenderAuth::Fail);
         for (authentic, messages, reports) in [(false, 52, 10), (true, 26, 5)] {
             let adder = Adder::new(&Question { authentic, ..week() });
             adder.rows(&rows("fail"));
             adder.rows(&rows("pass"));
             adder.heads(&heads);
-            adder.heads(&made::heads(&lines, |_, _| "none"));
+            adder.heads(&fixtures::heads(&lines, |_, _| "none"));
             let summary = adder.finish();
             assert_eq!((summary.totals.sums.messages, summary.totals.reports), (messages, reports));
             assert_eq!((summary.quality.unproven_reports, summary.quality.unproven_left_out), (5, authentic));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_added_is_an_answer_too() {
+    fn without_rows_there_is_an_answer_too() {
         let summary = Adder::new(&Question::default()).finish();
         assert_eq!((summary.totals.sums.messages, summary.period.from), (0, None));
     }
@@ -229,9 +229,9 @@ mod tests {
             let (front, back) = turned.split_at(turn);
             let adder = Adder::new(&question);
             std::thread::scope(|scope| {
-                scope.spawn(|| front.iter().for_each(|line| adder.rows(&made::rows(std::slice::from_ref(line)))));
-                adder.rows(&made::rows(back));
-                adder.heads(&made::heads(&lines, |_, _| "none"));
+                scope.spawn(|| front.iter().for_each(|line| adder.rows(&fixtures::rows(std::slice::from_ref(line)))));
+                adder.rows(&fixtures::rows(back));
+                adder.heads(&fixtures::heads(&lines, |_, _| "none"));
             });
             assert_eq!(adder.finish(), expected, "turned by {turn}");
         }
@@ -251,7 +251,7 @@ mod tests {
         let told = |bounds: Bounds| {
             let adder = Adder::new(&week());
             adder.common().bounds = bounds;
-            all.chunks(50).for_each(|lines| adder.rows(&made::rows(lines)));
+            all.chunks(50).for_each(|lines| adder.rows(&fixtures::rows(lines)));
             let patterns = adder.common().patterns.items().len();
             (adder.finish(), patterns)
         };
@@ -290,7 +290,7 @@ mod tests {
             };
             let adder = Adder::new(&question);
             adder.common().bounds = bounds;
-            lines.chunks(40).for_each(|lines| adder.rows(&made::rows(lines)));
+            lines.chunks(40).for_each(|lines| adder.rows(&fixtures::rows(lines)));
             adder.finish()
         };
         let (free, bounded) = (told(Bounds::default()), told(Bounds { sources: 40, ..Bounds::default() }));
@@ -319,7 +319,7 @@ mod tests {
         let told = |bounds: Bounds| {
             let adder = Adder::new(&week());
             adder.common().bounds = bounds;
-            adder.rows(&made::rows(&lines));
+            adder.rows(&fixtures::rows(&lines));
             let summary = adder.finish();
             let mut names: Vec<String> = summary.senders.iter().map(|one| format!("{:?}", one.who.signs_as)).collect();
             names.sort_unstable();
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_domains_are_one_but_for_those_that_somebody_vouches_for() {
+    fn beyond_the_bound_domains_are_one_except_those_with_evidence() {
         use crate::analyze::sums::common::Bounds;
         let forged = |number: u32| {
             let (domain, count) = (format!("d{number}.example"), i64::from(number) * 10);
@@ -349,8 +349,8 @@ mod tests {
         let told = |bounds: Bounds| {
             let adder = Adder::new(&question);
             adder.common().bounds = bounds;
-            adder.rows(&made::rows(&lines));
-            adder.heads(&made::heads(&lines, |_, _| "none"));
+            adder.rows(&fixtures::rows(&lines));
+            adder.heads(&fixtures::heads(&lines, |_, _| "none"));
             adder.finish()
         };
         let free = told(Bounds::default());
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn columns_that_were_not_read_count_as_null() {
-        let mut rows = made::rows(&lines());
+        let mut rows = fixtures::rows(&lines());
         rows.dkim_domain = crate::model::Words::default();
         rows.cause.clear();
         let adder = Adder::new(&week());
@@ -399,13 +399,13 @@ mod tests {
             let period = Period::new(date(from), date(to)).ok().filter(|_| has_period);
             let question = Question { period, today: Some(date(today)), ..Question::default() };
             let adder = Adder::new(&question);
-            let mut rows = made::rows(&lines());
+            let mut rows = fixtures::rows(&lines());
             rows.day = days;
             adder.rows(&rows);
             // Reports have times beside their day.
             let dated = |(line, day): (Line, &i32)| Line { day: date((*day).clamp(DAYS.0 + 2, DAYS.1 - 2)), ..line };
             let lines: Vec<Line> = lines().into_iter().zip(&heads).map(dated).collect();
-            adder.heads(&made::heads(&lines, |_, _| "none"));
+            adder.heads(&fixtures::heads(&lines, |_, _| "none"));
             let summary = adder.finish();
             let sums = summary.totals.sums;
             proptest::prop_assert_eq!(sums.messages, sums.both + sums.dkim_only + sums.spf_only + sums.neither);

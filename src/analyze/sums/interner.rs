@@ -14,7 +14,7 @@ pub(crate) type IdMap<K, V> = HashMap<K, V, RandomState>;
 /// A set of them.
 pub(crate) type IdSet<K> = hashbrown::HashSet<K, RandomState>;
 
-/// Something that is looked up by itself, or by a part of it.
+/// An item that is its own key, or contains its key.
 pub(crate) trait Keyed {
     /// The key type.
     type Key: Hash + Eq + ?Sized;

@@ -86,7 +86,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `None` if there is no whole: "no data" is not 0 %.
+    /// `None` if there is no whole: "no data" is not 0%.
     pub fn of(part: u64, whole: u64) -> Option<Self> {
         (whole > 0).then_some(Self { part: part.min(whole), whole })
     }

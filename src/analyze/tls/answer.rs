@@ -1,4 +1,4 @@
-//! From sums to what a summary says about TLS.
+//! Turns the sums into what a summary says about TLS.
 
 use super::advice::TlsAdvice;
 use super::sums::{CauseSums, PolicyKey, PolicySums, SessionSums, TlsSums};
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// Reporters and hosts that are named, those with most first.
 const NAMED: usize = 100;
-/// Reason codes that are named of a cause.
+/// Reason codes that are named per cause.
 const REASONS: usize = 5;
 /// How many days before a failure the DNS change that explains it may be: caches keep the old record.
 const DAYS_BEFORE: i64 = 3;
@@ -121,7 +121,7 @@ impl TlsSummary {
         self.is_much(self.failed_sessions) || self.causes.iter().any(|cause| self.is_fault(cause))
     }
 
-    /// Whether a cause is a fault, and no chance.
+    /// Whether a cause is a fault rather than chance.
     pub fn is_fault(&self, cause: &TlsCause) -> bool {
         cause.failed_sessions > 0 && (!cause.advice().by_chance || self.is_much(cause.failed_sessions))
     }
@@ -136,7 +136,7 @@ impl TlsSummary {
     }
 }
 
-/// One entry a domain and type of policy, by domain; of the days asked for.
+/// One entry per domain and type of policy for the requested days, sorted by domain.
 pub(crate) fn summaries(sums: TlsSums, first_day: Option<Date>, history: &DnsHistory) -> Vec<TlsSummary> {
     let counted = sums.policies.into_iter().filter(|(_, policy)| policy.counts);
     counted.map(|(key, policy)| summary(key, policy, first_day, history)).collect()
@@ -194,7 +194,7 @@ fn cause(
 ) -> TlsCause {
     let (first, last) = sums.days.map(|(first, last)| (date(first), date(last))).unzip();
     let advice = TlsAdvice::of(name.as_deref());
-    // Where nothing earlier was reported, nothing began.
+    // Without earlier reports, nothing counts as new.
     let new = first.zip(first_day).is_some_and(|(first, from)| first >= from && Some(first) > first_report);
     let mut reasons: Vec<(&Text, &u64)> = sums.reasons.iter().collect();
     reasons.sort_by_key(|(_, failed)| Reverse(**failed));

@@ -1,7 +1,7 @@
 //! Weeks of TLS reports with known causes, and exactly what the summary may say about each.
 
 use super::*;
-use crate::analyze::made::week;
+use crate::analyze::fixtures::week;
 use crate::analyze::{Adder, Foreign, Question, Summary};
 use crate::model::{
     DnsHistory, DnsSpan, DnsValue, Domain, RecordType, ReportKey, SenderAuth, TLS_RESULT_TYPES, TlsFailure, TlsPolicy,
@@ -115,7 +115,7 @@ fn types_of_policy_are_never_added_up_and_a_report_with_two_policies_of_one_type
 }
 
 #[test]
-fn what_was_proven_to_be_another_senders_is_left_out_and_counted() {
+fn reports_proven_to_be_another_senders_are_left_out_and_counted() {
     let auth = |auth: SenderAuth, reporter: &str| TlsPolicyRow {
         sender_auth: auth,
         ..row("2026-11-16", reporter, ("sts", "example.com"), (10, 0))
@@ -147,7 +147,7 @@ fn a_cause_is_news_only_against_reports_that_did_not_have_it() {
 }
 
 #[test]
-fn counts_that_are_none_or_huge_do_not_overflow_and_odd_names_stay_apart() {
+fn missing_and_huge_counts_do_not_overflow_and_odd_names_stay_separate() {
     let mut odd = row("2026-11-16", "A", ("sts", "example.com"), (i64::MAX, i64::MAX));
     odd.policy.failures = vec![
         TlsFailure { result_type: None, failed_sessions: None, ..TlsFailure::default() },

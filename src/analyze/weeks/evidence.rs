@@ -1,4 +1,5 @@
-//! Worlds whose evidence is thinner than it looks, and policies with several tags: what must not be recommended.
+//! Synthetic weeks whose evidence is thinner than it looks, and policies with several tags: what must not be
+//! recommended.
 
 use super::*;
 use crate::analyze::{Change, HeldBy, PolicySeen, Readiness, ReadinessVerdict};
@@ -9,7 +10,7 @@ fn told(world: &World, change: impl Fn(&mut ReportHead)) -> Summary {
     let mut heads = world.heads();
     heads.iter_mut().for_each(change);
     let adder = Adder::new(&World::question());
-    adder.rows(&made::rows(&world.lines));
+    adder.rows(&fixtures::rows(&world.lines));
     adder.heads(&heads);
     adder.finish()
 }
@@ -145,7 +146,7 @@ fn forged_reports_state_no_policy_and_no_days_and_their_senders_are_no_reporters
             dictionary: vec!["fail".into(), "pass".into()],
             codes: world.lines.iter().map(|line| u32::from(auth(line) == "pass")).collect(),
         },
-        ..made::rows(&world.lines)
+        ..fixtures::rows(&world.lines)
     };
     let adder = Adder::new(&World::question());
     adder.rows(&rows);

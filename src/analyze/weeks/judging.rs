@@ -1,4 +1,4 @@
-//! One synthetic world for each rule of `docs/judging.md`: what must be reported, and what must not.
+//! Synthetic weeks for each rule of `docs/judging.md`: what must be reported, and what must not.
 
 use super::*;
 use crate::analyze::{
@@ -367,10 +367,10 @@ fn a_lone_reporter_is_named_and_counts_in_no_verdict_not_even_weeks_later() {
         assert_eq!(named, if from == 0 { vec!["GMX"] } else { vec![] });
         assert_eq!((readiness(&summary).verdict, readiness(&summary).would_be_lost), (ReadinessVerdict::Ready, 0));
         assert!(only_the_step(&summary), "{:?}", summary.actions);
-        // What it does to mail under the step is said all the same, of the period.
+        // The effect of the step on this mail in the period is reported anyway.
         let of_gmx = |line: &&Line| {
             let is_current = (&day(0)..=&day(6)).contains(&&line.day.to_string());
-            // At the service, nobody knows the key that fails in this world.
+            // Not the mail of the service, whose key is unknown to every reporter here.
             is_current && line.cause == Cause::OwnSigningBroken && line.source == "192.0.2.10".parse().ok()
         };
         let failing: i64 = world.lines.iter().filter(of_gmx).map(|line| line.count).sum();
@@ -389,10 +389,10 @@ fn the_same_rows_under_another_report_id_are_named_and_count_once_in_verdicts() 
     let again: Vec<Line> =
         world.lines.iter().filter(|line| line.reporter == "Yahoo" && line.day.to_string() == day(1)).cloned().collect();
     let adder = Adder::new(&World::question());
-    adder.rows(&made::rows(&world.lines));
-    adder.rows(&made::rows(&again));
+    adder.rows(&fixtures::rows(&world.lines));
+    adder.rows(&fixtures::rows(&again));
     adder.heads(&world.heads());
-    let mut heads = made::heads(&again, |_, _| "none");
+    let mut heads = fixtures::heads(&again, |_, _| "none");
     heads[0].report_id = "again".into();
     adder.heads(&heads);
     let twice = adder.finish();
@@ -406,7 +406,7 @@ fn the_same_rows_under_another_report_id_are_named_and_count_once_in_verdicts() 
 }
 
 #[test]
-fn the_users_word_beats_all_evidence() {
+fn the_users_statement_overrides_all_evidence() {
     let mut world = World::new();
     world.add(WEEKS, |day| unaligned_service(day, 5));
     world.add(-5..7, |day| unsigned(day, "203.0.113.77", 2, "example.com", "softfail"));
@@ -482,7 +482,7 @@ fn a_change_of_policy_on_the_last_day_is_reported_once() {
         world.lines.extend(World::new().lines.into_iter().map(|line| Line { day: date(number(line.day) + 7), ..line }));
         let told = |from: i32| {
             let monday = day(from);
-            let question = Question { period: Some(made::week(&monday)), ..World::question() };
+            let question = Question { period: Some(fixtures::week(&monday)), ..World::question() };
             world.answer(&question).changes.policies.len()
         };
         assert_eq!(told(-7) + told(0) + told(7), 1, "changed on day {changed}");
@@ -496,7 +496,7 @@ fn a_network_is_explained_as_a_whole_and_an_address_by_its_own_identity() {
     let alone = world.explanation("192.0.2.77");
     assert_eq!(alone.senders.iter().map(|sender| sender.who.role).collect::<Vec<_>>(), [Role::Unclear]);
     let explainer = Explainer::new(&World::question(), Watched::Network("192.0.2.0".parse().unwrap(), 24));
-    explainer.rows(&made::rows(&world.lines));
+    explainer.rows(&fixtures::rows(&world.lines));
     explainer.heads(&world.heads());
     let network = explainer.finish();
     assert_eq!((network.sources.len(), network.senders.len()), (2, 2));

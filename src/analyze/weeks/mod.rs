@@ -6,7 +6,7 @@ mod tests;
 
 use super::{
     Adder, Explainer, Explanation, Question, Summary, Watched,
-    made::{self, Line},
+    fixtures::{self, Line},
     period::{date, number},
 };
 use crate::model::{Cause, Flags, ReportHead};
@@ -63,19 +63,16 @@ impl World {
 
     pub(crate) fn question() -> Question {
         Question {
-            period: Some(made::week("2026-11-16")),
+            period: Some(fixtures::week("2026-11-16")),
             today: Some("2026-11-25".parse().unwrap()),
             ..Question::default()
         }
     }
 
     pub(crate) fn heads(&self) -> Vec<ReportHead> {
-        made::heads(
-            &self.lines,
-            |_, day| {
-                if self.stricter_from.is_some_and(|from| day >= from) { "quarantine" } else { "none" }
-            },
-        )
+        fixtures::heads(&self.lines, |_, day| {
+            if self.stricter_from.is_some_and(|from| day >= from) { "quarantine" } else { "none" }
+        })
     }
 
     pub(crate) fn summary(&self) -> Summary {
@@ -85,7 +82,7 @@ impl World {
     /// The summary for another question.
     pub(crate) fn answer(&self, question: &Question) -> Summary {
         let adder = Adder::new(question);
-        adder.rows(&made::rows(&self.lines));
+        adder.rows(&fixtures::rows(&self.lines));
         adder.heads(&self.heads());
         adder.finish()
     }
@@ -95,8 +92,8 @@ impl World {
         let explainer = Explainer::new(&Self::question(), watched);
         explainer.heads(&self.heads());
         let (front, back) = self.lines.split_at(self.lines.len() / 2);
-        explainer.rows(&made::rows(front));
-        explainer.rows(&made::rows(back));
+        explainer.rows(&fixtures::rows(front));
+        explainer.rows(&fixtures::rows(back));
         explainer.finish()
     }
 }

@@ -123,7 +123,7 @@ fn quality(quality: &Quality) -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn of_each_planted_week_the_summary_claims_what_happened_and_nothing_else() {
+fn the_summary_of_each_planted_week_claims_what_happened_and_nothing_else() {
     let mut faults = Vec::new();
     for Planted { event, world, claims: expected } in planted() {
         let (mut found, mut expected) = (claims(&world.summary()), expected.to_vec());

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outage_is_said_once_after_a_minute_and_noted_while_it_lasts() {
+    fn an_outage_is_reported_once_after_a_minute_and_recorded_while_it_lasts() {
         let (mut outages, begin) = (Outages::default(), Instant::now());
         let after = |seconds| begin + Duration::from_secs(seconds);
         outages.trouble("a", "refused".into(), begin);

@@ -213,7 +213,7 @@ fn text(listed: &[AckJson]) -> String {
         };
         if let (Some(note), Some(at)) = (&event.note, &event.acknowledged) {
             let day = at.parse::<Timestamp>().map(|at| utc_day(at).to_string());
-            let grown = if event.folded { "" } else { "; grown since, told again" };
+            let grown = if event.folded { "" } else { "; grown since, shown again" };
             let _ = writeln!(out, "              acknowledged {}: {note}{grown}", day.unwrap_or_default());
         }
     }

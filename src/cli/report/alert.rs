@@ -103,7 +103,7 @@ pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit
         let resolver = Resolver::of_servers(&args.server)?;
         let (_, exit) = dns_history::look_at_all(run, (&resolver, policies.as_deref()), run.now)?;
         if exit == Exit::Failed {
-            run.console.warning("some DNS records could not be looked up: their changes are told once they can");
+            run.console.warning("some DNS records could not be looked up: their changes are reported once they can be");
         }
     }
     let mut writer = CommandContext::writer(&settings, &dir, run.now)?;
@@ -116,7 +116,7 @@ pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit
     writer.mark_delivered(PRINT, &waiting)?;
     if told.known_before > 0 {
         run.console.note_always(&format!(
-            "first run in this store: {} that began more than seven days ago {} taken as known",
+            "first run in this store: {} that began more than seven days ago {} treated as known",
             ingest_run::count(told.known_before as u64, "event"),
             if told.known_before == 1 { "is" } else { "are" },
         ));
@@ -224,7 +224,7 @@ fn list(store: &Store, format: OutputFormat, all: bool) -> anyhow::Result<Exit> 
         out.push_str(if all {
             "No events were reported.\n"
         } else {
-            "Nothing goes on; `alert list --all` has what is over.\n"
+            "No open events; `alert list --all` includes those that are over.\n"
         });
     }
     pager::show(&output::clean_lines(&out))?;

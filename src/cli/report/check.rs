@@ -29,7 +29,7 @@ Examples:
   dmarquet check example.com            check DNS against the reports in the store
   dmarquet check example.com --selector s1 --ip 192.0.2.1
   dmarquet check --message saved.eml    judge a message as a receiver does
-  dmarquet check --all                  check every domain and remember what DNS says (for cron)
+  dmarquet check --all                  check every domain and record what DNS contains (for cron)
   dmarquet check --diff 7d              what changed in DNS this week
   dmarquet check --consents             missing consents to receive reports
 

@@ -172,7 +172,7 @@ impl Digests<'_> {
         let note =
             |writer: &mut crate::store::Writer| writer.note_mailed(&customer.name, &period, &taken, self.run.now);
         writing(self.run, self.settings, &mailing.store, note)
-            .with_context(|| format!("sent to {}, but that could not be noted", taken.join(", ")))?;
+            .with_context(|| format!("sent to {}, but that could not be recorded", taken.join(", ")))?;
         self.run.console.note(&format!("{}: sent to {}", customer.name, taken.join(", ")));
         mail_summary::none_refused(&refused)
     }

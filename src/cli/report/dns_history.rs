@@ -76,7 +76,7 @@ pub(crate) fn after_fetch(
         Ok(AfterFetch { domains, looked_at, .. }) => {
             let rest = match domains - looked_at {
                 0 => String::new(),
-                rest => format!("; the next fetch looks at {rest} more"),
+                rest => format!("; the next fetch checks {rest} more"),
             };
             let count = ingest_run::count(looked_at as u64, "domain");
             run.console.note(&format!("DNS records of {count} were looked up and kept{rest}"));

@@ -188,10 +188,9 @@ fn write_all(
 fn not_onto_itself(args: &ExportArgs, from: &Path) -> anyhow::Result<()> {
     let real = |path: &Path| path.canonicalize().ok();
     match (real(from), args.out.as_deref().and_then(real)) {
-        (Some(from), Some(out)) if from == out => Err(anyhow!(
-            "export: expected a folder of its own for --out, found the one that is read, {}",
-            out.display()
-        )),
+        (Some(from), Some(out)) if from == out => {
+            Err(anyhow!("export: expected another folder for --out than the one that is read, found {}", out.display()))
+        }
         _ => Ok(()),
     }
 }
@@ -227,7 +226,8 @@ fn write(
             tables.extend(verdict_tables(&verdicts::of_filter(verdicts, filter))?);
         }
     }
-    // Of a table that this export does not have, an earlier one may have left rows: they would be taken for its own.
+    // An earlier export may have left rows of a table that this one does not have; readers would take them for rows of
+    // this one.
     let is_left = |table: &SideTable| {
         !tables.iter().any(|written| written.name() == table.name()) && table.is_left_in(&folder, format)
     };

@@ -258,7 +258,7 @@ impl Source<'_> {
 
     /// A fingerprint of everything else that the pages depend on.
     fn key(&self, question: &Question, branding: &Branding, owner: Option<usize>) -> String {
-        // Not when a record was last looked up: that is another time with every check.
+        // Without the time of the last lookup, which changes with every check.
         let stands =
             |span: &DnsSpan| format!("{} {} {:?} {}", span.name, span.record_type, span.value, span.first_seen);
         let records: Vec<_> = question.dns.spans().map(|span| (stands(span), span.ended)).collect();

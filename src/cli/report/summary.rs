@@ -34,7 +34,7 @@ Examples:
   dmarquet summary --explain 192.0.2.7                 rows and reasoning behind one source
   dmarquet summary --format html > week.html
   dmarquet summary --mail-to postmaster@example.com    mail it, as [smtp] in the settings says
-  dmarquet summary --each-customer --mail              mail each [[customer]] their own
+  dmarquet summary --each-customer --mail              mail each [[customer]] its own
   dmarquet summary --overview                          one line per domain, worst first";
 
 /// Show who sends mail as your domains, what passes, and why the rest fails

@@ -127,7 +127,7 @@ impl WebhookSettings {
         if url.is_none() && !secret::URL.are_in(section) {
             section.fault(
                 "url_command",
-                &format!("expected one of {}, found none: who knows the address may post", secret::URL.names()),
+                &format!("expected one of {}, found none: anyone who knows the address can post", secret::URL.names()),
             );
         }
         let token = secret::read(section, &secret::TOKEN, folder);

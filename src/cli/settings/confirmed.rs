@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_says_of_a_sender_is_read_whole() {
+    fn a_confirmed_sender_is_read_with_all_its_keys() {
         let text = "[[confirmed]]\nsender = \"mine\"\nsigns_as = \"ESP.example.\"\nnetwork = \"2001:db8::/32\"\n\
                     domain = \"example.com\"\nnote = \"asked Ann\"\ndate = 2026-11-29\n\
                     [[confirmed]]\nsender = \"not_mine\"\nnetwork = \"192.0.2.7\"\ndate = \"2026-11-30\"\n";

@@ -31,7 +31,7 @@ pub(crate) struct Customer {
     pub(crate) subject: String,
     /// The line above the summary.
     pub(crate) title: String,
-    /// A logo beside it.
+    /// A logo beside the title.
     pub(crate) logo: Option<PathBuf>,
     /// The last line.
     pub(crate) footer: Option<String>,
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_customers_claim_or_nobody_can_read_is_a_fault_with_its_line() {
+    fn a_domain_claimed_twice_or_invalid_is_an_error_with_its_line() {
         let one = "[[customer]]\nname = \"A b\"\ndomains = [\"example.com\"]\n";
         for (text, expected) in [
             ("[[customer]]\ndomains = [\"example.com\"]\n", "customer 1: name: expected what the customer is called"),

@@ -23,7 +23,7 @@ fn faults(text: &str) -> Vec<String> {
 const MAILBOX: &str = "[[mailbox]]\nhost = \"imap.example.com\"\nuser = \"dmarc@example.com\"\npassword_env = \"X\"\n";
 
 #[test]
-fn three_keys_make_a_mailbox_and_the_rest_has_defaults() {
+fn a_mailbox_needs_three_keys_and_the_rest_has_defaults() {
     let mailbox = settings(MAILBOX).mailboxes.remove(0);
     assert_eq!(mailbox.name, "dmarc@example.com@imap.example.com");
     assert_eq!((mailbox.port, mailbox.security), (993, Security::Tls));
@@ -32,7 +32,7 @@ fn three_keys_make_a_mailbox_and_the_rest_has_defaults() {
 }
 
 #[test]
-fn the_design_s_example_is_accepted() {
+fn the_example_of_the_design_is_accepted() {
     let text = r#"
 store = "/var/lib/dmarquet"
 
@@ -57,7 +57,7 @@ rejected_to = "DMARC/unreadable"
 }
 
 #[test]
-fn what_may_be_one_or_several_and_what_is_true_or_false() {
+fn lists_single_values_and_booleans_are_read() {
     let one = settings("verify = true\ngeoip = \"asn.mmdb\"\n");
     assert!(one.verify && !settings("").verify);
     assert_eq!(one.geoip, [PathBuf::from("/etc/dmarquet/asn.mmdb")]);
@@ -157,7 +157,7 @@ fn a_file_that_is_no_toml_says_the_line_and_shows_no_value() {
 }
 
 #[test]
-fn oauth2_knows_its_two_grants() {
+fn both_oauth2_grants_are_accepted() {
     let base = MAILBOX.replace("password_env = \"X\"", "auth = \"xoauth2\"");
     assert_eq!(
         faults(&base),
@@ -186,7 +186,7 @@ fn two_mailboxes_need_two_names() {
 }
 
 #[test]
-fn mail_leaves_by_a_server_or_by_sendmail_but_not_by_both() {
+fn mail_is_sent_by_a_server_or_by_sendmail_but_not_by_both() {
     let server = settings("[smtp]\nhost = \"mail.example.com\"\nfrom = \"a@example.com\"\nsecurity = \"starttls\"\n")
         .smtp
         .unwrap();
@@ -222,7 +222,7 @@ fn mail_leaves_by_a_server_or_by_sendmail_but_not_by_both() {
 }
 
 #[test]
-fn domains_are_folded_and_one_trusted_border_needs_no_list() {
+fn domains_are_lowercased_and_one_trusted_server_needs_no_list() {
     let settings = settings("domains = [\"Example.COM\"]\ntrusted_authserv_id = \"mx.example.com\"\n");
     assert_eq!(settings.domains, ["example.com"]);
     assert_eq!(settings.trusted_authserv_id, ["mx.example.com"]);

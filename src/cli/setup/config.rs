@@ -23,7 +23,7 @@ const TEMPLATE: &str = include_str!("../../../samples/config/config.toml");
 const EXAMPLES: &str = "\
 Examples:
   dmarquet config init            write ~/.config/dmarquet/config.toml to fill in
-  dmarquet config check           check everything, log in to mailboxes and the mail server
+  dmarquet config check           check the settings, mailboxes and mail server
   dmarquet config test-mail postmaster@example.com";
 
 /// Write a settings file, or check the existing one

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// The bytes of a file, or with `-` of standard input. Of more than `most` bytes, one more is read, to tell.
+/// The bytes of a file, or of standard input for `-`: at most one more than `most`, which shows the caller that there
+/// are too many.
 pub(crate) fn read(file: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if file.as_os_str() == "-" {

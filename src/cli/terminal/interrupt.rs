@@ -26,7 +26,7 @@ impl Interrupt {
                 std::process::exit(Exit::Failed.code().into());
             }
             wish.stop.set();
-            console.warning("stopping: the batch in hand is finished first; once more to stop at once");
+            console.warning("stopping after the current batch; interrupt again to stop at once");
         })
         .context("listening for signals")?;
         Ok(interrupt)

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn color_is_for_terminals_unless_asked() {
+    fn color_is_for_terminals_unless_requested() {
         assert!(!Color::Auto.on(false));
         assert!(Color::Always.on(false));
         assert!(!Color::Never.on(true));

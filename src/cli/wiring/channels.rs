@@ -136,6 +136,6 @@ fn feed(settings: &CommandSettings, message: &AlertMessage, key: &str) -> Result
     let mut command = Command::new(program);
     command.args(arguments).env("DMARQUET_ALERT_KEY", key);
     let input = json(message)? + "\n";
-    send::feed(command, input.as_bytes(), PROGRAM, "the alert may not have been told")
+    send::feed(command, input.as_bytes(), PROGRAM, "the alert may not have been delivered")
         .map_err(|why| DeliveryFailure { why: format!("{program} {why}"), again: true })
 }

@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_from_the_future_is_said() {
+    fn a_store_from_the_future_is_reported() {
         let now = "2026-11-25T10:00:00Z".parse().unwrap();
         let said = |last: &str| clock_warning(Some(last.parse().unwrap()), now);
         assert_eq!((said("2026-11-25T10:10:00Z"), clock_warning(None, now)), (None, None));
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_s_places_are_reported_in_words() {
+    fn the_outcome_of_an_item_is_reported_in_words() {
         let outcome = ItemOutcome { stored: 2, rejected: 1, ..ItemOutcome::default() };
         assert_eq!(what_became(&outcome), "2 stored, 1 unreadable");
         assert_eq!(what_became(&ItemOutcome::default()), "nothing inside");

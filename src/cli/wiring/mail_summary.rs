@@ -137,7 +137,7 @@ pub(crate) fn none_refused(refused: &[RefusedRecipient]) -> anyhow::Result<()> {
 
 /// The subject of a customer's mail, with its placeholders filled in.
 pub(crate) fn subject_of(pattern: &str, customer: &str, summary: &Summary) -> String {
-    // What is fixed is worth a mail, and nothing to do.
+    // A fixed action is worth a mail, but it is no longer a thing to fix.
     let status = match tasks(summary, Action::is_to_do) {
         0 => "all well".to_owned(),
         1 => "1 thing to fix".to_owned(),

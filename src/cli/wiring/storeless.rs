@@ -34,7 +34,7 @@ pub(crate) fn read(
 
 /// Reads paths into a temporary store, which is deleted when the folder is dropped.
 pub(crate) fn store(run: &CommandContext, paths: &[PathBuf]) -> anyhow::Result<(TempDir, Store, Exit)> {
-    let folder = TempDir::with_prefix("dmarquet-").context("a folder for the moment")?;
+    let folder = TempDir::with_prefix("dmarquet-").context("creating a temporary folder")?;
     let interrupt = Interrupt::listen(&run.console)?;
     let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
     let source = Walk::new(paths, options.limits.clone(), run.now);
@@ -49,12 +49,13 @@ pub(crate) fn store(run: &CommandContext, paths: &[PathBuf]) -> anyhow::Result<(
 fn finish(run: &CommandContext, tally: &Tally) -> Exit {
     ingest_run::name_rejected(&run.console, tally);
     if tally.interrupted {
-        run.console.warning("stopped before the end: the answer is of what was read until then");
+        run.console.warning("interrupted: the result covers only what was read until then");
     }
     ingest_run::exit(tally)
 }
 
-/// Says that reports had rivals: without a store each is passed on before the next is read, so that the first one counts.
+/// Warns about reports that contradict an earlier one. Without a store, each is passed on before the next is read, so
+/// the first one counts.
 pub(crate) fn tell_conflicts(run: &CommandContext, tally: &Tally, hint: &str) {
     let have = match tally.conflicts {
         0 => return,

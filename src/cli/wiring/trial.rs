@@ -52,9 +52,9 @@ pub(crate) fn child() -> ExitCode {
     std::thread::spawn(work).join().unwrap_or_else(|_| ExitCode::from(PANICKED))
 }
 
-/// Limits this process. It does so itself, because a container need not have a shell that could. If the run that waits has
-/// a limit of memory, the child gets less of what it leaves, because the run holds more than one item: what the child
-/// survives rarely ends the run. Where a system has no such limit, the others hold.
+/// Limits this process. It does so itself, because a container need not have a shell that could. If the run that waits
+/// has a limit of memory, the child gets less of what it leaves, because the run holds more than one item: what the
+/// child survives rarely ends the run. A system that lacks one of these limits still has the others.
 fn limit_child() {
     let own = getrlimit(Resource::RLIMIT_AS).map_or(RLIM_INFINITY, |(soft, _)| soft);
     let taken = address_space();
@@ -63,7 +63,8 @@ fn limit_child() {
     let _ = setrlimit(Resource::RLIMIT_CPU, TIME, TIME + UNTIL_KILLED);
 }
 
-/// Address space of this process in bytes, of which the allocator takes much in advance; 0 where a system does not say.
+/// Address space of this process in bytes, much of which the allocator reserves in advance; 0 if the system does not
+/// say.
 fn address_space() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse().ok());
@@ -333,11 +334,11 @@ impl Drop for Trials {
 const OWN_SIGNALS: &[(i32, &str)] = &[
     (4, "an illegal instruction"),
     (5, "a trap"),
-    (6, "an abort, as where memory ends"),
+    (6, "an abort, for example because memory ran out"),
     (7, "a bus error"),
     (8, "an arithmetic fault"),
-    (11, "a segmentation fault, as where the stack ends"),
-    (24, "its processor time was spent"),
+    (11, "a segmentation fault, for example because the stack ran out"),
+    (24, "it used up its processor time"),
     (31, "a forbidden system call"),
 ];
 /// What the end of a child says about its item. A kill may come from anybody and says nothing.
@@ -370,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_process_does_to_itself_counts_against_its_item() {
+    fn only_a_signal_from_the_process_itself_counts_against_its_item() {
         let signal = |number: i32| ended(ExitStatus::from_raw(number));
         for own in [6, 11, 24] {
             assert!(matches!(signal(own), Survival::Died(_)), "signal {own}");

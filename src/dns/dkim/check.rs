@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_reports_saw_decides_whether_an_absence_matters() {
+    fn a_missing_key_matters_if_reports_show_it_in_use() {
         assert_eq!(codes_of("", &[], &[seen(date(2026, 11, 18))]), ["dkim.gone"]);
         assert_eq!(codes_of("", &[], &[seen(date(2026, 8, 1))]), [""; 0]);
         let revoked = "s1._domainkey.example.com TXT v=DKIM1; p=";

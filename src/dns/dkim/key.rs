@@ -78,7 +78,7 @@ impl Key {
             return Err(KeyError::Malformed(format!("expected tag=value, found `{}`", shortened(piece))));
         }
         if let Some(tag) = tags.repeated.first() {
-            return Err(KeyError::Malformed(format!("`{tag}` stands there more than once")));
+            return Err(KeyError::Malformed(format!("`{tag}` occurs more than once")));
         }
         let kind = key_kind(&tags)?;
         let list = |tag: &str| tags.get(tag).map(words).unwrap_or_default();

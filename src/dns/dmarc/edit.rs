@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certain_slip_is_repaired_and_the_rest_stays() {
+    fn a_mistake_with_one_repair_is_repaired_and_the_rest_stays() {
         for (damaged, repaired) in [
             ("v=DMARC1;p=None;rua=mailto:r@pnone.test", "v=DMARC1; p=None; rua=mailto:r@pnone.test"),
             ("v=DMARC1 p=reject rua=mailto:a@example.com", "v=DMARC1; p=reject; rua=mailto:a@example.com"),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_mean_several_things_is_left_to_the_owner() {
+    fn an_ambiguous_mistake_is_left_to_the_owner() {
         for text in [
             "v=DMARC1; p=none; p=reject",
             "v=DMARC1; p=block",

@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_dns_says_of_time_is_kept_within_bounds() {
+    fn a_ttl_is_kept_within_bounds() {
         let at = Timestamp::UNIX_EPOCH;
         let hours = |naming, ttl| until(at, &naming, ttl).as_second() / 3600;
         assert_eq!(hours(Ok(PtrName::Confirmed(vec![])), Some(60)), 24);

@@ -1,12 +1,12 @@
-//! Tells what kind of network an address is in, by rules that each state their ground.
+//! Determines what kind of network an address is in, and by which rule.
 //!
-//! 1. The service that proof names is a known one: `mail_service`.
-//! 2. The confirmed host name is under a domain of a provider of rented servers: `rented_host`.
-//! 3. The confirmed host name is one that providers give to lines: `isp`.
-//! 4. A word in the name of the autonomous system says hosting or cloud: `rented_host`; or telecommunication: `isp`.
+//! 1. The proof names a known service: `mail_service`.
+//! 2. The confirmed host name is under a domain of a provider that rents out servers: `rented_host`.
+//! 3. The confirmed host name looks like that of an Internet access line: `isp`.
+//! 4. The name of the autonomous system has a word for hosting (`rented_host`) or for telecommunication (`isp`).
 //!
-//! The first rule that applies decides; if none does, there is no answer. A host name that does not lead back to its
-//! address counts for nothing.
+//! The first rule that applies decides; if none does, there is no answer. A host name that does not resolve back to its
+//! address is ignored.
 
 use crate::dns::lookup::name::is_within;
 use crate::model::{NetworkClass, SourceClass};
@@ -15,7 +15,7 @@ use std::net::IpAddr;
 /// What the rules look at.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ClassFacts<'a> {
-    /// The known service that a proof of the rungs 1 to 4 names.
+    /// The known service, if a proof of rung 1 to 4 names one.
     pub service: Option<&'a str>,
     /// The host name that leads back to the address.
     pub host: Option<&'a str>,
@@ -67,7 +67,7 @@ const RENTED: &[&str] = &[
     "your-server.de",
 ];
 
-/// Words that providers put into the host names of lines.
+/// Words in the host names of Internet access lines.
 const LINES: &[&str] = &[
     "adsl",
     "broadband",
@@ -162,7 +162,7 @@ const PROVIDERS: &[&str] = &[
     "wireless",
 ];
 
-/// Classify an address.
+/// Classifies an address.
 pub fn classify(address: IpAddr, facts: &ClassFacts<'_>) -> Option<SourceClass> {
     let class = |class, ground: String| Some(SourceClass { class, ground });
     if let Some(service) = facts.service {
@@ -189,7 +189,7 @@ fn said(name: &str, list: &[&'static str]) -> Option<&'static str> {
     words.find(|word| name.split(|char: char| !char.is_ascii_alphabetic() && char != '&').any(|said| said == *word))
 }
 
-/// Whether a host name has the address in it, in either order: the name of one line of many.
+/// Whether a host name contains the address, in either byte order, as the names of access lines do.
 fn spells(host: &str, address: IpAddr) -> bool {
     let IpAddr::V4(address) = address.to_canonical() else {
         return host.bytes().filter(u8::is_ascii_hexdigit).count() > 16;

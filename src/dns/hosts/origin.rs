@@ -132,7 +132,7 @@ impl<'a> OriginFinder<'a> {
         }
         let mut is_unsure = targets.iter().any(Result::is_err);
         let targets: Vec<String> = targets.into_iter().filter_map(|target| target.ok()?).collect();
-        // A known service before a stranger: behind one that only keeps keys or records, another one sends.
+        // A known service comes first: an unknown one may only host the keys or records of whoever sends.
         let mut known = targets.iter().find_map(|target| self.services.of_target(target));
         if known.is_none() {
             let zone = self.zone(evidence);
@@ -208,8 +208,8 @@ impl<'a> OriginFinder<'a> {
         Ok(host.clone()?.filter(|host| organizational(host) != organizational(path)))
     }
 
-    /// The other organization's domain whose included record makes an address pass. An include with a macro depends on the
-    /// address: whoever answers for it keeps such records for its customers, and need not send their mail.
+    /// The other organization's domain whose included record makes an address pass. An include with a macro is not one
+    /// of these: its owner may host records for its customers without sending their mail.
     fn included(&self, path: &str, address: IpAddr) -> KnownTarget {
         let evaluation = spf::check_address(self.lookup, path, address);
         match evaluation.result {
@@ -230,8 +230,8 @@ impl<'a> OriginFinder<'a> {
     }
 }
 
-/// The names at which a zone of its own may begin that holds a name: those below the organizational domain. The latter's name
-/// servers are those of the whole domain.
+/// The names at which a separate zone with this name may begin: those below the organizational domain, whose own name
+/// servers serve the whole domain.
 fn zones(name: &str) -> Vec<String> {
     let own = organizational(name);
     let above = std::iter::successors(Some(name), |name| parent(name)).take_while(|zone| *zone != own);
@@ -255,8 +255,8 @@ fn leading(address: IpAddr, bits: u8) -> u128 {
     value.checked_shr(width.saturating_sub(bits.into())).unwrap_or(0)
 }
 
-/// The ranges that an SPF record and those it includes authorize, none without a record; `None` if one of
-/// them cannot be looked up. What another service publishes, and this one includes, is the other one's.
+/// The ranges that an SPF record and those it includes authorize, none without a record; `None` if one of them cannot
+/// be looked up. Ranges that another service publishes and this one includes belong to the other one.
 pub fn expand(lookup: &dyn Lookup, services: &dyn ServiceNames, record: &str) -> Option<Vec<(IpAddr, u8)>> {
     let tree = spf::draw(lookup, record);
     let mut ranges = Vec::new();
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_looked_up_is_unsure_unless_something_stronger_is_proven() {
+    fn a_failed_lookup_leaves_doubt_unless_something_stronger_is_proven() {
         let zone = Zone::new("s1._domainkey.example.com SERVFAIL\ns2._domainkey.example.com CNAME s2.mailer.example");
         let range = ServiceRange { network: "192.0.2.0".parse().unwrap(), bits: 24, name: "Relay".into() };
         let mut finder = OriginFinder::new(&zone, &Known, vec![range]);

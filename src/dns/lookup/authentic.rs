@@ -1,7 +1,7 @@
 //! Whether a resolver has verified an answer by DNSSEC: it says so with the AD bit, if the question asks for it (RFC 6840
 //! section 5.7).
 //!
-//! Nothing is verified here, so the answer is as good as the way to the resolver.
+//! Nothing is verified here, so the answer is only as trustworthy as the connection to the resolver.
 
 use hickory_resolver::proto::op::{Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RecordType};
@@ -13,7 +13,7 @@ pub(super) fn is_authentic(server: SocketAddr, name: Name, kind: RecordType, pat
     if asked(server, name, kind, patience)? {
         return Some(true);
     }
-    // The root is signed: who does not say so of its SOA verifies nothing.
+    // The root zone is signed: a resolver that does not say so about its SOA record verifies nothing.
     asked(server, Name::root(), RecordType::SOA, patience)?.then_some(false)
 }
 
@@ -37,7 +37,7 @@ fn asked(server: SocketAddr, name: Name, kind: RecordType, patience: Duration) -
         let left = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
         socket.set_read_timeout(Some(left)).ok()?;
         let length = socket.recv(&mut buffer).ok()?;
-        // Another answer than the one asked for is not listened to. One that is cut short has its bits all the same.
+        // Answers to other questions are ignored. A truncated answer still has the bit.
         let Ok(answer) = Message::from_vec(&buffer[..length]) else { continue };
         if answer.metadata.id == query.metadata.id && answer.queries == query.queries {
             return (answer.metadata.response_code == ResponseCode::NoError).then_some(answer.metadata.authentic_data);

@@ -1,6 +1,6 @@
-//! DNS that is asked for a limited time, and not any more once it does not answer at all.
+//! Queries DNS for a limited time, and stops if it does not answer at all.
 //!
-//! For lookups that nobody waits for. Queries that are not sent count as failed, never as missing.
+//! For lookups that must not delay a run. Queries that are not sent count as failed, never as missing.
 
 use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ impl<'a> BoundedLookup<'a> {
 impl Lookup for BoundedLookup<'_> {
     fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         if self.is_over() {
-            return Answer::Failed(Failure::Other("not asked: the time for look-ups is over".into()));
+            return Answer::Failed(Failure::Other("not queried: the time for lookups is over".into()));
         }
         let answer = self.below.ask(question);
         match &answer {
@@ -57,7 +57,7 @@ impl Lookup for BoundedLookup<'_> {
     }
 
     fn announce(&self, questions: &[DnsQuestion]) {
-        // One question tells whether anybody answers; a whole list would wait for each of them.
+        // One question shows whether anybody answers; a whole list would wait for each of them.
         if let Some(first) = questions.first().filter(|_| !self.answered.load(Ordering::Relaxed)) {
             self.ask(first);
         }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_asked_when_time_is_over_or_somebody_wants_to_end() {
+    fn nothing_is_queried_after_the_time_limit_or_a_stop() {
         let asked = |until, stop: &(dyn Fn() -> bool + Sync)| {
             let bounded = BoundedLookup::new(&Table, until, stop);
             (bounded.txt("example.com").failure().is_some(), bounded.is_over(), bounded.is_away())
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn dns_that_answers_nothing_is_given_up_and_dns_that_answered_is_not() {
+    fn dns_is_given_up_only_if_it_never_answered() {
         let bounded = BoundedLookup::new(&Table, later(), &|| false);
         let ask = |bounded: &BoundedLookup<'_>| (0..PATIENCE).for_each(|_| _ = bounded.txt("away.example"));
         ask(&bounded);

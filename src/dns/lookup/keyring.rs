@@ -64,7 +64,7 @@ impl Keyring {
 
     fn look_up(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         if self.is_away() {
-            return self.count(Answer::Failed(Failure::Other("DNS does not answer, and is not asked any more".into())));
+            return self.count(Answer::Failed(Failure::Other("DNS does not answer and is no longer queried".into())));
         }
         let answer = self.resolver.ask_within(question, QUESTION);
         match &answer {

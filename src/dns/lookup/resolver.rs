@@ -91,7 +91,7 @@ impl Resolver {
     ///
     /// # Errors
     ///
-    /// [`ResolverError`] where the system's settings or a runtime cannot be had.
+    /// [`ResolverError`] if the system's settings cannot be read or no runtime can be started.
     pub fn new(options: &ResolverOptions) -> Result<Self, ResolverError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let system = |error: NetError| ResolverError::System(error.to_string());

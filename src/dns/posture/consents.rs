@@ -47,7 +47,7 @@ pub enum ConsentState {
     Published,
 }
 
-/// The consents of a fleet.
+/// The consents of all checked domains.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ReportConsents {
     /// One for each pair of domain and receiver: yours first, by receiver and domain.
@@ -57,7 +57,7 @@ pub struct ReportConsents {
 }
 
 impl ReportConsents {
-    /// 2 where something could not be looked up, 1 where a consent is missing, else 0.
+    /// 2 if something could not be looked up, 1 if a consent is missing, else 0.
     pub fn exit_code(&self) -> u8 {
         let any = |state| self.consents.iter().any(|consent| consent.state == state);
         if !self.unknown.is_empty() || any(ConsentState::Unknown) { 2 } else { u8::from(any(ConsentState::Missing)) }
@@ -70,8 +70,8 @@ pub fn dmarc_of(lookup: &dyn Lookup, domain: &str) -> Dmarc {
     Dmarc { walk: discovery.walk.ok(), list: discovery.list.ok(), ..Dmarc::default() }
 }
 
-/// Looks up the consents that the records of some domains need. `ours` are the user's domains: of a
-/// domain that is not one of them only what comes to them matters.
+/// Looks up the consents that the records of some domains need. `ours` are the user's domains: for any other domain,
+/// only reports sent to them matter.
 pub fn consents<'a>(
     lookup: &dyn Lookup,
     domains: impl IntoIterator<Item = (&'a str, &'a Dmarc)>,
@@ -143,7 +143,7 @@ mod tests {
                         example.org._report._dmarc.mx.example.com TIMEOUT";
 
     #[test]
-    fn both_ways_are_seen_and_strangers_among_themselves_are_not() {
+    fn consents_are_found_in_both_directions_and_those_of_others_are_ignored() {
         let all = ["example.com", "mail.example.com", "example.org", "other.example"];
         let (consents, unknown, code) = told(ZONE, &all, &["example.com", "example.org"]);
         assert_eq!(

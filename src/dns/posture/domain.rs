@@ -150,7 +150,7 @@ fn announce(lookup: &dyn Lookup, domain: &str) {
     ]);
 }
 
-/// Whether a domain that asks senders for TLS hears of their failures.
+/// Notes that a domain asks senders for TLS but gets no reports about failures.
 fn unreported(domain: &str, mta_sts: &MtaSts, tls_rpt: &TlsRpt, tlsa: &[HostTlsa], notes: &mut Notes) {
     let asks = mta_sts.policy != PolicyState::NoRecord && mta_sts.policy != PolicyState::Unknown;
     if (asks || !tlsa.is_empty()) && tls_rpt.records.is_empty() && !tls_rpt.unknown {

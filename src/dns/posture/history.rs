@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_difference_is_no_other_record() {
+    fn spellings_without_a_difference_are_one_record() {
         let same = |a: &str, b: &str| assert_eq!(meaning(a), meaning(b), "{a}");
         same("v=DMARC1;p=none;rua=mailto:d@example.com;", "v=DMARC1; rua=mailto:d@example.com; P=none");
         same("v=spf1  include:_SPF.example.net -all", "v=spf1 include:_spf.example.net -all");

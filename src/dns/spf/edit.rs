@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certain_slip_is_repaired_and_the_rest_stays() {
+    fn a_mistake_with_one_repair_is_repaired_and_the_rest_stays() {
         for (damaged, repaired) in [
             ("v=spf1 ip4:192.0.2.1~all", "v=spf1 ip4:192.0.2.1 ~all"),
             (
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_mean_several_things_is_left_to_the_owner() {
+    fn an_ambiguous_mistake_is_left_to_the_owner() {
         for text in [
             "v=spf1 ip4:192.0.2.0/33 -all",
             "v=spf1 mail.example.com -all",

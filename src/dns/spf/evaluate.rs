@@ -218,7 +218,7 @@ impl<'a> Evaluator<'a> {
     fn spend(&mut self, domain: &str, term: &str) -> Result<(), EvaluationEnd> {
         if self.lookups == LOOKUP_LIMIT {
             return Err(EvaluationEnd::Permanent(format!(
-                "more than {LOOKUP_LIMIT} look-ups, at `{term}` of {domain}"
+                "more than {LOOKUP_LIMIT} lookups, at `{term}` of {domain}"
             )));
         }
         self.lookups += 1;
@@ -299,7 +299,7 @@ impl<'a> Evaluator<'a> {
         let found = answer.known().map_err(|failure| temporary(host, kind, &failure))?;
         self.voids += usize::from(found.is_none());
         if self.voids > VOID_LIMIT {
-            let why = format!("more than {VOID_LIMIT} look-ups found nothing, at {host} {kind}");
+            let why = format!("more than {VOID_LIMIT} lookups found nothing, at {host} {kind}");
             return Err(EvaluationEnd::Permanent(why));
         }
         Ok(found)

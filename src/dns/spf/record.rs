@@ -235,7 +235,7 @@ fn parse_mechanism(text: &str) -> Result<Mechanism, String> {
 fn unknown_mechanism(name: &str, text: &str) -> String {
     let found = "expected a mechanism (all, include, a, mx, ptr, ip4, ip6, exists)";
     if name == "v=spf1" || text.to_ascii_lowercase().starts_with("v=spf1") {
-        "a second v=spf1 stands in the record".into()
+        "the record contains a second v=spf1".into()
     } else if text.parse::<IpAddr>().is_ok() || text.split('/').next().is_some_and(|a| a.parse::<IpAddr>().is_ok()) {
         let family = if text.contains(':') { "ip6" } else { "ip4" };
         format!("{found}, found a bare address: write {family}:{text}")

@@ -1,4 +1,4 @@
-//! How a check gets at a policy file: a trait, so that it runs the same over HTTPS and over a table in a test.
+//! How a check fetches a policy file: a trait, so that the same check runs over HTTPS, and over a table in a test.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ pub trait PolicySource: Sync {
     fn fetch(&self, host: &str, addresses: &[IpAddr]) -> PolicyFetch;
 }
 
-/// What came of it.
+/// The result of fetching a policy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyFetch {
     /// The server answered.

@@ -1,8 +1,8 @@
 //! TLS between mail servers, as far as the receiving domain can ask for it: MTA-STS (RFC 8461), DANE (RFC 7672), and where
 //! reports about both go (RFC 8460).
 //!
-//! The policy file of MTA-STS is the only thing that a check fetches by HTTPS; whoever calls hands in the [`PolicySource`].
-//! No mail server is connected to.
+//! The policy file of MTA-STS is the only thing that a check fetches by HTTPS; the caller passes in the
+//! [`PolicySource`]. No check connects to a mail server.
 
 mod fetch;
 mod mta_sts;

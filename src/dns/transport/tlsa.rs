@@ -1,5 +1,5 @@
-//! DANE for SMTP: the TLSA records of the hosts that mail goes to, as far as DNS tells (RFC 7672). Whether they fit the
-//! certificate of a host is not known without connecting to it.
+//! DANE for SMTP: the TLSA records of the hosts that mail goes to, as far as DNS shows them (RFC 7672). Whether they
+//! fit the certificate of a host is not known without connecting to it.
 
 use super::mail_hosts;
 use crate::dns::finding as codes;

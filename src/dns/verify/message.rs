@@ -157,7 +157,7 @@ fn facts(mail: &AuthenticatedMessage<'_>, ip: Option<IpAddr>) -> MessageCheck {
             domains.join(", ")
         ));
     } else if domains.is_empty() {
-        notes.push("From holds no address: DMARC cannot judge the mail".into());
+        notes.push("From has no address: DMARC cannot judge the mail".into());
     }
     let from = if domains.len() == 1 { domains.pop() } else { None };
     let return_path = header("Return-Path").map(|path| path.trim().trim_matches(['<', '>']).trim().to_owned());
@@ -177,7 +177,7 @@ fn facts(mail: &AuthenticatedMessage<'_>, ip: Option<IpAddr>) -> MessageCheck {
         notes.push("no Received names a public address: give it with --ip".into());
     } else if ip.is_none() {
         notes.push(
-            "the address is the newest public one in Received: right where your own server wrote that line".into(),
+            "the address is the newest public one in Received: correct if your own server wrote that line".into(),
         );
     }
     MessageCheck {

@@ -62,7 +62,7 @@ pub fn proof(raw: &RawMail, arrival: Timestamp, kind: ReportKind, lookup: &dyn L
         header.header.x = u64::from(!held);
     }
     let found = signatures(&mail, lookup, kind).unwrap_or_default();
-    // The library tells of malformed ones as well, and those are of nobody.
+    // The library also returns malformed signatures, which belong to nobody.
     let own = found.iter().filter(|signature| of_organization(&signature.d, &organization));
     let ambiguous = ambiguous(&mail, raw);
     let judged = own.map(|signature| (signature, ambiguous.clone().or_else(|| left_open(signature, kind))));
@@ -101,7 +101,7 @@ fn conclusion<'a>(
 /// Why this mail can be read in two ways, no matter what is signed.
 fn ambiguous(mail: &AuthenticatedMessage<'_>, raw: &RawMail) -> Option<String> {
     if usize::try_from(mail.body_offset) != Ok(raw.body) {
-        return Some("the report stands before the body that is signed".to_owned());
+        return Some("the report is before the signed body".to_owned());
     }
     let count = |field: &str| {
         let named = |name: &[u8]| name.trim_ascii().eq_ignore_ascii_case(field.as_bytes());
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_found_out_is_neither_pass_nor_fail() {
+    fn a_failed_lookup_is_neither_pass_nor_fail() {
         let Sealed { mail, record } = sealed("example.net", "example.net", FIELDS_SIGNED, 0);
         for zone in ["", "s1._domainkey.example.net SERVFAIL", "s1._domainkey.example.net TIMEOUT"] {
             assert_eq!(proof_of(&mail, zone), Proof::Open, "{zone}");
@@ -289,13 +289,13 @@ mod tests {
     }
 
     #[test]
-    fn a_report_outside_of_the_body_that_is_signed_is_not_signed() {
+    fn a_report_outside_the_signed_body_is_not_signed() {
         let Sealed { mail, record } = sealed("example.net", "example.net", FIELDS_SIGNED, 0);
         // A line that is not a field ends the header for our parser, but not for the verifier.
         let mail = mail.replacen("\r\n\r\n", "\r\n<feedback/>\n\r\n", 1);
         let body = mail.find("<feedback/>").unwrap();
         let raw = RawMail { bytes: mail.into(), body };
-        unproven(&proof(&raw, now(), ReportKind::Aggregate, &Zone::new(&record)), "stands before the body");
+        unproven(&proof(&raw, now(), ReportKind::Aggregate, &Zone::new(&record)), "is before the signed body");
     }
 
     #[test]
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_anybody_writes_is_not_looked_at() {
+    fn more_signatures_than_real_mails_have_are_not_examined() {
         let Sealed { mail, record } = sealed("example.net", "example.net", FIELDS_SIGNED, 0);
         let flood = "X-Flood: 1\r\n".repeat(FIELDS) + &mail;
         assert_eq!(proof_of(&flood, &record), Proof::Open);

@@ -1,7 +1,7 @@
 //! Frames: names and bodies, one after the other, piped in by another program.
 //!
 //! A frame is the length of a name (`u32`, little-endian), the name, the length of a body (`u32`, little-endian), and
-//! the body. A frame of two zero lengths ends a stretch, and the iterator with it; the next stretch begins after it.
+//! the body. A frame of two zero lengths is a flush: the iterator ends, and can be used again for the frames after it.
 //! Lengths are not trusted: memory grows with what arrives.
 
 use crate::fetch::item::{FetchError, Fetched, Item};
@@ -28,7 +28,7 @@ impl<R: Read> Frames<R> {
         Self { reader, limits, now, count: 0, ended: false }
     }
 
-    /// Whether another stretch may follow the one that ended.
+    /// Whether more frames may follow the flush that ended the iterator.
     pub fn has_more(&self) -> bool {
         !self.ended
     }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_lies_is_an_error_and_takes_no_memory() {
+    fn a_wrong_length_is_an_error_and_takes_no_memory() {
         let end = "the end of the stream after";
         let cases: [(&[u8], String); 4] = [
             (b"\x01\0", format!("frame 0: expected 4 bytes, the length of a name, found {end} 2")),

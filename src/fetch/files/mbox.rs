@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_bound_and_damage_are_the_contents_fault() {
+    fn exceeded_bounds_and_damage_are_faults_of_the_content() {
         let bytes = gzip(&vec![7; 100_000]);
         for error in [inflate(&bytes, 5000).unwrap_err(), inflate(&bytes[..bytes.len() - 9], 100_000).unwrap_err()] {
             assert!(is_damage(&FetchError::File { origin: String::new(), action: "read", source: error }));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn millions_of_empty_mails_in_a_small_file_end_at_what_a_file_of_its_size_may_hold() {
+    fn millions_of_empty_mails_in_a_small_file_are_stopped_by_its_size() {
         let bytes = gzip(&b"From a Mon Nov 16 00:00\n\n\n".repeat(300_000));
         let size = bytes.len() as u64;
         let limits = Limits::default();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_of_real_mails_may_be_as_large_as_it_likes() {
+    fn a_mailbox_of_real_mails_may_have_any_size() {
         let mail = |number: u64| {
             let noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             format!(

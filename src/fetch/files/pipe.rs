@@ -47,7 +47,7 @@ fn open_in_time(path: &Path, patience: Duration) -> io::Result<File> {
 }
 
 fn nobody_writes(patience: Duration) -> io::Error {
-    let why = format!("expected a pipe that somebody writes to, nobody did for {} s", patience.as_secs());
+    let why = format!("expected a pipe with a writer, found none within {} s", patience.as_secs());
     io::Error::new(io::ErrorKind::TimedOut, why)
 }
 
@@ -89,7 +89,7 @@ mod tests {
         let mut pipe = Pipe::open(&path, Duration::from_millis(100)).unwrap();
         let error = pipe.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(error.to_string().starts_with("expected a pipe that somebody writes to, nobody did"), "{error}");
+        assert!(error.to_string().starts_with("expected a pipe with a writer, found none"), "{error}");
     }
 
     #[test]

@@ -80,7 +80,7 @@ async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut TokenCach
             if !plain && !login && offers(client, "LOGINDISABLED") {
                 return Err(ServerError::hinted(
                     "the server takes no password here: it says LOGINDISABLED",
-                    "use security = \"tls\" or \"starttls\", or auth = \"xoauth2\" where passwords have ended",
+                    "use security = \"tls\" or \"starttls\", or auth = \"xoauth2\" if it no longer accepts passwords",
                 ));
             }
             let secret = tokens.secret(mailbox).await?;

@@ -21,7 +21,7 @@ const GROUP_BYTES: u64 = 8 << 20;
 const AHEAD: usize = 4;
 /// Bytes of these groups.
 const AHEAD_BYTES: u64 = 16 << 20;
-/// The slowest server that is waited for.
+/// The slowest transfer that is waited for.
 const SLOWEST_BYTES_A_SECOND: u64 = 2 << 10;
 /// How often a mail that breaks the connection is tried alone.
 const ALONE_TRIES: u32 = 2;
@@ -194,7 +194,7 @@ impl Queue {
             return Err(ServerError::settled("expected a mail to fetch, found none"));
         };
         if broken >= ALONE_TRIES {
-            let reason = format!("the connection broke {broken} times while the server was to give it");
+            let reason = format!("the connection broke {broken} times while it was being fetched");
             return Ok(BodyReply::Withheld(entry, reason));
         }
         if entry.size > limit {
@@ -279,7 +279,7 @@ async fn alone(link: &mut ImapConnection, entry: Entry) -> Result<BodyReply, Ser
         return Ok(BodyReply::Gone(entry));
     }
     let reason = refusal.map_or_else(
-        || "the server lists it, and gives no body".to_owned(),
+        || "the server lists it but returns no body".to_owned(),
         |answer| format!("the server lists it, and answers {answer}"),
     );
     Ok(BodyReply::Withheld(entry, reason))

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn another_uidvalidity_voids_all_that_is_known() {
+    fn another_uidvalidity_invalidates_everything_known() {
         let before = Cursor { uid_validity: 7, last_uid: 10, pending: vec![(3, Fate::Done)], done: vec![(12, 13)] };
         let mut folder = folder(before);
         assert!(folder.opened(&opened(8)));

@@ -117,7 +117,7 @@ impl FolderTree {
         }
         if self.more {
             return Err(ServerError::settled(format!(
-                "folder {wanted}: it is not among the first {} folders of the server, and the rest is not looked at",
+                "folder {wanted}: it is not among the first {} folders of the server, and the others are not examined",
                 self.names.len()
             )));
         }
@@ -183,7 +183,7 @@ fn base64_of_names() -> GeneralPurpose {
     GeneralPurpose::new(&alphabet::IMAP_MUTF7, NO_PAD)
 }
 
-/// To modified UTF-7.
+/// Encodes a name in modified UTF-7.
 pub(super) fn encode(name: &str) -> String {
     let mut text = String::new();
     let mut units: Vec<u8> = Vec::new();
@@ -210,7 +210,7 @@ pub(super) fn encode(name: &str) -> String {
     text
 }
 
-/// From modified UTF-7; invalid parts stay as they are.
+/// Decodes modified UTF-7; invalid parts stay as they are.
 pub(super) fn decode(name: &str) -> String {
     let mut text = String::new();
     let mut rest = name;
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn names_without_end_are_not_kept() {
+    fn endless_folder_names_are_not_kept() {
         let mut tree = FolderTree::default();
         let long = "x".repeat(60_000);
         for number in 0..60_000 {

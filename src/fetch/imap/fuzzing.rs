@@ -224,7 +224,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn some_server_of_the_corpus_is_asked_all_there_is_to_ask() {
+    fn the_corpus_covers_every_request_to_a_server() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/session");
         let inputs = std::fs::read_dir(corpus).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
         let whole: Vec<Session> =

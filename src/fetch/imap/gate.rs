@@ -1,8 +1,8 @@
 //! Filters a server's bytes before the IMAP parser sees them, so that only whole and harmless responses get through.
 //!
-//! The parser beneath async-imap ends the stream at a line it does not know, buffers up to 512 MiB, and panics on a
-//! few malformed responses (`INTERNALDATE NIL`, a response code followed by a byte beyond ASCII). So the gate frames
-//! responses itself, bounds lines and literals, drops untagged data nobody here asks for, and repairs or drops what
+//! The parser beneath async-imap ends the stream at a line it does not know, buffers up to 512 MiB, and panics on a few
+//! malformed responses (`INTERNALDATE NIL`, a response code followed by a byte beyond ASCII). So the gate frames
+//! responses itself, bounds lines and literals, drops untagged data that was not requested, and repairs or drops what
 //! the parser could not take. It holds one response at a time; a long literal flows through without being held, once
 //! what precedes it is found harmless. It does not interpret responses: that is the session's job.
 
@@ -40,7 +40,7 @@ pub(super) enum GateError {
     #[error("expected an IMAP response, found {0:?}")]
     Garbage(String),
     /// More unknown responses than any server needs to send.
-    #[error("over {DROPPED} responses that nobody asked for")]
+    #[error("more than {DROPPED} unrequested responses")]
     Flood,
 }
 

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_what_is_not_there() {
+    fn gaps_are_the_missing_uids() {
         assert_eq!(gaps(1, Some(10), [2, 3, 7].into_iter()), [(1, 1), (4, 6), (8, 10)]);
         assert_eq!(gaps(5, None, [5].into_iter()), []);
         assert_eq!(gaps(5, Some(u32::MAX), [].into_iter()), [(5, u32::MAX)]);

@@ -1,4 +1,5 @@
-//! What the text of one response is, as far as the gate must know: its kind, the literal at its end, its harmlessness.
+//! Classifies the text of one response for the gate: its kind, the literal at its end, and whether the parser survives
+//! it.
 
 use async_imap::imap_proto::{AttributeValue, Response};
 use std::ops::Range;

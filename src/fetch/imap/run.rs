@@ -190,7 +190,7 @@ impl ProtocolRun for ImapRun {
             Err(fault) => {
                 let mut error = self.state.mailbox.error(fault);
                 error.hint =
-                    Some("its mails stay where they are until it can be made; their reports are stored".into());
+                    Some("its mails stay where they are until it can be created; their reports are stored".into());
                 self.state.failures.push(error);
                 Ok(Plan::Wait)
             }

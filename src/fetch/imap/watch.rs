@@ -131,7 +131,7 @@ async fn listen(
     // Only one folder can be listened to; the others are polled. The run reports missing ones.
     let mut names = mailbox.folders.iter().filter_map(|setting| tree.find(setting).ok());
     let Some(first) = names.next() else {
-        return Err(ServerError::settled(format!("folder {}: there is none", mailbox.folders.join(", "))));
+        return Err(ServerError::settled(format!("folder {}: not found", mailbox.folders.join(", "))));
     };
     let mut others: Vec<(String, Option<String>)> = names.map(|name| (name, None)).collect();
     link.select(&first, OpenMode::Read).await?;

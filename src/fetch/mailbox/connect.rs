@@ -1,4 +1,4 @@
-//! Connecting to a server within a time limit, and what its refusal of a login means.
+//! Connects to a server within a time limit, and interprets a refused login.
 
 use super::account::{Auth, Mailbox, Security};
 use super::error::ServerError;

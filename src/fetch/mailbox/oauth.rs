@@ -64,7 +64,7 @@ impl TokenCache {
     }
 }
 
-/// How long a token is used that is said to last so long.
+/// How long to use a token with this stated lifetime.
 fn kept(lifetime: Duration) -> Duration {
     lifetime.saturating_sub(MARGIN).min(LONGEST)
 }
@@ -147,7 +147,7 @@ fn ask(oauth2: &OAuth2, roots: &Roots, secrets: &Redaction) -> Result<(SecretStr
         None => form.push(("grant_type", "client_credentials".to_owned())),
     }
     form.extend(oauth2.scope.iter().map(|scope| ("scope", scope.clone())));
-    let doing = format!("asking {url} for a token");
+    let doing = format!("requesting a token from {url}");
     let agent = configured(roots, ENDPOINT, true).build().new_agent();
     let mut answer = agent.post(url).send_form(form).map_err(|error| match error {
         ureq::Error::RequireHttpsOnly(_) => {
@@ -191,10 +191,10 @@ pub(crate) fn http_agent(ca_file: Option<&Path>, patience: Duration) -> Result<u
     Ok(http_config(ca_file, patience)?.build().new_agent())
 }
 
-/// What such an agent is made from.
+/// The configuration of such an agent.
 ///
 /// # Errors
-/// Where `ca_file` cannot be read or holds no certificate.
+/// If `ca_file` cannot be read or contains no certificate.
 pub(crate) fn http_config(ca_file: Option<&Path>, patience: Duration) -> Result<ConfigBuilder<AgentScope>, String> {
     let roots = Roots::load(ca_file).map_err(|fault| fault.reason_and_hint().0)?;
     Ok(configured(&roots, patience, false))
@@ -223,7 +223,7 @@ fn denied(doing: &str, status: u16, body: &[u8], refreshing: bool) -> ServerErro
     let what = format!("{doing}: it answered {}{more}", denied.error);
     match denied.error.as_str() {
         "invalid_grant" if refreshing => {
-            ServerError::hinted(what, "the refresh token has ended or was withdrawn: log in anew and store the new one")
+            ServerError::hinted(what, "the refresh token has expired or was revoked: authorize again and store the new one")
         }
         "invalid_client" | "unauthorized_client" => ServerError::hinted(what, "check client_id and the client secret"),
         "invalid_scope" => ServerError::hinted(what, "check scope"),
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_lifetime_an_endpoint_tells_lies_beyond_the_clock() {
+    fn no_stated_lifetime_exceeds_the_range_of_the_clock() {
         for (reason_and_hint, used) in [(0, 0), (60, 0), (3600, 3480), (u64::MAX, 86_400)] {
             assert_eq!(kept(Duration::from_secs(reason_and_hint)), Duration::from_secs(used));
             assert!(Instant::now().checked_add(kept(Duration::from_secs(reason_and_hint))).is_some());

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_tells_the_source_and_never_the_arguments() {
+    fn a_failure_names_the_program_and_never_its_arguments() {
         let fault = words("sh|-c|echo hidden-token; exit 3").read().unwrap_err();
         let text = format!("{fault:?}");
         assert!(text.contains("exit status: 3") && !text.contains("hidden"), "{text}");

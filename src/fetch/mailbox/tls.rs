@@ -93,7 +93,7 @@ fn refused(host: &str, error: &io::Error) -> ServerError {
             let hint = match why {
                 CertificateError::UnknownIssuer => "set ca_file to a PEM file of the authority that signed it",
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    "set host to a name that stands in the certificate"
+                    "set host to a name in the certificate"
                 }
                 CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                     "the server needs a new certificate; or this machine's clock is wrong"

@@ -101,7 +101,7 @@ impl Poller {
             _ => Finished {
                 failures: vec![MailboxError {
                     mailbox: String::new(),
-                    reason: "the poller's thread broke down".to_owned(),
+                    reason: "the poller's thread crashed".to_owned(),
                     hint: Some("this is a bug: please report it".to_owned()),
                 }],
                 ..Finished::default()

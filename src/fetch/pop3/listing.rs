@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_counts_only_where_it_tells_one_message_from_all_others() {
+    fn an_id_counts_only_if_it_is_unique() {
         let lines =
             ["3 c", "1 same", "2 same", "3 c", "4 d", "4 e", "5 two words", "6", "0 z", "-1 x", "99999999999 y", "w"];
         let listed = joined(uidls(&lines), sizes(&[]));
@@ -137,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_panics_and_no_id_stands_twice(lines in prop::collection::vec(prop_oneof![
+        fn no_line_panics_and_no_id_occurs_twice(lines in prop::collection::vec(prop_oneof![
             prop::collection::vec(any::<u8>(), 0..12),
             "[1-4] [ab]".prop_map(String::into_bytes),
         ], 0..20)) {

@@ -82,7 +82,7 @@ async fn start_tls(
     answer.map_err(|answer| without(&format!(": it answered -ERR {answer}")))?;
     let Some(socket) = stream.into_socket() else {
         return Err(ServerError::settled(
-            "STLS: expected TLS, found an answer from before TLS, as an attacker would slip in",
+            "STLS: expected TLS, found an answer from before TLS, as an attacker would insert it",
         ));
     };
     let patience = &mailbox.patience;
@@ -122,7 +122,9 @@ async fn log_in(
     match stream.command("login", &format!("AUTH {mechanism}")).await? {
         Pop3Status::Continue(_) => {}
         Pop3Status::Err(answer) => return Err(login_refused(mailbox, &answer, None)),
-        Pop3Status::Ok(_) => return Err(ServerError::settled("login: the server let us in without a secret")),
+        Pop3Status::Ok(_) => {
+            return Err(ServerError::settled("login: the server accepted it without a password or token"));
+        }
     }
     let mut complaint = None;
     let mut line = STANDARD.encode(message);
@@ -136,7 +138,9 @@ async fn log_in(
                 // The answer that ends a failed exchange.
                 line = if mechanism == "OAUTHBEARER" { STANDARD.encode("\x01") } else { String::new() };
             }
-            Pop3Status::Continue(_) => return Err(ServerError::lost("login", "the server asks on and on")),
+            Pop3Status::Continue(_) => {
+                return Err(ServerError::lost("login", "the server sends one challenge after another"));
+            }
         }
     }
 }

@@ -251,7 +251,7 @@ impl Pop3Run {
                 if *count < TRIES || !first {
                     return Err(fault);
                 }
-                let reason = format!("the connection broke {count} times while the server was to give it");
+                let reason = format!("the connection broke {count} times while it was being fetched");
                 self.withheld.insert(label);
                 let unfetched = Fetched::Unfetched { origin, reason, message: message(None) };
                 lost = Some(fault);

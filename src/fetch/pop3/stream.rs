@@ -16,7 +16,7 @@ const LINE_BYTES: usize = 4 << 10;
 const STATUS_BYTES: u64 = 64 << 10;
 /// The longest multiline answer other than a message.
 const LIST_BYTES: u64 = 64 << 20;
-/// The slowest server that is waited for.
+/// The slowest transfer that is waited for.
 const SLOWEST_BYTES_A_SECOND: u64 = 2 << 10;
 /// A message grows in memory by at least this much.
 const GROWTH: usize = 256 << 10;
@@ -101,7 +101,7 @@ impl LineStream {
             return Err(ServerError::settled(format!("{doing}: expected text without line ends, found one")));
         }
         if self.start < self.end {
-            return Err(ServerError::lost(doing, "the server said more than it was asked"));
+            return Err(ServerError::lost(doing, "the server sent more than it was asked for"));
         }
         let text = format!("{line}\r\n");
         let write = async {
@@ -213,7 +213,7 @@ impl LineStream {
             self.start = self.end;
             return Ok(());
         }
-        Err(ServerError::lost(doing, "the server said more behind the message's end"))
+        Err(ServerError::lost(doing, "the server sent more after the end of the message"))
     }
 
     /// A line without its line feed. Only the start of a long line is kept.

@@ -363,7 +363,7 @@ fn a_locked_mailbox_ends_the_run_with_the_server_s_answer() {
 }
 
 #[test]
-fn what_came_before_tls_is_not_used_after_it() {
+fn bytes_received_before_tls_are_not_used_after_it() {
     let hook = |_, line: &str| match line {
         "CAPA" => say("+OK\r\nSTLS\r\nSASL PLAIN\r\n.\r\n"),
         "STLS" => say("+OK\r\n+OK\r\nUSER\r\n.\r\n"),

@@ -5,7 +5,7 @@ use crate::model::{Proof, RawMail, ReportKind, SenderAuth};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 #[test]
-fn a_mailbox_is_heard_of_by_a_report_that_is_known() {
+fn a_known_report_shows_that_its_mailbox_works() {
     let dir = tempfile::tempdir().unwrap();
     ingest(dir.path(), vec![item("first.xml", xml(1, 5))]);
     let newest = || Store::open(dir.path()).unwrap().newest_of_mailbox("m").unwrap();

@@ -30,7 +30,7 @@ fn twice_equals_once() {
 }
 
 #[test]
-fn what_lay_ahead_of_a_wrong_clock_is_read_by_a_later_run() {
+fn reports_rejected_because_of_a_wrong_clock_are_read_by_a_later_run() {
     let wrong = now() - jiff::SignedDuration::from_hours(24 * 400);
     let rejected_at = |dir: &Path, bytes: Vec<u8>| {
         let item = Item { origin: "a.xml".into(), name: Some("a.xml".into()), bytes, arrival: wrong, message: None };

@@ -139,7 +139,7 @@ impl Recorded {
         let unproven = |why: &str| none(FindingCode::MAIL_UNPROVEN, why);
         match self {
             Self::Pass(_) if mail.attached => {
-                unproven("the report lies in an attached mail, which dmarc=pass is not about")
+                unproven("the report is in an attached mail, which dmarc=pass does not cover")
             }
             Self::Pass(None) => unproven("dmarc=pass without a domain, and From names none, or several"),
             Self::Pass(Some(domain)) => match speaks_for(domain, reporter) {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_trusted_server_is_believed_when_it_says_pass() {
+    fn only_a_trusted_servers_pass_counts() {
         for (results, auth) in [
             ("MX.example.com 1; dmarc=pass", SenderAuth::Pass),
             ("mx.example.com; dmarc=pass header.from=Receiver.example", SenderAuth::Pass),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_is_foreign_that_is_neither_named_nor_below_one_that_is() {
+    fn a_domain_is_foreign_if_it_is_neither_named_nor_below_a_named_one() {
         let trust = Trust { authserv_ids: vec![], domains: vec!["example.com".into(), "example.net".into()] };
         for own in ["example.com", "news.example.com", "example.net"] {
             assert_eq!(trust.foreign(own), None, "{own}");
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_worth_what_it_says_of_the_reporter() {
+    fn a_proof_counts_only_for_the_reporter_it_names() {
         use SenderAuth::{Fail, None, Pass, Unknown};
         let broken = Proof::Broken("why".into());
         let unproven = Proof::Unproven("why".into());
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_out_stays_at_a_rebuild_unless_it_was_a_pass_that_is_none_today() {
+    fn a_rebuild_keeps_sender_auth_except_a_pass_that_is_none_today() {
         use SenderAuth::{Fail, None, Pass, Unknown};
         let stored = |from: &str, results: &str, sender_auth| MailFacts {
             from_domain: Some(from.to_owned()),

@@ -132,7 +132,7 @@ pub(super) fn speaks_for(domain: &str, reporter: NamedReporter<'_>) -> Result<()
     };
     let email_domain = match email.map(|email| (email, reporter_domain(email))) {
         Some((_, Some(of_email))) => of_email,
-        // Without an address it is the domain that its name may be; a name that is none binds nobody but the known ones.
+        // Without an address, the name may be a domain. Any other name is only compared with those of known reporters.
         None if reporter.may_lack_address => {
             canonical_domain(org_name).filter(|name| name.as_str().contains('.')).unwrap_or_else(|| domain.clone())
         }

@@ -23,7 +23,7 @@ fn text(text: &str) -> JsonScalar<'_> {
 }
 
 #[test]
-fn what_json_allows_is_read_without_a_word() {
+fn valid_json_is_read_without_findings() {
     let (found, cut, codes) =
         read(r#" {"a": "x\u00e9\ud83d\ude00\"\/\n", "B_c":-12.5e3,"d":null ,"e":[1,{"x":"]}"}],"f":true} "#);
     let found: Vec<_> = found.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
@@ -41,7 +41,7 @@ fn what_json_allows_is_read_without_a_word() {
 }
 
 #[test]
-fn slips_cost_a_finding_and_nothing_else() {
+fn mistakes_cost_a_finding_and_nothing_else() {
     for (json, value) in [
         (r#"{"a": 1,}"#, JsonScalar::Number("1")),
         (r#"{,"a": 1}"#, JsonScalar::Number("1")),
@@ -60,14 +60,14 @@ fn slips_cost_a_finding_and_nothing_else() {
 }
 
 #[test]
-fn what_a_terminal_obeys_is_not_kept() {
+fn control_characters_are_not_kept() {
     let (found, _, codes) = read(r#"{"a": "x\u001b[2J\u202ey\r\nz\u0000"}"#);
     assert_eq!(found[0].1, text("x\u{fffd}[2J\u{fffd}y\nz\u{fffd}"));
     assert_eq!(codes, ["text.control"]);
 }
 
 #[test]
-fn a_document_that_ends_early_says_so() {
+fn a_truncated_document_is_marked() {
     let whole = r#"{"a": "x\"y", "b": [1, {"c": "d"}]}"#;
     for end in 1..whole.len() {
         let (_, cut, _) = read(&whole[..end]);

@@ -53,7 +53,7 @@ fn sample() -> String {
 }
 
 #[test]
-fn the_plain_way_reads_the_usual_shapes() {
+fn the_plain_parser_reads_the_usual_documents() {
     assert!(ways_agree(&sample(), &Limits::default()));
     assert!(ways_agree(&sample().replace('\n', "\r\n"), &Limits::default()));
     assert_eq!(only(&sample()).1.len(), 2);
@@ -85,14 +85,14 @@ fn text_is_joined_over_comments_sections_and_entities() {
 }
 
 #[test]
-fn absent_and_empty_elements_stay_apart() {
+fn absent_and_empty_elements_are_distinguished() {
     let record = &only("<feedback><record><row><count/></row></record></feedback>").1[0];
     assert_eq!((record.count.as_deref(), record.source_ip.as_deref()), (Some(""), None));
     assert!(!record.has_auth_results && !record.has_identifiers);
 }
 
 #[test]
-fn of_an_element_that_stands_twice_the_first_holds_with_a_finding() {
+fn the_first_of_a_repeated_element_counts_with_a_finding() {
     let text =
         "<feedback><record><row><count>1</count><count>2</count></row><row><count>3</count></row></record></feedback>";
     assert_eq!(only(text).1[0].count.as_deref(), Some("1"));
@@ -147,7 +147,7 @@ fn a_cut_document_is_rejected_whole() {
 }
 
 #[test]
-fn documents_in_one_file_each_count_and_it_is_said_once() {
+fn documents_in_one_file_each_count_with_one_finding() {
     let all = read("<?xml version='1.0'?><feedback><version>1</version></feedback>\n<?xml version='1.0'?><feedback/>");
     let all: Vec<_> = all.into_iter().map(|read| read.expect("a report")).collect();
     assert_eq!(all[0].0.version.as_deref(), Some("1"));
@@ -208,7 +208,7 @@ fn elements_past_the_depth_limit_reject_the_report() {
 }
 
 #[test]
-fn both_ways_count_the_depth_of_a_value_alike() {
+fn both_parsers_count_the_depth_of_a_value_alike() {
     let text = "<feedback><record><row><policy_evaluated><reason><type>other</type></reason></policy_evaluated></row></record></feedback>";
     for (element_depth, plain) in [(5, false), (6, true)] {
         assert_eq!(ways_agree(text, &Limits { element_depth, ..Limits::default() }), plain);

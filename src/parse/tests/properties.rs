@@ -249,13 +249,13 @@ proptest! {
     }
 
     #[test]
-    fn both_ways_agree_on_mutated_samples(text in mutated()) {
+    fn both_parsers_agree_on_mutated_samples(text in mutated()) {
         ways_agree(&text, &Limits::default());
         ways_agree(&text, &Limits { text_bytes: 12, element_depth: 5, records: 1, results: 1, ..Limits::default() });
     }
 
     #[test]
-    fn both_ways_agree_on_pieces(pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..24)) {
+    fn both_parsers_agree_on_pieces(pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..24)) {
         ways_agree(&format!("<feedback>{}</feedback>", pieces.concat()), &Limits::default());
         ways_agree(&pieces.concat(), &Limits::default());
     }
@@ -267,10 +267,10 @@ proptest! {
     }
 }
 
-/// Runs over any folder: `DMARQUET_FILES=... cargo test --lib -- --ignored both_ways_agree_on_files`.
+/// Runs over any folder: `DMARQUET_FILES=... cargo test --lib -- --ignored both_parsers_agree_on_files`.
 #[test]
 #[ignore = "reads the folder that DMARQUET_FILES names"]
-fn both_ways_agree_on_files() {
+fn both_parsers_agree_on_files() {
     let mut folders = vec![std::path::PathBuf::from(std::env::var_os("DMARQUET_FILES").expect("a folder"))];
     let (mut files, mut agreed) = (0, 0);
     while let Some(folder) = folders.pop() {

@@ -53,7 +53,7 @@ fn a_document_that_is_cut_keeps_its_whole_policies() {
 }
 
 #[test]
-fn more_than_the_limit_is_dropped_and_told() {
+fn more_than_the_limit_is_dropped_with_a_finding() {
     let json = format!(r#"{{"policies": [{}{{}}]}}"#, "{},".repeat(10));
     let (report, codes) = read(&json).unwrap();
     assert_eq!((report.policies.len(), codes), (3, vec!["limit.dropped"]));

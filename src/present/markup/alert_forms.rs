@@ -60,7 +60,7 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8
 <body style=\"font-family:sans-serif;max-width:44em\">
 {% for event in events %}<p><strong>{{ event.level|upper }}{% if event.policy_domain %} {{ event.policy_domain }}{% endif %}</strong>: {{ event.text }}\
 {% if event.level != \"resolved\" %}<br>{{ event.action }}{% endif %}<br><small>{{ event.kind }} {{ event.id }}</small></p>
-{% endfor %}<p><small>dmarquet ack ID --note TEXT acknowledges an alert; dmarquet alert list has all that go on.</small></p>
+{% endfor %}<p><small>dmarquet ack ID --note TEXT acknowledges an alert; dmarquet alert list shows all open alerts.</small></p>
 </body></html>
 ";
 

@@ -98,7 +98,7 @@ fn preheader(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::{ActionState, made::Line, weeks};
+    use crate::analyze::{ActionState, fixtures::Line, weeks};
 
     #[test]
     fn the_subject_carries_the_state() {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_links_to_the_archive_where_there_is_one() {
+    fn a_mail_links_to_the_archive_if_there_is_one() {
         let summary = weeks::World::new().summary();
         let with = mail(&summary, &Branding::default(), Some("https://dmarc.example.com/"));
         for part in [&with.text, &with.html] {

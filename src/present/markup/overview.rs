@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_reads_it_in_these_words() {
+    fn the_overview_is_in_these_words() {
         insta::assert_snapshot!(overview_text(&overview(), &Style::default()).replace('\u{fffd}', "?"));
     }
 }

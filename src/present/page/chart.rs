@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_there_is_shows() {
+    fn every_part_that_has_data_is_shown() {
         let bar = part_bar(&[("c-pass", 1_000_000), ("c-spoof", 1), ("c-fix", 0)]);
         assert_eq!(bar.parts.len(), 2);
         assert!(bar.parts[1].width.parse::<f64>().unwrap() > 0.5);

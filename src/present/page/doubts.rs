@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_stranger_wrote_ends_the_string() {
+    fn untrusted_text_cannot_end_a_toml_string() {
         assert_eq!(quoted(&"a\"\nsender = \"mine".into()).matches('"').count(), 2);
     }
 }

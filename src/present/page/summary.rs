@@ -33,7 +33,7 @@ pub(crate) struct Page {
     pub(crate) lead: Vec<String>,
     pub(crate) tiles: Vec<Tile>,
     pub(crate) actions: Vec<Instruction>,
-    /// Their number, and how many are omitted.
+    /// The number of actions, and how many are omitted.
     pub(crate) actions_note: String,
     pub(crate) doubts: Vec<Doubt>,
     /// Where the messages come from; `None` without messages.

@@ -5,7 +5,7 @@ use crate::analyze::weeks;
 
 /// All statements about the synthetic weeks, to be reviewed by a person.
 #[test]
-fn the_planted_weeks_are_told_in_these_words() {
+fn the_planted_weeks_are_described_in_these_words() {
     let mut told = String::new();
     for planted in weeks::planted() {
         let page = page(&planted.world.summary(), &crate::present::wording::branding::Branding::default());
@@ -45,7 +45,7 @@ fn the_planted_weeks_are_told_in_these_words() {
 }
 
 #[test]
-fn what_a_lone_reporter_would_do_is_said_beside_the_step() {
+fn a_step_names_what_a_lone_reporter_would_block() {
     let mut world = weeks::World::new();
     for line in &mut world.lines {
         let is_own = line.source == "192.0.2.10".parse().ok() && line.reporter == "GMX";

@@ -149,7 +149,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_json_is_what_the_schema_says() {
+    fn the_json_matches_the_schema() {
         let schema: Value = serde_json::from_str(SCHEMA).unwrap();
         let of_tls = crate::present::tests::hostile();
         for summary in [weeks::eventful().summary(), weeks::World::new().summary(), of_tls] {
@@ -160,7 +160,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_could_steer_a_terminal_is_escaped_and_the_value_kept() {
+    fn control_characters_are_escaped_and_the_value_is_kept() {
         let name = "a\u{1b}[31m\u{202e}b\u{9b}\u{e0041}";
         let mut summary = weeks::World::new().summary();
         summary.domains[0].policy_domain = name.into();

@@ -49,7 +49,7 @@ pub fn census(census: &Census, differing: &[(&str, String)], unreadable: &[(&str
     text
 }
 
-/// One line a text of each reporter: those in most reports first.
+/// One line per text of each reporter, those in most reports first.
 fn of_each(
     census: &Census,
     texts: impl Fn(&ReporterCensus) -> &Vec<CountedText>,

@@ -53,7 +53,7 @@ fn missing_of(text: &mut String, fleet: &ReportConsents, publisher: ConsentPubli
         }
         if publisher == ConsentPublisher::You && of_receiver.len() >= MANY {
             let all = txt_record(&format!("*._report._dmarc.{receiver}"), "v=DMARC1");
-            line(text, 2, "or one record for all domains, also those of strangers:");
+            line(text, 2, "or one record for all domains, including those of strangers:");
             line(text, 2, &all);
         }
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_to_publish_comes_before_whom_to_ask() {
+    fn consents_to_publish_come_before_those_to_ask_for() {
         let consent = |publisher, receiver: &str, domain: &str, state| ReportConsent {
             publisher,
             receiver: receiver.to_owned(),
@@ -88,7 +88,7 @@ mod tests {
              \x20   a.example._report._dmarc.example.com. TXT \"v=DMARC1\"\n\
              \x20   b.example._report._dmarc.example.com. TXT \"v=DMARC1\"\n\
              \x20   c.example._report._dmarc.example.com. TXT \"v=DMARC1\"\n\
-             \x20   or one record for all domains, also those of strangers:\n\
+             \x20   or one record for all domains, including those of strangers:\n\
              \x20   *._report._dmarc.example.com. TXT \"v=DMARC1\"\n\
              \nAsk the receivers to publish: reporters send them nothing\n\
              \x20 in the zone of rua.example.net:\n\

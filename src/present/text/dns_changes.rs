@@ -9,7 +9,11 @@ pub fn dns_changes(changes: &[DnsChange], domain: Option<&str>) -> String {
     let mut text = String::new();
     if changes.is_empty() {
         let of = domain.map_or_else(String::new, |domain| format!(" of {domain}"));
-        line(&mut text, 0, &format!("No change{of} is known. Run `dmarquet check --all` daily to keep what DNS says."));
+        line(
+            &mut text,
+            0,
+            &format!("No change{of} is known. Run `dmarquet check --all` daily to record what DNS contains."),
+        );
     }
     for change in changes {
         let used = if domain.is_none() && !is_within(&change.name, &change.domain) {

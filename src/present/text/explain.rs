@@ -47,7 +47,7 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     let found = explanation.sources.first().filter(|_| explanation.sources.len() == 1);
     let host = found.and_then(|source| words::host(source.name.as_ref(), source.name_confirmed));
     let network = found.and_then(|source| source.network.as_deref()).and_then(words::announced);
-    // The name of the host says the same as a host name that proves no more.
+    // An origin that is only the host name would repeat it.
     let is_host = |origin: &&ServerOrigin| found.is_some_and(|source| source.name.as_ref() == Some(&origin.name));
     let origin = found.and_then(|source| source.origin.as_deref()).filter(|origin| !is_host(origin)).map(words::origin);
     let known: Vec<String> = origin.into_iter().chain(host).chain(network).collect();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_was_not_seen_says_so() {
+    fn an_explanation_says_that_a_source_was_not_seen() {
         assert!(explain(&weeks::eventful().explanation("192.0.2.99"), &Style::default()).contains("Not seen"));
     }
 }

@@ -23,7 +23,7 @@ const NAMED: usize = 5;
 /// Maximum number of names per reason in the text.
 const NAMES: usize = 3;
 
-/// The JSON form, indented, with a final line break.
+/// The simulation as JSON, indented, with a final line break.
 pub fn json(simulation: &Simulation) -> String {
     written(simulation)
 }
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_simulation_reads_so() {
+    fn the_text_of_a_simulation_is_as_expected() {
         insta::assert_snapshot!(text(&simulation("example.com"), &Style::default()));
     }
 
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn the_json_is_what_the_schema_says() {
+    fn the_json_matches_the_schema() {
         let schema = serde_json::from_str(SIMULATION_JSON_SCHEMA).unwrap();
         let none = Simulation {
             tree_walk: None,

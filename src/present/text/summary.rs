@@ -421,13 +421,13 @@ fn columns(text: &str) -> usize {
     seen.count()
 }
 
-/// Lower-cases the first letter, unless the text starts with a name or a number.
+/// Lower-cases the first letter.
 fn lower(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// `5 reporters` as the rest of a sentence.
+/// `5 reporters` as a sentence.
 fn capital(reporters: &str) -> String {
     format!("Seen by {reporters}")
 }
@@ -450,15 +450,15 @@ fn broken(word: &str, room: usize) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::{made::Line, weeks};
+    use crate::analyze::{fixtures::Line, weeks};
 
     #[test]
-    fn an_eventful_week_reads_so() {
+    fn the_text_of_an_eventful_week_is_as_expected() {
         insta::assert_snapshot!(text(&weeks::eventful().summary(), &Branding::default(), &Style::default()));
     }
 
     #[test]
-    fn no_line_is_wider_than_the_terminal_nor_has_more_than_ascii_where_asked() {
+    fn lines_fit_the_terminal_and_are_ascii_on_request() {
         let summary = weeks::eventful().summary();
         for width in [80, 100, 140] {
             let text = text(&summary, &Branding::default(), &Style { width, ascii: true, color: false });

@@ -4,8 +4,8 @@
 use crate::analyze::Foreign;
 use std::fmt;
 
-/// Text without control characters, without characters that turn the writing direction or that are not seen, and of a
-/// bounded length. Made from [`Foreign`] text, or from words of our own.
+/// Text without control characters, without characters that are invisible or change the direction of text, and of
+/// bounded length. Made from [`Foreign`] text, or from our own words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Clean(String);
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_turns_the_direction_or_hides() {
+    fn no_character_is_invisible_or_changes_the_direction_of_text() {
         for hidden in
             ["\u{202e}", "\u{2066}", "\u{200b}", "\u{feff}", "\u{2028}", "\u{ad}", "\u{e0041}", "\u{61c}", "\u{fe0f}"]
         {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn ascii_has_a_plain_form_of_each_sign_of_ours() {
+    fn every_symbol_has_a_plain_form_in_ascii() {
         assert_eq!(to_ascii("97.2 % · a → b … ▁▄█ ü"), "97.2 % * a -> b ... _-# ?");
     }
 }

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn one_place_is_the_rule_and_halves_round_down() {
+    fn shares_have_one_decimal_and_halves_round_down() {
         assert_eq!(shown(1, 3), "33.3%");
         assert_eq!(shown(2, 3), "66.7%");
         assert_eq!(shown(1, 2), "50.0%");

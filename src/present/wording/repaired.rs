@@ -1,4 +1,4 @@
-//! What came of a repair in DNS, in words.
+//! The result of a repair in DNS, in words.
 
 use super::{
     clean::Clean,
@@ -19,7 +19,7 @@ pub(crate) enum RepairOutcome {
 }
 
 impl RepairOutcome {
-    /// That of an action; `None` where no change in DNS took its cause away.
+    /// The outcome for an action; `None` if no change in DNS removed its cause.
     pub(crate) fn of(action: &Action) -> Option<Self> {
         let repair = action.repair.as_ref()?;
         Some(match action.tracking.state {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_of_a_repair_is_said_as_far_as_it_is_known() {
+    fn the_result_of_a_repair_is_shown_as_far_as_it_is_known() {
         let day = |day: &str| day.parse().unwrap();
         let mut repair = Repair {
             published: day("2026-11-24"),

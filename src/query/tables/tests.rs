@@ -36,7 +36,7 @@ fn answered(tables: &QueryTables, sql: &str) -> Result<Vec<Vec<Option<String>>>,
 }
 
 #[test]
-fn a_stretch_at_a_time_gives_the_same_as_all_rows_at_once() {
+fn answers_in_batches_equal_answers_over_all_rows() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
     polars_error::set_warning_function(|_, _| {});
@@ -191,7 +191,7 @@ fn sums_in_subqueries_are_as_wide_as_others() {
 }
 
 #[test]
-fn what_cannot_be_answered_is_said_on_one_line() {
+fn a_query_that_fails_has_a_reason_on_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
     let tables = opened(&store, 4);

@@ -206,7 +206,7 @@ impl Lock {
     pub(crate) fn release(&mut self) -> Result<(), StoreError> {
         self.released = true;
         let let_go = || self.file.set_len(0).and_then(|()| self.file.unlock());
-        let_go().map_err(StoreError::io(&self.path, "letting go of the store"))
+        let_go().map_err(StoreError::io(&self.path, "releasing the store"))
     }
 
     /// The file.
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_is_dead_only_where_that_is_known() {
+    fn a_writer_counts_as_dead_only_if_that_is_certain() {
         let here = owner();
         let parent = std::os::unix::process::parent_id();
         let alive = Owner { pid: parent, started: started(parent).unwrap_or_default(), ..owner() };

@@ -1,4 +1,4 @@
-//! Columns of tables from values at hand.
+//! Builds columns of tables from values in memory.
 
 use crate::store::tables::columns::ColumnType;
 use jiff::Timestamp;

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hard_link_takes_the_place_of_a_file_and_leaves_nothing_else() {
+    fn a_hard_link_replaces_a_file_and_leaves_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let (out, part) = (dir.path().join("out"), dir.path().join("part"));
         std::fs::write(&part, "new").unwrap();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_leads_out_is_none() {
+    fn a_path_out_of_the_folder_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let folder = ExportFolder::open(&dir.path().join("out")).unwrap();
         for path in ["../a", "/etc/a", "a/../../b", "", "."] {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_fails_leaves_the_old_file_and_no_rest() {
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let folder = ExportFolder::open(dir.path()).unwrap();
         write(&folder, "a", "old").unwrap();

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_written_again_goes_and_nothing_else_does() {
+    fn files_that_are_not_written_again_are_removed_and_no_others() {
         let dir = tempfile::tempdir().unwrap();
         let (old, new) = ("records/month=2026-10/1.parquet", "records/month=2026-11/2.parquet");
         export(dir.path(), &[old, new, "reports/month=2026-10/reports.parquet"]);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_any_table_go_when_an_export_has_fewer_tables() {
+    fn files_of_tables_that_an_export_lacks_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let months = TABLES.map(|table| format!("{0}/month=2026-10/{0}.parquet", table.name));
         let single = TABLES.map(|table| format!("{0}/{0}.parquet", table.name));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_export_that_was_cut_short_wrote_goes_too() {
+    fn files_of_an_interrupted_export_are_removed_too() {
         let dir = tempfile::tempdir().unwrap();
         let mut cut = Exported::begin(dir.path(), PartFiles::Copied).unwrap();
         cut.write("records/month=2026-10/1.parquet".into(), b"1").unwrap();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_names_other_files_moves_nobody_to_remove_them() {
+    fn other_files_named_in_a_list_are_not_removed() {
         let dir = tempfile::tempdir().unwrap();
         let named = ["mine.parquet", "records/mine.parquet", "records/month=2026-10/notes.txt", "mine/mine.parquet"];
         std::fs::create_dir_all(dir.path().join("records/month=2026-10")).unwrap();

@@ -64,8 +64,8 @@ impl Store {
     }
 
     /// Writes `DIR/records/month=.../` and `DIR/reports/month=.../`, the same for `tls_reports` and `tls_failures`,
-    /// `DIR/senders/` and `DIR/domains/` if there are verdicts, and `DIR/sources/` where names were looked up. Where
-    /// there is nothing to write a file without rows keeps the columns, so that no reader stumbles over a quiet week.
+    /// `DIR/senders/` and `DIR/domains/` if there are verdicts, and `DIR/sources/` if names were looked up. If there is
+    /// nothing to write, a file without rows keeps the columns, so that readers do not fail on a week without reports.
     ///
     /// # Errors
     /// If a part cannot be read or a file cannot be written. Existing files with the same names are replaced, and files
@@ -125,7 +125,7 @@ impl Store {
             Some(ledger) => since(ledger, run),
             None if self.folder => Err(StoreError::Damaged {
                 path: self.layout.root().to_owned(),
-                expected: "a store, which knows what each run brought".to_owned(),
+                expected: "a store, which records what each run added".to_owned(),
                 found: "a folder of Parquet files".to_owned(),
             }),
             None => Ok(NewReports { after: run, last: run, keys: HashSet::new() }),

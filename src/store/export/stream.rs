@@ -61,7 +61,7 @@ pub enum StreamFormat {
     Arrow,
     /// A Parquet file, one row group per batch.
     Parquet,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
     /// CSV with a header line; lists as JSON.
     Csv,
@@ -245,7 +245,7 @@ impl<W: Write, R: Write> Stream<W, R> {
     /// Begins all streams in one format.
     ///
     /// # Errors
-    /// Where a stream cannot be written.
+    /// If a stream cannot be written.
     pub fn start(records: W, others: SideOutputs<R>, format: StreamFormat, now: Timestamp) -> Result<Self, StoreError> {
         let start = |out: Option<R>, table| out.map(|out| Batches::start(out, table, format)).transpose();
         Ok(Self {
@@ -276,7 +276,7 @@ impl<W: Write, R: Write> Stream<W, R> {
     /// Adds a TLS report; it may wait.
     ///
     /// # Errors
-    /// Where a stream cannot be written.
+    /// If a stream cannot be written.
     pub fn push_tls(&mut self, accepted: &AcceptedTls) -> Result<(), StoreError> {
         if self.tls.iter().any(Option::is_some) {
             self.waiting_tls.push_report(accepted, self.now);

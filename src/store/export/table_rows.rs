@@ -1,7 +1,7 @@
-//! Whole tables as Arrow columns: what lies in Parquet files row group by row group, what the ledger knows at once.
+//! Whole tables as Arrow columns: those in Parquet files one row group at a time, those in the ledger at once.
 //!
-//! The Parquet files are those that the ledger lists, or the folder has, at the moment of asking: what a writer adds
-//! later is not seen, and what a compaction moves meanwhile is still found.
+//! The Parquet files are those that the ledger or the folder lists when a table is opened: files that a writer adds
+//! later are not seen, and files that a compaction moves meanwhile are still found.
 
 use super::{dns, reports, sources, verdicts};
 use crate::store::error::StoreError;
@@ -37,9 +37,9 @@ pub(crate) enum TableRows {
 pub(crate) struct GroupRows {
     /// Its number of rows.
     pub(crate) rows: usize,
-    /// The first and the last day of its rows, where its statistics tell.
+    /// The first and the last day of its rows, if the statistics have them.
     pub(crate) days: Option<(i32, i32)>,
-    /// The largest absolute value of `count`, where its statistics tell.
+    /// The largest absolute value of `count`, if the statistics have it.
     pub(crate) largest_count: Option<u64>,
 }
 
@@ -83,7 +83,7 @@ impl TableFiles {
     /// Opens a file again to read columns of its row groups.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If it cannot be opened.
     pub(crate) fn reader(&self, file: usize) -> Result<FileReader<'_>, StoreError> {
         let file = &self.files[file];
         Ok(FileReader { table: self.table, part: ParquetPart::open(file.path.clone())?, times: &file.times })
@@ -101,7 +101,7 @@ impl FileReader<'_> {
     /// A column of a row group by its name, whatever version the file is of.
     ///
     /// # Errors
-    /// Where it cannot be read, or the table has no such column.
+    /// If it cannot be read, or the table has no such column.
     pub(crate) fn column(&self, group: usize, name: &str) -> Result<Box<dyn Array>, StoreError> {
         checked_read::read(&self.part.path, "reading the part", || {
             let group = self.part.metadata.row_groups.get(group);
@@ -135,11 +135,11 @@ impl FileReader<'_> {
 }
 
 impl Store {
-    /// The rows of a table, by its name. `weeks` are the verdicts that `senders` and `domains` consist of, where no file
-    /// has them; they are asked for only then.
+    /// The rows of a table, by its name. `weeks` computes the verdicts that `senders` and `domains` consist of; it is
+    /// called only if no file has them.
     ///
     /// # Errors
-    /// Where the ledger, a file or the verdicts cannot be read, or there is no such table.
+    /// If the ledger, a file or the verdicts cannot be read, or there is no such table.
     pub(crate) fn table_rows<E: From<StoreError>>(
         &self,
         name: &str,
@@ -153,7 +153,7 @@ impl Store {
         }
         if self.folder {
             let paths = folder_files::files(&self.layout, name, &all)?;
-            // An export writes them; of rows that another program wrote they are worked out as of a store.
+            // An export writes them. For rows of another program they are computed, as for a store.
             if !paths.is_empty() || !verdicts::VERDICT_TABLES.contains(&name) {
                 return Ok((table, TableRows::Files(TableFiles::open(self, table, paths)?)));
             }

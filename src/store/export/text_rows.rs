@@ -162,7 +162,7 @@ fn is_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
 }
 
-/// A text as a CSV field, quoted where need be; one that a spreadsheet would run is defused.
+/// A text as a CSV field, quoted if necessary. Text that a spreadsheet would run as a formula is prefixed with `'`.
 pub(crate) fn quote(text: &str, out: &mut Vec<u8>) {
     let formula = is_formula(text);
     if !formula && !text.is_empty() && !text.contains([',', '"', '\n', '\r']) {
@@ -225,7 +225,7 @@ mod tests {
     use crate::store::parquet::encode::list_of;
 
     #[test]
-    fn a_formula_is_defused_and_a_quote_is_doubled() {
+    fn a_formula_is_escaped_and_a_quote_is_doubled() {
         let quoted = |text: &str| {
             let mut out = Vec::new();
             quote(text, &mut out);

@@ -20,7 +20,7 @@ use polars_error::PolarsResult;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-/// The rows of both tables under way.
+/// The rows of both tables, as they are collected.
 pub(crate) struct TlsTables {
     policies: TableBuilder,
     failures: TableBuilder,
@@ -65,7 +65,7 @@ struct TableBuilder {
     rows: usize,
 }
 
-/// A column under way.
+/// A column that is being built.
 enum TlsColumn {
     Empty,
     Texts(Vec<Option<String>>),
@@ -158,7 +158,7 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
     Ok(())
 }
 
-/// The files of a month under way; `None` for a table without rows.
+/// The files of a month that are being written; `None` for a table without rows.
 #[derive(Default)]
 struct TlsFiles([Option<TableFile>; 2]);
 
@@ -201,7 +201,7 @@ impl Store {
     /// The tables `tls_reports` and `tls_failures`, with rows or without.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn tls_tables(&self, filter: &Filter) -> Result<Vec<SideTable>, StoreError> {
         let mut tables = TlsTables::default();
         each_report(self, filter, &mut |report, policy| {

@@ -1,4 +1,4 @@
-//! The ledger: one `SQLite` file that says what is safe, and who may write it.
+//! The ledger: one `SQLite` file that records what is stored, and who may write.
 //!
 //! It uses a write-ahead log, so that readers and the writer never wait for each other. Every commit is synced, because
 //! mails are moved or deleted based on it. The sums that `status` shows are kept as rows and never counted, so starting

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_become_spans_and_changes() {
+    fn lookups_become_spans_and_changes() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(folder.path(), at(0)).unwrap();
         for (day, texts) in [(1, &["a"][..]), (2, &["A"]), (3, &["b"]), (3, &["b"]), (5, &[]), (6, &["a"])] {

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_on_an_event_counts_and_a_rebuild_keeps_it() {
+    fn the_last_state_of_an_event_counts_and_a_rebuild_keeps_it() {
         let folder = tempfile::tempdir().unwrap();
         let now = Timestamp::from_second(2_000).unwrap();
         let mut writer = Writer::open(folder.path(), now).unwrap();

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_holds_for_its_time_and_a_failure_does_not_take_its_place() {
+    fn a_name_is_valid_for_its_time_and_a_failure_does_not_replace_it() {
         let folder = tempfile::tempdir().unwrap();
         let now = |second| Timestamp::from_second(second).unwrap();
         let mut writer = Writer::open(folder.path(), now(0)).unwrap();

@@ -1,4 +1,4 @@
-//! Whose network an address belongs to, according to a database of the user's own, kept in the ledger beside its name.
+//! Whose network an address belongs to, according to the user's own database, kept in the ledger beside its name.
 //!
 //! The answers are renewed with every run that has a database.
 

@@ -14,7 +14,8 @@ use std::net::IpAddr;
 /// The kind of lookup these are, in the ledger.
 pub(crate) const KIND: &str = "origin";
 
-/// As the ledger keeps it: the rung, a space, the name; where the class is known also a tab, the class, a tab, its ground.
+/// The form in the ledger: the rung, a space, the name; if the class is known, also a tab, the class, a tab, and the
+/// rule.
 pub(crate) fn answer(origin: &SourceOrigin) -> String {
     let plain = |text: &str| text.replace(char::is_control, " ");
     let mut answer = format!("{} {}", origin.rung, plain(&origin.name));
@@ -33,7 +34,7 @@ fn parse(answer: &str) -> Option<SourceOrigin> {
 }
 
 pub(crate) fn origins(ledger: &Ledger) -> Result<BTreeMap<IpAddr, SourceOrigin>, StoreError> {
-    by_address(ledger, KIND, parse, "reading whose servers the sources are")
+    by_address(ledger, KIND, parse, "reading the origins of sources")
 }
 
 /// The kind of lookup that the ranges of services are, in the ledger.

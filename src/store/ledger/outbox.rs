@@ -138,5 +138,5 @@ pub(crate) fn undelivered(ledger: &Ledger, channel: &str) -> Result<Vec<Undelive
         })?;
         found.collect()
     };
-    read().map_err(ledger.failed("reading what is to be told"))
+    read().map_err(ledger.failed("reading unsent messages"))
 }

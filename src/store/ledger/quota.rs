@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn conflicts_beyond_the_quota_go_likewise() {
+    fn conflicts_beyond_the_quota_are_dropped_too() {
         for quota in [Quota { bytes: 350, files: 99 }, Quota { bytes: 1 << 20, files: 3 }] {
             let dir = tempfile::tempdir().unwrap();
             let conflict = |number: u8| {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_quota_the_oldest_bytes_go_and_are_still_named_and_known() {
+    fn beyond_the_quota_the_oldest_bytes_are_dropped_and_still_listed() {
         for quota in [Quota { bytes: 350, files: 99 }, Quota { bytes: 1 << 20, files: 3 }] {
             let dir = tempfile::tempdir().unwrap();
             flood(dir.path(), 0..10, quota);

@@ -155,7 +155,7 @@ mod tests {
     use jiff::civil::Date;
 
     #[test]
-    fn a_number_of_no_day_is_no_panic() {
+    fn a_number_outside_the_calendar_does_not_panic() {
         assert_eq!(day(20_779).to_string(), "2026-11-22");
         assert_eq!(day_of_calendar(2_932_896), Some(Date::MAX));
         for days in [i32::MIN, -4_371_588, 2_932_897, 7_304_485, i32::MAX] {

@@ -143,7 +143,7 @@ fn upgrade(layout: &Layout, ledger: &Ledger, from: i64) -> Result<Vec<String>, S
     }
     let steps_done = usize::try_from(from - FIRST_WITH_STEPS).unwrap_or(0);
     tables += &ADDED[steps_done.min(ADDED.len())..].concat();
-    ledger.make(&tables, "bringing the ledger up to date")?;
+    ledger.make(&tables, "upgrading the ledger")?;
     let mut said = vec![format!(
         "the data folder was upgraded from version {from} to {VERSION}; a dmarquet older than this one no longer opens it"
     )];

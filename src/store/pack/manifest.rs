@@ -1,4 +1,5 @@
-//! The manifest of a pack: what only the mail knew about each report, so that the tables can be rebuilt from packs.
+//! The manifest of a pack: what is known about each report only from its mail, so that the tables can be rebuilt from
+//! packs.
 
 use crate::model::{Accepted, AcceptedTls, Finding, Hash, MailFacts, Original, Provenance, ReportKey, ReportKind};
 use crate::store::tables::values::{LineFinding, sender_auth};

@@ -1,7 +1,7 @@
 //! A pack: the originals of a batch in one plain zip, with `manifest.ndjson` as its last member.
 //!
-//! Gzip originals are stored as they are, XML and JSON deflated, so that any unzip opens it. The manifest holds what
-//! only the mail knew about each report, so that the tables can be rebuilt from packs.
+//! Gzip originals are stored as they are, XML and JSON deflated, so that any unzip opens it. The manifest has what is
+//! known about each report only from its mail, so that the tables can be rebuilt from packs.
 
 use super::manifest::{MANIFEST, ManifestLine, PackItem, Standing, line};
 use crate::model::{Hash, Original, ReportKey, ReportKind};

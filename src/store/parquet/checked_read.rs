@@ -23,7 +23,7 @@ thread_local! {
     static READING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Works of an engine under way.
+/// How many queries an engine is running.
 static QUERIES: AtomicUsize = AtomicUsize::new(0);
 
 /// Reads from a file.
@@ -40,14 +40,14 @@ pub fn is_reading() -> bool {
     READING.get() || QUERIES.load(Ordering::Relaxed) > 0
 }
 
-/// Do the work of an engine that has threads of its own and panics where it does not know what to do: a panic of any thread
-/// meanwhile is an error of the work.
+/// Runs an engine that has its own threads and panics on what it cannot handle: a panic of any thread meanwhile becomes
+/// an error of this run.
 #[cfg(feature = "query")]
 pub(crate) fn survive_engine<T>(work: impl FnOnce() -> T) -> PolarsResult<T> {
     QUERIES.fetch_add(1, Ordering::Relaxed);
     let done = catch_unwind(AssertUnwindSafe(work));
     QUERIES.fetch_sub(1, Ordering::Relaxed);
-    done.map_err(|panic| polars_err!(ComputeError: "the engine could not do it: {}", words(&*panic)))
+    done.map_err(|panic| polars_err!(ComputeError: "the query engine failed: {}", words(&*panic)))
 }
 
 fn survive<T>(work: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
@@ -55,7 +55,7 @@ fn survive<T>(work: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
     // What was being read is discarded with the error.
     let done = catch_unwind(AssertUnwindSafe(work));
     READING.set(outer);
-    done.unwrap_or_else(|panic| Err(polars_err!(ComputeError: "expected sound columns, found: {}", words(&*panic))))
+    done.unwrap_or_else(|panic| Err(polars_err!(ComputeError: "expected valid columns, found: {}", words(&*panic))))
 }
 
 /// The message of a panic, on one line.
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_a_reading_is_an_error_that_names_the_file() {
+    fn a_panic_while_reading_is_an_error_that_names_the_file() {
         let error = read::<()>(Path::new("a.parquet"), "reading the part", || panic!("two\n lines")).unwrap_err();
         assert_eq!(error.to_string(), "a.parquet: reading the part failed: expected sound columns, found: two lines");
     }

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_says_it_is_longer_than_the_footer_is_refused_before_room_is_made() {
+    fn a_list_longer_than_the_footer_is_refused_before_allocation() {
         // version 1; a schema of 2 empty structs, and of 2^31 - 1 of them.
         footer(&[0x15, 2, 0x19, 0x2c, 0, 0, 0]).unwrap();
         let told = footer(&[0x15, 2, 0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 7, 0, 0, 0]).unwrap_err().to_string();

@@ -75,7 +75,7 @@ impl MatchingGroup<'_> {
     }
 }
 
-/// The first and the last day of a row group's rows, where the statistics tell.
+/// The first and the last day of a row group's rows, if the statistics have them.
 #[cfg(feature = "query")]
 pub(crate) fn days_of(part: &ParquetPart, group: &RowGroupMetadata) -> Option<(i32, i32)> {
     match (MatchingGroup { part, group }).statistics("date") {
@@ -84,7 +84,7 @@ pub(crate) fn days_of(part: &ParquetPart, group: &RowGroupMetadata) -> Option<(i
     }
 }
 
-/// The largest absolute value of a row group's `count`, where the statistics tell.
+/// The largest absolute value of a row group's `count`, if the statistics have it.
 #[cfg(feature = "query")]
 pub(crate) fn largest_count(part: &ParquetPart, group: &RowGroupMetadata) -> Option<u64> {
     match (MatchingGroup { part, group }).statistics("count") {

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_rightly_is_refused() {
+    fn unsupported_tables_are_refused() {
         let of = |line: &str| read(&table(&[(0, line)])).unwrap_err();
         let refused =
             of(r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors"]}}"#);

@@ -24,10 +24,10 @@ impl Store {
         self.ledger.as_ref().map_or(Ok(Vec::new()), names)
     }
 
-    /// The domains of which something was looked up on a day (UTC) or later.
+    /// The domains for which something was looked up on a day (UTC) or later.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn domains_looked_up_on(&self, day: Date) -> Result<HashSet<String>, StoreError> {
         let since = midnight(day);
         self.ledger.as_ref().map_or(Ok(HashSet::new()), |ledger| domains_since(ledger, since.as_millisecond()))

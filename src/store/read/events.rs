@@ -52,7 +52,7 @@ impl Store {
             memory.senders = found.collect::<rusqlite::Result<_>>()?;
             Ok(memory)
         };
-        read().map_err(ledger.failed("reading what earlier alerts left"))
+        read().map_err(ledger.failed("reading the state of earlier alerts"))
     }
 
     /// The reports stored after the newest examined one.
@@ -127,7 +127,7 @@ impl Store {
             })?;
             found.collect()
         };
-        read().map_err(ledger.failed("reading how mailboxes went"))
+        read().map_err(ledger.failed("reading the results of mailboxes"))
     }
 }
 

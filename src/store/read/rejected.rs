@@ -28,6 +28,6 @@ impl Store {
     /// If the file cannot be read.
     pub fn aside(&self, file: &str) -> Result<Vec<u8>, StoreError> {
         let path = self.layout.file(file);
-        std::fs::read(files::standing(&path)).map_err(StoreError::io(&path, "reading what was kept aside"))
+        std::fs::read(files::standing(&path)).map_err(StoreError::io(&path, "reading a kept item"))
     }
 }

@@ -43,7 +43,7 @@ impl Store {
     /// The ranges that services publish, by the domain of their SPF record.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn service_ranges(&self) -> Result<BTreeMap<String, KeptRanges>, StoreError> {
         self.ledger.as_ref().map_or(Ok(BTreeMap::new()), service_ranges)
     }

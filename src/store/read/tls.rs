@@ -17,7 +17,7 @@ impl Store {
     /// of its midpoint. All are returned, whatever their `sender_auth`.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn tls_policies(&self, filter: &Filter, each: &mut dyn FnMut(TlsPolicyRow)) -> Result<(), StoreError> {
         each_report(self, filter, &mut |report, policy| {
             each(TlsPolicyRow {
@@ -36,7 +36,7 @@ impl Store {
     /// The newest day of TLS reports about each of some policy domains; those without any are left out.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn newest_tls_days(&self, domains: &BTreeSet<String>) -> Result<BTreeMap<String, Date>, StoreError> {
         let mut newest = BTreeMap::new();
         if domains.is_empty() {

@@ -1,4 +1,5 @@
-//! TLS reports out of a folder of Parquet files: `tls_reports/` and `tls_failures/`, as an export or a cluster leaves them.
+//! Reads TLS reports from a folder of Parquet files: `tls_reports/` and `tls_failures/`, as an export or a cluster
+//! leaves them.
 //!
 //! A failure belongs to the first row of its report with its policy type and domain; a folder without these tables has
 //! none.
@@ -25,7 +26,7 @@ use std::collections::HashMap;
 /// What distinguishes a policy from the others of its report.
 type PolicyOf = (ReportKey, Option<Text>, Option<Text>);
 
-/// Hands over the policies of the reports of a filter, file by file.
+/// Passes on the policies of the reports of a filter, file by file.
 pub(crate) fn each(
     layout: &Layout,
     filter: &Filter,

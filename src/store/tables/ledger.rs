@@ -180,7 +180,7 @@ CREATE TABLE events (               -- actions that were acknowledged, and alert
 ) WITHOUT ROWID;
 ";
 
-/// What alerts remember, and what is still to be told.
+/// What alerts remember, and messages that are not sent yet.
 const OUTBOX: &str = "
 CREATE TABLE alert_heard (          -- days on which a run of `alert` saw new reports
     kind TEXT NOT NULL,             -- reporter or domain

@@ -11,7 +11,7 @@ use crate::model::{
 use jiff::{Timestamp, civil::Date};
 use std::net::IpAddr;
 
-/// The source of a row's columns: the report's part.
+/// The columns of a row that come from its report.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     /// `ReportKey` as text.
@@ -24,7 +24,7 @@ pub struct Head<'a> {
     pub ingested: Timestamp,
 }
 
-/// The source of a row's columns: the record's part.
+/// The columns of a row that come from its record.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordRow<'a> {
     /// The record.
@@ -312,13 +312,13 @@ pub const COLUMNS: &[RecordColumn] = &[
         "recomputed_dkim",
         true,
         Kind::Flag(|verdict| verdict.recomputed_dkim),
-        "DKIM alignment worked out from the raw results",
+        "DKIM alignment recomputed from the raw results",
     ),
     column(
         "recomputed_spf",
         true,
         Kind::Flag(|verdict| verdict.recomputed_spf),
-        "SPF alignment worked out from the raw results",
+        "SPF alignment recomputed from the raw results",
     ),
     column(
         "mismatch",

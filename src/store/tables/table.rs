@@ -39,7 +39,7 @@ pub(crate) fn check_version(path: &Path, footer: &FileMetadata) -> Result<(), St
             path: path.to_owned(),
             table: table.name,
             expected: table.version,
-            // A stranger's file says anything here.
+            // Somebody else's file may contain anything here.
             found: found.chars().take(20).collect(),
         });
     }
@@ -58,7 +58,7 @@ mod tests {
     use polars_arrow::datatypes::{ArrowDataType, Field};
 
     #[test]
-    fn ids_count_the_columns_first_and_then_what_lies_in_lists() {
+    fn field_ids_number_the_columns_first_and_then_the_fields_of_lists() {
         let id = |field: &Field| -> usize {
             let metadata = field.metadata.as_ref().expect("every field has one");
             metadata.get("PARQUET:field_id").expect("an id").parse().unwrap()
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn no_column_is_named_by_a_word_that_sql_has_for_itself() {
+    fn no_column_has_the_name_of_an_sql_keyword() {
         for table in TABLES {
             for column in (table.columns)() {
                 let name = column.name;

@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_soon_make_a_full_one_wait_for_the_rest_of_it() {
+    fn files_that_will_soon_fill_a_merge_wait_for_the_rest() {
         let due = |files: usize, thousands: i64| {
             let files: Vec<SmallFile> = (0..files).map(|number| small(number, thousands)).collect();
             is_due(FileKind::Part, &files)

@@ -486,7 +486,7 @@ impl Rebuild {
                 continue;
             }
             let at = written(&path).unwrap_or(self.writer.now).as_millisecond();
-            let reason = "rejected before the ledger was rebuilt; `rejected retry` tells why";
+            let reason = "rejected before the ledger was rebuilt; `rejected retry` shows why";
             let row = params![found, name, reason, at, at, int(bytes.len()), format!("rejected/{name}")];
             let sql = "INSERT OR REPLACE INTO rejected VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, ?7)";
             ledger.write("naming a rejected item", |transaction| transaction.execute(sql, row))?;

@@ -330,7 +330,7 @@ fn check_others(layout: &Layout, ledger: &Ledger, faults: &mut Vec<Problem>) -> 
     };
     for file in read().map_err(ledger.failed("listing what is aside"))? {
         if !files::standing(&layout.file(&file)).is_file() {
-            faults.push(Problem { at: file, what: "expected the bytes kept aside, found none".into() });
+            faults.push(Problem { at: file, what: "expected the kept bytes, found none".into() });
         }
     }
     Ok(())

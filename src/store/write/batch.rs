@@ -1,4 +1,4 @@
-//! What waits for the next commit, and what becomes of each thing that is added to it.
+//! The batch that waits for the next commit, and what became of each thing added to it.
 
 use super::rivals::ReportSums;
 use super::seen::SeenItem;

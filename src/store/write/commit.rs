@@ -1,7 +1,7 @@
 //! The steps of a commit, in an order in which a kill at any instant loses nothing and duplicates nothing.
 //!
 //! 1. A transaction names the files to be written.
-//! 2. The files are written under hidden names and synced, with the names.
+//! 2. The files are written under hidden names, and files and names are synced.
 //! 3. A transaction records reports, files, items and cursors. From here on the batch exists.
 //! 4. The files get their final names.
 //!
@@ -198,7 +198,7 @@ fn plan(writer: &Writer, tasks: &[Task<'_>]) -> Result<(), StoreError> {
         return Ok(());
     }
     intents::sync(&writer.layout, &writer.published)?;
-    writer.ledger.write("noting the files to come", |transaction| {
+    writer.ledger.write("recording the files to be written", |transaction| {
         intents::forget_published(transaction, &writer.published)?;
         intents::plan(transaction, writer.ledger.generation, tasks.iter().map(Task::path))
     })

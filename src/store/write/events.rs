@@ -89,7 +89,7 @@ impl Writer {
         next: Timestamp,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE outbox SET attempts = attempts + 1, next = ?4 WHERE way = ?1 AND event = ?2 AND state = ?3";
-        self.ledger.write("noting what was not told", |transaction| {
+        self.ledger.write("recording unsent messages", |transaction| {
             let mut later = transaction.prepare_cached(sql)?;
             let next = next.as_millisecond();
             undelivered.iter().try_for_each(|one| later.execute(params![channel, one.event, one.state, next]).map(drop))
@@ -117,7 +117,7 @@ impl Writer {
     /// If the ledger cannot be written.
     pub fn note_mailbox(&mut self, mailbox: &str, now: Timestamp, error: Option<&str>) -> Result<(), StoreError> {
         let now = now.as_millisecond();
-        self.ledger.write("noting how a mailbox went", |transaction| {
+        self.ledger.write("recording the result of a mailbox", |transaction| {
             let insert = "INSERT OR IGNORE INTO mailbox_runs VALUES (?1, 0, NULL, 0, NULL)";
             transaction.execute(insert, [mailbox])?;
             match error {

@@ -17,7 +17,7 @@ impl Writer {
             return Ok(());
         }
         let sum = |sizes: &[i64]| sizes.iter().fold(0_i64, |sum, size| sum.saturating_add(*size));
-        self.ledger.write("making room for what is kept aside", |transaction| {
+        self.ledger.write("making room for kept items", |transaction| {
             let beside = |sizes: &[i64]| self.quota.beside(sum(sizes), sizes.len());
             if !rejects.is_empty() {
                 hold_rejected(transaction, beside(&rejects))?;

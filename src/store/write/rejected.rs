@@ -61,7 +61,7 @@ impl Writer {
     /// # Errors
     /// If the ledger cannot be written or the file cannot be removed.
     pub fn forget_rejected(&mut self, entry: &RejectedEntry) -> Result<(), StoreError> {
-        self.ledger.write("letting a rejected item go", |transaction| {
+        self.ledger.write("forgetting a rejected item", |transaction| {
             transaction.execute("DELETE FROM rejected WHERE hash = ?1", [entry.hash.0])?;
             intents::remove(transaction, &entry.file)
         })?;

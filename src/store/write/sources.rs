@@ -80,7 +80,7 @@ impl Writer {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn keep_origins(&mut self, found: &[(IpAddr, Option<SourceOrigin>)], at: Timestamp) -> Result<(), StoreError> {
-        self.ledger.write("keeping whose servers the sources are", |transaction| {
+        self.ledger.write("storing the origins of sources", |transaction| {
             let mut statement =
                 transaction.prepare_cached("INSERT OR REPLACE INTO lookups VALUES (?1, ?2, ?3, ?4, ?4)")?;
             for (address, origin) in found {
@@ -96,7 +96,7 @@ impl Writer {
     /// Keeps the ranges of these SPF records in place of what was kept of them, durably and all or none.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn keep_service_ranges(
         &mut self,
         found: &[(String, Vec<AddressRange>)],

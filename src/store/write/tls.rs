@@ -1,7 +1,7 @@
-//! Stores TLS reports: each once, and of two with the same key the one that counts.
+//! Stores TLS reports: each once, and if two have the same key, the one that counts.
 //!
-//! Their rows lie in the ledger, so that a report whose place another takes leaves it with the transaction of the
-//! batch. Its original stays in its pack; a copy is kept as a conflict.
+//! Their rows are in the ledger, so a replaced report is removed in the transaction of the batch. Its original stays in
+//! its pack, and a copy is kept as a conflict.
 
 use super::batch::{Added, TlsConflict, conflict_file};
 use super::rivals::ReportSums;
@@ -19,7 +19,7 @@ impl Writer {
     /// more complete one, else the first; the other is kept as a conflict.
     ///
     /// # Errors
-    /// Where the ledger cannot be read, or a pack.
+    /// If the ledger cannot be read, or a pack.
     pub fn add_tls(&mut self, mut accepted: AcceptedTls) -> Result<Added, StoreError> {
         let (key, content) = (accepted.report.key, accepted.report.content);
         let in_batch = self.batch.tls.places.get(&key).copied();
@@ -56,7 +56,7 @@ impl Writer {
     /// Replaces the stored TLS report with this one, at a user's request.
     ///
     /// # Errors
-    /// Where the ledger cannot be read, or a pack.
+    /// If the ledger cannot be read, or a pack.
     pub fn promote_tls(&mut self, accepted: AcceptedTls) -> Result<Added, StoreError> {
         let (key, content) = (accepted.report.key, accepted.report.content);
         self.batch.settled.insert((key, content));

@@ -152,7 +152,7 @@ fn every_member_is_read_and_two_may_share_a_name() {
 }
 
 #[test]
-fn folders_and_what_macos_leaves_are_passed_over() {
+fn folders_and_macos_metadata_are_skipped() {
     let members: [(&str, &[u8]); 5] = [
         ("reports/", b""),
         ("reports/2026/r.xml", REPORT),
@@ -165,7 +165,7 @@ fn folders_and_what_macos_leaves_are_passed_over() {
 }
 
 #[test]
-fn a_file_beside_the_report_is_passed_over_and_one_that_should_be_a_report_is_not() {
+fn a_file_beside_the_report_is_skipped_unless_it_should_be_a_report() {
     let zip = zip(&[("README.txt", b"hello"), ("r.xml", REPORT), ("broken.xml", b"unused")]);
     assert_eq!(file("a.zip", &zip), ["r.xml: report", "broken.xml: expected XML, found 6 bytes of something else"]);
 }
@@ -247,7 +247,7 @@ fn archives_that_are_not_opened_are_rejected_by_name() {
 }
 
 #[test]
-fn what_should_be_a_report_and_is_not_xml_is_rejected_with_its_length() {
+fn a_report_file_that_is_not_xml_is_rejected_with_its_length() {
     assert_eq!(file("a.gz", &gzip(b"unused word\n")), ["expected XML, found 12 bytes of something else"]);
     assert_eq!(file("a.xml", b"unused word\n"), ["expected XML, found 12 bytes of something else"]);
     assert_eq!(

@@ -44,7 +44,7 @@ fn a_thousand_bombs_in_a_mail_cost_what_one_does() {
 }
 
 #[test]
-fn layers_of_archives_spend_from_one_purse() {
+fn nested_archives_share_one_allowance() {
     let inner = gzip(&vec![b' '; 3 << 20]);
     let lines = soon(Some("a.zip"), &zip(&[("a.gz", &inner), ("b.gz", &inner)]), &tight());
     assert_eq!(lines.len(), 2);
@@ -69,7 +69,7 @@ fn a_million_empty_members_are_not_listed() {
 }
 
 #[test]
-fn members_that_lie_over_each_other_are_refused() {
+fn overlapping_members_are_refused() {
     let zip = zip(&[("a.xml", REPORT)]);
     let at = zip.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
     let end = zip.len() - 22;
@@ -82,7 +82,7 @@ fn members_that_lie_over_each_other_are_refused() {
 }
 
 #[test]
-fn a_local_header_that_says_it_is_long_hides_no_overlap() {
+fn a_long_local_header_hides_no_overlap() {
     let mut zip = zip_with(
         SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored),
         &[("a.xml", REPORT), ("b.xml", REPORT)],
@@ -95,7 +95,7 @@ fn a_local_header_that_says_it_is_long_hides_no_overlap() {
 }
 
 #[test]
-fn a_declared_size_is_not_believed() {
+fn a_declared_size_is_not_trusted() {
     let mut gz = gzip(REPORT);
     let at = gz.len() - 4;
     gz[at..].copy_from_slice(&u32::MAX.to_le_bytes());

@@ -63,7 +63,7 @@ fn content_beats_a_wrong_label() {
 }
 
 #[test]
-fn a_failure_report_is_set_aside_and_the_mail_it_quotes_is_not_mined() {
+fn a_failure_report_is_set_aside_and_its_quoted_mail_is_not_searched() {
     let labeled = with_quoted_mail("report; report-type=feedback-report", "message/feedback-report");
     assert_eq!(mailed(&labeled), ["Failure"]);
     let wrapped = with_quoted_mail("mixed", "message/feedback-report");

@@ -81,7 +81,7 @@ fn a_report_in_utf_32_is_recognized() {
 }
 
 #[test]
-fn a_text_that_is_no_report_is_no_item() {
+fn a_text_part_that_is_no_report_is_no_item() {
     let html = part("Content-Type: text/html", "<html><p>your report: &lt;feedback&gt;</p></html>");
     let xhtml = part("Content-Type: text/html", "<?xml version='1.0'?><!DOCTYPE html><html><p>hello</p></html>");
     let image = attachment("image/png", "logo.png", b"\x89PNG\r\n\x1a\n");
@@ -197,7 +197,7 @@ fn what_only_its_recipient_can_open_is_named() {
 }
 
 #[test]
-fn base64_under_another_label_is_decoded_and_said() {
+fn base64_under_another_label_is_decoded_with_a_finding() {
     let right = attachment("application/gzip", "r.gz", &gz());
     for label in ["7bit", "8bit", "binary", "quoted-printable", "base-64"] {
         let wrong = right.replace("Encoding: base64", &format!("Encoding: {label}"));
@@ -213,7 +213,7 @@ fn base64_under_another_label_is_decoded_and_said() {
 }
 
 #[test]
-fn base64_without_its_padding_is_decoded_and_said() {
+fn base64_without_its_padding_is_decoded_with_a_finding() {
     let headers = "Content-Type: text/xml; name=r.xml\nContent-Transfer-Encoding: base64";
     let whole = base64(b"<feedback>12</feedback>");
     let bare = whole.trim_end().trim_end_matches('=');
@@ -224,7 +224,7 @@ fn base64_without_its_padding_is_decoded_and_said() {
 }
 
 #[test]
-fn quoted_printable_under_another_label_is_decoded_and_said() {
+fn quoted_printable_under_another_label_is_decoded_with_a_finding() {
     let encoded = "<?xml version=3D\"1.0\"?><feedback><comment>spf=3DFAIL</comm=\r\nent></feedback>";
     let plain = "<?xml version=\"1.0\"?><feedback><comment>spf=FAIL</comment></feedback>";
     for label in ["7bit", "8bit", "x-unknown"] {
@@ -345,7 +345,7 @@ fn dmarc_fail_counts_in_the_topmost_results_only_and_outside_comments() {
 }
 
 #[test]
-fn a_report_is_given_with_the_innermost_mail_around_it_where_that_is_asked_for() {
+fn a_report_is_returned_with_its_innermost_mail_on_request() {
     let inner = String::from_utf8(mail(&attachment("application/gzip", "r.gz", &gz()))).unwrap();
     let outer = format!("From: a@example.org\r\n{}", part("Content-Type: message/rfc822", &inner));
     let limits = crate::limits::Limits::default();

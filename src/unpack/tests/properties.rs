@@ -128,7 +128,7 @@ proptest! {
     }
 
     #[test]
-    fn a_mailbox_comes_apart_as_it_was_put_together(
+    fn a_mailbox_is_split_into_the_mails_it_was_made_of(
         bodies in proptest::collection::vec("(line\n|From here\n|>From there\n|\n|From a@b Wed Mar  4 01:10:00 2026\n){0,8}", 1..6),
         piece in 1_usize..50,
     ) {

@@ -90,7 +90,7 @@ fn key_note() -> serde_json::Value {
 }
 
 #[test]
-fn what_nothing_has_as_its_id_cannot_be_acknowledged() {
+fn an_unknown_id_cannot_be_acknowledged() {
     let work = WorkDir::new();
     let done = work.run(["ack", "0123456789ab", "--note", "x"]);
     assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{done:#?}");

@@ -129,7 +129,7 @@ fn a_backup_beside_a_run_is_of_one_instant() {
 }
 
 #[test]
-fn parts_of_two_backups_end_in_a_sentence_and_a_repair() {
+fn mixed_backups_are_reported_and_repaired() {
     let dir = WorkDir::new();
     ingest(&dir, 0..2);
     dir.run(["backup", "old"]).quiet();
@@ -160,7 +160,7 @@ fn parts_of_two_backups_end_in_a_sentence_and_a_repair() {
 }
 
 #[test]
-fn nothing_else_is_written_over() {
+fn a_backup_overwrites_nothing_else() {
     let dir = WorkDir::new();
     ingest(&dir, 0..1);
     dir.write("other/file", "precious");
@@ -245,7 +245,7 @@ fn a_backup_that_was_killed_within_a_file_restores_as_the_earlier_one_or_more() 
 }
 
 #[test]
-fn verify_takes_nothing_that_a_run_does_meanwhile_for_damage() {
+fn verify_does_not_mistake_a_concurrent_run_for_damage() {
     let dir = WorkDir::new();
     ingest(&dir, 0..3);
     std::thread::scope(|scope| {

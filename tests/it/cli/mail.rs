@@ -107,7 +107,7 @@ fn a_server_gets_neither_memory_nor_time_without_bound() {
 }
 
 #[test]
-fn a_server_that_takes_no_bytes_of_the_mail_ends_the_wait() {
+fn a_server_that_accepts_no_bytes_does_not_block_forever() {
     let error = sent_to(Security::None, &"line\n".repeat(100_000), |socket| {
         let mut mail = false;
         answering(socket, |line| match line.split(' ').next() {
@@ -129,7 +129,7 @@ fn a_server_that_takes_no_bytes_of_the_mail_ends_the_wait() {
 }
 
 #[test]
-fn what_a_server_says_back_shows_no_secret() {
+fn a_repeated_secret_is_not_shown() {
     for mechanisms in ["PLAIN", "LOGIN"] {
         let error = sent_to(Security::None, "x", move |socket| {
             let mut said = Vec::new();
@@ -152,7 +152,7 @@ fn what_a_server_says_back_shows_no_secret() {
 }
 
 #[test]
-fn what_is_said_before_tls_is_no_answer_after_it() {
+fn bytes_received_before_tls_are_no_answer_after_it() {
     let error = sent_to(Security::StartTls, "x", |socket| {
         answering(socket, |line| match line.split(' ').next() {
             Some("EHLO") => "250-localhost\r\n250 STARTTLS\r\n".to_owned(),
@@ -160,11 +160,11 @@ fn what_is_said_before_tls_is_no_answer_after_it() {
             _ => "220 hello\r\n".to_owned(),
         });
     });
-    assert!(error.ends_with("said more than it may before TLS"), "{error}");
+    assert!(error.ends_with("sent more than it may before TLS"), "{error}");
 }
 
 #[test]
-fn a_sendmail_that_does_not_end_is_stopped_with_all_it_started() {
+fn a_hanging_sendmail_is_stopped_with_its_children() {
     use std::os::unix::fs::PermissionsExt as _;
     let work = WorkDir::new();
     let script = format!("#!/bin/sh\nsleep 1000 &\necho $! > {}/child\nwait\n", work.path("").display());
@@ -187,7 +187,7 @@ fn a_sendmail_that_does_not_end_is_stopped_with_all_it_started() {
 }
 
 #[test]
-fn a_mail_arrives_whole_in_each_of_the_three_ways() {
+fn a_mail_arrives_complete_by_each_of_the_three_routes() {
     for (secured, security) in [
         (Secured::FromTheStart, Security::Tls),
         (Secured::ByStartTls, Security::StartTls),
@@ -240,7 +240,7 @@ fn a_wrong_password_and_a_refused_recipient_are_errors_that_hold_no_secret() {
 }
 
 #[test]
-fn a_token_is_sent_behind_the_command_and_a_refusal_is_reported_without_it() {
+fn a_token_is_sent_after_the_command_and_a_refusal_does_not_show_it() {
     let token = "token-word/".repeat(200);
     for (kind, mechanism, last) in
         [(LoginKind::XOAuth2, "XOAUTH2", ""), (LoginKind::OAuthBearer, "OAUTHBEARER", "AQ==")]

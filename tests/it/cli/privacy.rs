@@ -87,7 +87,7 @@ const PRIVATE: [u32; 3] = [0o700, 0o400, 0o600];
 const SHARED: [u32; 3] = [0o750, 0o440, 0o640];
 
 #[test]
-fn a_store_is_its_owners_alone_whatever_the_umask() {
+fn only_its_owner_can_read_a_store_whatever_the_umask() {
     for umask in ["0", "022", "0777"] {
         let work = WorkDir::new();
         fill(&work, umask);
@@ -129,7 +129,7 @@ fn a_folder_that_holds_other_things_keeps_its_mode() {
 }
 
 #[test]
-fn a_group_of_the_settings_may_read_and_one_that_is_no_more_may_not() {
+fn the_group_in_the_settings_may_read_and_an_earlier_one_may_not() {
     let work = WorkDir::new();
     let name = Command::new("id").arg("-gn").output().unwrap().stdout;
     let name = String::from_utf8(name).unwrap().trim().to_owned();
@@ -150,7 +150,7 @@ fn a_group_of_the_settings_may_read_and_one_that_is_no_more_may_not() {
 }
 
 #[test]
-fn a_group_that_is_none_is_an_error_before_anything_is_written() {
+fn an_unknown_group_is_an_error_before_anything_is_written() {
     let work = WorkDir::new();
     let settings = work.write("settings.toml", "group = \"no-such-group\"\n");
     let settings = settings.to_str().unwrap();
@@ -202,7 +202,7 @@ fn an_export_writes_through_no_link() {
 }
 
 #[test]
-fn a_link_in_a_folder_is_not_followed_and_that_is_said() {
+fn a_link_in_a_folder_is_not_followed_and_is_reported() {
     let work = WorkDir::new();
     let secret = report(&work, "elsewhere", 1);
     report(&work, "one", 1);

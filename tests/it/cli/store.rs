@@ -36,7 +36,7 @@ fn a_store_that_does_not_exist_reads_as_empty() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_once_cleaned_and_can_be_looked_at_and_tried_again() {
+fn an_unreadable_item_is_named_once_and_can_be_shown_and_retried() {
     let work = WorkDir::new();
     let file = work.write(ESCAPES, "<feedback><report_metadata>");
     let name = file.to_str().expect("a UTF-8 path");
@@ -83,7 +83,7 @@ fn counting(id: &str, count: u64) -> String {
 }
 
 #[test]
-fn counts_beyond_every_sum_break_no_command_and_are_said() {
+fn counts_whose_sum_overflows_break_no_command_and_are_reported() {
     let work = WorkDir::new();
     for number in 0..3 {
         let file = work.write(format!("r{number}.xml"), counting(&number.to_string(), u64::MAX / 2));
@@ -114,7 +114,7 @@ fn counts_beyond_every_sum_break_no_command_and_are_said() {
 }
 
 #[test]
-fn no_period_that_can_be_asked_for_panics() {
+fn no_requested_period_panics() {
     let work = WorkDir::new();
     for (number, day) in [1_794_787_200_u64, 86_400, 1_700_000_000].into_iter().enumerate() {
         let text = counting(&number.to_string(), 5).replace("1794787200", &day.to_string());
@@ -153,7 +153,7 @@ fn no_period_that_can_be_asked_for_panics() {
 }
 
 #[test]
-fn quiet_says_nothing_but_errors_and_what_json_was_asked_for() {
+fn quiet_prints_only_errors_and_requested_json() {
     let work = WorkDir::new();
     let file = work.write("r.xml", counting("1", 5));
     let name = file.to_str().unwrap();
@@ -176,7 +176,7 @@ fn a_flood_of_unreadable_files_is_named_up_to_twenty() {
 }
 
 #[test]
-fn a_path_that_is_not_there_fails_the_run_but_the_rest_is_ingested() {
+fn a_missing_path_fails_the_run_but_the_rest_is_ingested() {
     let work = WorkDir::new();
     let samples = samples();
     let done = work.run(["ingest", "nowhere", samples.to_str().expect("a UTF-8 path"), "--format", "json"]);
@@ -202,7 +202,7 @@ fn standard_input_is_ingested_as_well() {
 }
 
 #[test]
-fn upkeep_says_what_it_did_and_changes_no_sum() {
+fn upkeep_reports_what_it_did_and_changes_no_sum() {
     let work = with_samples();
     let sums = || {
         work.run(["summary", "--from", "2026-10-01", "--to", "2026-11-30", "--format", "json"]).json()["totals"].clone()
@@ -236,7 +236,7 @@ fn status_tells_a_monitor_when_reports_stay_away() {
 }
 
 #[test]
-fn exports_need_a_folder_only_where_a_stream_will_not_do() {
+fn exports_need_a_folder_only_if_a_stream_is_not_enough() {
     let work = with_samples();
     let done = work.run(["export"]);
     assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""));
@@ -255,7 +255,7 @@ fn exports_need_a_folder_only_where_a_stream_will_not_do() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_ends_an_export_quietly() {
+fn a_reader_that_closes_the_pipe_ends_an_export_quietly() {
     let work = with_samples();
     let mut child = work
         .command(["export", "--format", "ndjson"])
@@ -272,7 +272,7 @@ fn a_reader_that_has_seen_enough_ends_an_export_quietly() {
 }
 
 #[test]
-fn a_store_in_use_is_said_with_who_holds_it() {
+fn an_error_names_the_process_that_uses_the_store() {
     let work = WorkDir::new();
     // A run that waits for its standard input holds the store.
     let mut holder = work
@@ -297,7 +297,7 @@ fn a_store_in_use_is_said_with_who_holds_it() {
 }
 
 #[test]
-fn an_interrupted_run_says_so_and_ends_with_2() {
+fn an_interrupted_run_is_reported_and_exits_with_2() {
     let work = WorkDir::new();
     let mut child = work
         .command(["ingest", "-", "-v"])
@@ -323,7 +323,7 @@ fn an_interrupted_run_says_so_and_ends_with_2() {
 }
 
 #[test]
-fn a_summary_leaves_by_mail_as_text_and_page() {
+fn a_summary_is_mailed_as_text_and_html() {
     let work = with_samples();
     let server = SmtpServer::start(Secured::ByStartTls, &work.path(""));
     work.write("password", "secret\n");
@@ -360,7 +360,7 @@ fn a_summary_leaves_by_mail_as_text_and_page() {
 }
 
 #[test]
-fn one_source_is_explained_of_a_store_and_of_files() {
+fn a_source_is_explained_from_a_store_and_from_files() {
     let work = with_samples();
     let week = ["summary", "--week", "2026-W47", "--explain", "192.0.2.60"];
     let stored = work.run(week).quiet();

@@ -21,7 +21,7 @@ fn help_and_version_are_answers_on_stdout() {
 }
 
 #[test]
-fn a_wrong_word_is_a_usage_error_with_the_right_one() {
+fn a_wrong_word_is_a_usage_error_that_suggests_the_right_one() {
     let done = WorkDir::new().run(["sumary"]);
     assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""));
     assert!(done.stderr.starts_with("error: unrecognized subcommand 'sumary'"), "{}", done.stderr);
@@ -29,7 +29,7 @@ fn a_wrong_word_is_a_usage_error_with_the_right_one() {
 }
 
 #[test]
-fn two_periods_on_one_line_are_a_usage_error_but_the_line_displaces_the_environment() {
+fn two_periods_are_a_usage_error_but_the_command_line_overrides_the_environment() {
     let work = WorkDir::new();
     let done = work.run(["summary", "--week", "2026-W47", "--last", "7d"]);
     fails_with(&done, "error: period: expected one of --week, --last, or --from and --to, found several\n");
@@ -127,7 +127,7 @@ fn config_check_without_a_file_says_how_to_get_one() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_the_program_quietly() {
+fn a_closed_pipe_ends_the_program_quietly() {
     let work = WorkDir::new();
     let mut child = work.command(["man"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -178,7 +178,7 @@ fn bash_completes_paths_where_a_command_takes_them_and_words_elsewhere() {
 }
 
 #[test]
-fn color_is_off_where_nobody_looks_and_on_where_asked() {
+fn color_is_off_without_a_terminal_and_on_if_requested() {
     let work = WorkDir::new();
     assert!(!work.run(["config", "check"]).stderr.contains('\x1b'));
     assert!(work.run(["config", "check", "--color", "always"]).stderr.contains("\x1b[1;31merror:\x1b[0m "));

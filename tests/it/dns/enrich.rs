@@ -76,7 +76,7 @@ fn a_run_that_was_stopped_continues_where_it_was() {
 }
 
 #[test]
-fn a_server_that_is_away_leaves_names_unknown_not_missing() {
+fn an_unreachable_server_leaves_names_unknown_not_missing() {
     let settings = resolver::ResolverOptions {
         servers: vec!["127.0.0.1:9".parse().unwrap()],
         timeout: std::time::Duration::from_millis(200),

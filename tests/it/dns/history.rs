@@ -169,7 +169,7 @@ fn a_record_that_several_domains_use_is_one_event() {
 }
 
 #[test]
-fn alert_asks_dns_first_on_request_and_says_what_it_could_not_ask() {
+fn alert_check_queries_dns_first_and_reports_failed_lookups() {
     let memory = Memory::new();
     let asked = |day: u8, zone: &str| {
         let server = Scripted::start(zone);
@@ -193,7 +193,7 @@ fn alert_asks_dns_first_on_request_and_says_what_it_could_not_ask() {
 }
 
 #[test]
-fn a_fetch_looks_at_dns_once_a_day_and_never_fails_because_of_it() {
+fn a_fetch_checks_dns_once_a_day_and_never_fails_because_of_it() {
     let memory = Memory::new();
     // The mailbox cannot be read: what a fetch does after its mails does not depend on them.
     memory.0.write(
@@ -226,7 +226,7 @@ fn a_fetch_looks_at_dns_once_a_day_and_never_fails_because_of_it() {
 }
 
 #[test]
-fn consents_are_one_view_of_all_domains_both_ways() {
+fn consents_cover_all_domains_in_both_directions() {
     let memory = Memory::new();
     memory.0.write(CONFIG, "domains = [\"example.com\", \"shop.example\"]\n");
     let more = "_dmarc.shop.example TXT v=DMARC1; p=none; rua=mailto:d@example.com\n";

@@ -214,7 +214,7 @@ fn each_rung_names_what_it_proves_and_nothing_else_is_named() {
 }
 
 #[test]
-fn what_dns_proved_stays_while_it_does_not_answer_and_goes_when_it_says_otherwise() {
+fn proof_from_dns_stays_while_dns_is_silent_and_goes_when_it_changes() {
     let Some(servers) = Servers::start(ZONES) else { return };
     let work = store();
     work.run(["enrich", "--server", &servers.resolver.to_string(), "--geoip", "ip2asn-v4.tsv"]).quiet();
@@ -240,7 +240,7 @@ fn what_dns_proved_stays_while_it_does_not_answer_and_goes_when_it_says_otherwis
 }
 
 #[test]
-fn an_installed_database_is_used_and_a_missing_one_is_said_only_where_it_was_asked_for() {
+fn an_installed_database_is_used_and_a_missing_one_reported_only_if_requested() {
     let work = store();
     let server = Scripted::start("10.0.1.1 PTR mx.example.net\nmx.example.net A 10.0.1.1\n");
     let address = server.address.to_string();

@@ -41,7 +41,7 @@ fn summary(work: &WorkDir, format: &str) -> String {
 }
 
 #[test]
-fn the_summary_and_the_export_use_the_names_and_without_look_ups_say_nothing_of_them() {
+fn summary_and_export_use_the_names_if_there_are_any() {
     let work = with_sources(4);
     let before = summary(&work, "text");
     assert!(!before.contains("mx1.example.net") && !before.contains("confirmed"), "{before}");
@@ -186,7 +186,7 @@ fn databases(work: &WorkDir) {
 }
 
 #[test]
-fn the_networks_of_the_sources_come_out_of_the_users_own_files() {
+fn the_networks_of_the_sources_come_from_the_users_own_files() {
     let work = with_sources(4);
     databases(&work);
     work.write("home/.config/dmarquet/config.toml", "geoip = [\"../../../asn.mmdb\", \"../../../country.mmdb\"]\n");

@@ -25,7 +25,7 @@ fn other(server: SocketAddr) -> MessageAuthenticator {
 }
 
 #[test]
-fn our_evaluator_and_mail_auths_agree_but_where_it_is_known() {
+fn our_evaluator_and_mail_auth_agree_with_known_exceptions() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (mut checks, mut same, mut wrong) = (0, 0, Vec::new());
     for case in include_str!("../../dns/spf.cases").split("\n== ").skip(1) {

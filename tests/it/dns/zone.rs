@@ -97,7 +97,7 @@ fn judged(request: &Request, resolver: &Resolver, finding: &CheckFinding, before
 }
 
 #[test]
-fn the_program_says_it_with_text_json_and_exit_code() {
+fn text_json_and_exit_code_agree() {
     let Some(servers) = servers() else { return };
     let work = WorkDir::new();
     let server = servers.resolver.to_string();

@@ -102,7 +102,7 @@ fn the_samples_in_frames_give_the_sums_of_ingest_and_a_line_for_each_item() {
 }
 
 #[test]
-fn a_duplicate_within_one_stream_is_dropped_and_counted_also_behind_a_mark() {
+fn a_duplicate_within_one_stream_is_dropped_and_counted_even_after_a_flush() {
     let work = WorkDir::new();
     let (one, other) = (report("1"), report("1").replace("<count>3<", "<count>4<"));
     let mark = frame("", b"");
@@ -160,7 +160,7 @@ fn a_hostile_length_ends_the_stream_with_an_error_and_what_came_before_is_there(
 }
 
 #[test]
-fn what_is_poisoned_is_named_and_the_rest_is_converted() {
+fn hostile_items_are_named_and_the_rest_is_converted() {
     let work = WorkDir::new();
     let bombs = frame("bomb.xml.gz", &[b"\x1f\x8b\x08\0\0\0\0\0\0\xff".as_slice(), &[0xff; 64]].concat());
     let frames = [
@@ -214,7 +214,7 @@ fn a_folder_of_parquet_gives_the_numbers_of_its_store() {
     }
     assert_eq!(all["totals"], cut["totals"]);
     let onto = work.run(["export", "--records", "lake", "--out", "lake"]);
-    assert!(onto.code == Some(2) && onto.stderr.contains("expected a folder of its own"), "{onto:?}");
+    assert!(onto.code == Some(2) && onto.stderr.contains("expected another folder for --out"), "{onto:?}");
 }
 
 #[test]

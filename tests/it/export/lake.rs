@@ -190,7 +190,7 @@ fn csv_for_a_spreadsheet_has_no_formula_no_json_and_times_that_it_knows() {
 }
 
 #[test]
-fn a_url_is_refused_wherever_a_path_stands() {
+fn a_url_is_refused_in_place_of_a_path() {
     let work = WorkDir::new();
     let commands: [&[&str]; 8] = [
         &["export", "--out"],

@@ -46,7 +46,7 @@ fn summary(work: &WorkDir, more: &[&str]) -> serde_json::Value {
 }
 
 #[test]
-fn a_trusted_server_is_believed_and_another_ones_pass_is_not() {
+fn only_the_pass_of_a_trusted_server_counts() {
     let work = with_mails("trusted_authserv_id = \"mx.example.com\"\n");
     assert_eq!(work.run(["ingest", "mails", "--format", "json"]).json()["stored"]["reports"], 4);
     let trusted = ["absent: none", "bad: fail", "claimed: unknown", "good: pass"];
@@ -57,7 +57,7 @@ fn a_trusted_server_is_believed_and_another_ones_pass_is_not() {
 }
 
 #[test]
-fn without_settings_only_a_fail_is_believed_and_a_border_trusted_later_speaks_at_a_rebuild() {
+fn without_settings_only_a_fail_counts_and_a_rebuild_applies_new_trust() {
     let work = with_mails("");
     work.run(["ingest", "mails"]);
     assert_eq!(judged(&work), ["absent: unknown", "bad: fail", "claimed: unknown", "good: unknown"]);
@@ -67,7 +67,7 @@ fn without_settings_only_a_fail_is_believed_and_a_border_trusted_later_speaks_at
 }
 
 #[test]
-fn forged_reports_are_left_out_when_asked_and_counted_in_the_data_quality_always() {
+fn forged_reports_are_left_out_on_request_and_always_counted_in_the_data_quality() {
     let work = with_mails("");
     work.run(["ingest", "mails"]);
     for (more, messages, left_out) in [(&[][..], 28, false), (&["--authentic"][..], 21, true)] {
@@ -84,7 +84,7 @@ fn forged_reports_are_left_out_when_asked_and_counted_in_the_data_quality_always
 }
 
 #[test]
-fn reports_on_domains_of_others_are_stored_and_marked() {
+fn reports_about_other_domains_are_stored_and_marked() {
     let work = with_mails("domains = [\"Example.com\"]\n");
     let tally = work.run(["ingest", "mails", "--format", "json"]).json();
     assert_eq!(tally["stored"]["reports"], 4);
@@ -98,7 +98,7 @@ fn reports_on_domains_of_others_are_stored_and_marked() {
 }
 
 #[test]
-fn a_check_believes_no_forged_report() {
+fn a_check_ignores_forged_reports() {
     let work = with_mails("trusted_authserv_id = \"mx.example.com\"\n");
     work.run(["ingest", "mails"]);
     let server = Scripted::start(

@@ -2,8 +2,8 @@
 
 mod authentic;
 mod golden;
-mod journey;
 mod properties;
 mod rivals;
+mod samples;
 mod tls;
 pub(crate) mod verified;

@@ -107,7 +107,7 @@ fn an_authentic_report_counts_whichever_came_first_in_one_run_or_in_two() {
 }
 
 #[test]
-fn of_equal_standing_the_whole_replaces_the_part_and_nothing_else() {
+fn between_equals_only_the_whole_replaces_a_part() {
     for order in [["part.xml", "whole.xml"], ["whole.xml", "part.xml"]] {
         let work = WorkDir::new();
         work.write("part.xml", report("1", &[(1, 2), (2, 3)]));
@@ -151,7 +151,7 @@ fn a_replaced_report_is_gone_from_exports_and_from_the_parts() {
 }
 
 #[test]
-fn a_user_may_let_the_other_one_count_and_then_nothing_else_replaces_it() {
+fn a_promoted_report_counts_and_nothing_else_replaces_it() {
     let work = trusting();
     mail(&work, "first", "none", "1", &[(1, 1)]);
     mail(&work, "second", "none", "1", &[(2, 2)]);
@@ -192,7 +192,7 @@ fn ids_are_compared_by_case_and_copies_by_their_values() {
 }
 
 #[test]
-fn without_a_store_the_first_of_two_counts_and_that_is_said() {
+fn without_a_store_the_first_of_two_counts_with_a_warning() {
     let work = WorkDir::new();
     work.write("in/a.xml", report("r1", &[(1, 5)]));
     work.write("in/b.xml", report("r1", &[(1, 5), (2, 7)]));

@@ -46,7 +46,7 @@ fn lines(path: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn a_report_is_stored_once_however_it_comes_and_made_again() {
+fn a_report_is_stored_once_however_it_arrives_and_rebuilt() {
     let work = WorkDir::new();
     work.write("in/a.json", report("1", 3).to_string());
     work.write("in/b.eml", mail(&report("1", 3), "sender.example"));
@@ -187,7 +187,7 @@ fn the_report_that_its_reporter_signed_counts() {
 }
 
 #[test]
-fn what_an_earlier_version_rejected_is_read_by_a_rebuild() {
+fn reports_that_an_earlier_version_rejected_are_read_by_a_rebuild() {
     // Versions put it in different words.
     for reason in ["payload is not XML, 9 bytes", "expected XML, found 9 bytes of something else"] {
         is_read_by_a_rebuild(reason);
@@ -221,7 +221,7 @@ fn is_read_by_a_rebuild(reason: &str) {
 }
 
 #[test]
-fn what_an_earlier_version_set_aside_is_read_when_it_comes_again() {
+fn reports_that_an_earlier_version_set_aside_are_read_when_they_arrive_again() {
     let work = WorkDir::new();
     copy_folder(&repository().join("tests/store-2"), &work.path("store"));
     // As that version noted a TLS report: by the start of the hash of its item, with nothing kept of it.
@@ -245,7 +245,7 @@ fn what_an_earlier_version_set_aside_is_read_when_it_comes_again() {
 }
 
 #[test]
-fn pruning_takes_the_rows_with_the_originals() {
+fn pruning_removes_rows_and_originals() {
     let work = WorkDir::new();
     let of_days_ago = |days: i64| {
         let end = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);

@@ -152,7 +152,7 @@ fn forwarded(mail: &str) -> String {
 }
 
 #[test]
-fn a_pass_needs_a_signature_on_all_that_is_read_and_a_domain_that_is_the_reporters() {
+fn a_pass_needs_the_reporters_domain_and_a_signature_on_everything_read() {
     let work = WorkDir::new();
     let mut zone = String::from("example A 192.0.2.1\ncom A 192.0.2.1\nru A 192.0.2.1\n");
     let fields = ["From", "To", "Subject", "Content-Type"];
@@ -198,7 +198,7 @@ fn a_pass_needs_a_signature_on_all_that_is_read_and_a_domain_that_is_the_reporte
 }
 
 #[test]
-fn nobody_is_asked_without_it_and_the_settings_may_ask_for_it() {
+fn dns_is_queried_only_with_verify_on_the_command_line_or_in_the_settings() {
     let (work, zone) = with_mails();
     let server = Scripted::start(&zone);
     let address = server.address.to_string();
@@ -218,7 +218,7 @@ fn nobody_is_asked_without_it_and_the_settings_may_ask_for_it() {
 }
 
 #[test]
-fn a_trusted_server_goes_before_a_signature() {
+fn a_trusted_server_outweighs_a_signature() {
     let (work, zone) = with_mails();
     work.write("home/.config/dmarquet/config.toml", "trusted_authserv_id = \"mx.example.com\"\nverify = true\n");
     for (id, word) in [("good", "fail"), ("tampered", "pass"), ("below", "none")] {
@@ -240,7 +240,7 @@ fn a_trusted_server_goes_before_a_signature() {
 }
 
 #[test]
-fn where_dns_is_away_every_report_is_stored_and_the_run_soon_over() {
+fn without_dns_every_report_is_stored_and_the_run_ends_soon() {
     let work = WorkDir::new();
     let mut zone = String::from("example A 192.0.2.1\n");
     for number in 0..60 {

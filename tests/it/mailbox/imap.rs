@@ -56,7 +56,7 @@ fn fetch(dir: &WorkDir) -> crate::workdir::Done {
 }
 
 #[test]
-fn cron_hears_of_what_is_unreadable_once_and_of_nothing_else() {
+fn cron_reports_unreadable_items_once_and_nothing_else() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     let dir = WorkDir::new();
     settings(&dir, &dovecot, "after = \"move\"\nmove_to = \"DMARC/done\"\nrejected_to = \"DMARC/unreadable\"");
@@ -102,7 +102,7 @@ fn a_wrong_password_is_an_error_with_a_hint_and_without_the_password() {
 }
 
 #[test]
-fn one_mailbox_out_of_reach_does_not_keep_the_other_waiting() {
+fn an_unreachable_mailbox_does_not_delay_the_other() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     let dir = WorkDir::new();
     let other = "[[mailbox]]\nname = \"gone\"\nhost = \"127.0.0.1\"\nport = 9\nsecurity = \"none\"\nuser = \"u\"\npassword_file = \"nowhere\"";
@@ -115,7 +115,7 @@ fn one_mailbox_out_of_reach_does_not_keep_the_other_waiting() {
 }
 
 #[test]
-fn a_second_run_says_who_holds_the_store_or_leaves_quietly() {
+fn a_second_run_names_the_first_or_exits_quietly() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     let dir = WorkDir::new();
     settings(&dir, &dovecot, "");
@@ -146,7 +146,7 @@ fn end(mut child: Child) -> Duration {
 }
 
 #[test]
-fn watch_takes_in_what_arrives_and_ends_soon_after_sigterm() {
+fn watch_stores_arriving_mails_and_ends_soon_after_sigterm() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     let dir = WorkDir::new();
     settings(&dir, &dovecot, "after = \"delete\"");
@@ -191,7 +191,7 @@ fn the_set_up_pages_are_there_for_every_usual_server() {
 }
 
 #[test]
-fn fetch_looks_up_the_names_afterwards_when_asked_and_no_fault_of_it_loses_a_report() {
+fn fetch_enrich_looks_up_names_and_its_errors_lose_no_report() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     let dir = WorkDir::new();
     settings(&dir, &dovecot, "");

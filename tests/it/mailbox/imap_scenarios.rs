@@ -168,7 +168,7 @@ fn messages(runs: &[(Tally, Finished)]) -> i64 {
 }
 
 #[test]
-fn a_dot_a_prefix_and_modified_utf7_are_found_and_a_target_without_room_leaves_the_mails() {
+fn folder_names_are_found_and_a_full_target_leaves_the_mails() {
     let Some(case) = case("89-imap-dot-delimiter-utf7") else { return };
     let store = tempfile::tempdir().unwrap();
     let runs = play(&case, store.path());
@@ -207,7 +207,7 @@ fn a_read_only_mailbox_with_wrong_sizes_and_a_rude_end_is_read_once() {
 }
 
 #[test]
-fn many_mails_come_in_groups_the_server_bears() {
+fn many_mails_are_fetched_in_groups_that_the_server_accepts() {
     let Some(case) = case("93-imap-many-messages") else { return };
     let store = tempfile::tempdir().unwrap();
     let runs = play(&case, store.path());

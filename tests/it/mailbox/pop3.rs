@@ -71,7 +71,7 @@ fn reports_are_stored_once_and_their_mails_deleted_or_kept() {
 }
 
 #[test]
-fn stls_and_tokens_let_us_in_and_a_wrong_certificate_does_not() {
+fn login_works_over_stls_and_by_token_and_not_with_a_wrong_certificate() {
     let Some(dovecot) = Dovecot::start_with_pop3() else { return };
     deliver(&dovecot);
     let token = format!(
@@ -97,7 +97,7 @@ fn stls_and_tokens_let_us_in_and_a_wrong_certificate_does_not() {
 }
 
 #[test]
-fn settings_that_pop3_cannot_keep_to_are_errors_that_name_the_key() {
+fn settings_that_pop3_cannot_follow_are_errors_that_name_the_key() {
     for (key, line) in [
         ("after", "after = \"seen\""),
         ("after", "after = \"move\""),

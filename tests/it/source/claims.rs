@@ -20,12 +20,12 @@ const SECURITY: &[Claim] = &[
     ("never used as paths", &["a_name_that_leaves_its_folder_is_a_finding_and_never_a_path"]),
     (
         "Links inside folders are not followed",
-        &["a_link_in_a_folder_is_not_followed_and_that_is_said", "an_export_writes_through_no_link"],
+        &["a_link_in_a_folder_is_not_followed_and_is_reported", "an_export_writes_through_no_link"],
     ),
     (
         "Text from reports is made safe",
         &[
-            "nothing_turns_the_direction_or_hides",
+            "no_character_is_invisible_or_changes_the_direction_of_text",
             "formulas_of_strangers_stay_text",
             "names_with_every_control_character",
         ],
@@ -33,10 +33,7 @@ const SECURITY: &[Claim] = &[
     ("`sender_auth` says", &["an_authentic_report_counts_whichever_came_first_in_one_run_or_in_two"]),
     (
         "needs the reporter's own domain",
-        &[
-            "a_pass_needs_a_signature_on_all_that_is_read_and_a_domain_that_is_the_reporters",
-            "only_a_trusted_server_is_believed_when_it_says_pass",
-        ],
+        &["a_pass_needs_the_reporters_domain_and_a_signature_on_everything_read", "only_a_trusted_servers_pass_counts"],
     ),
     ("A known reporter's name from another domain", &["a_known_reporters_name_is_its_own"]),
     ("anyone can have a mailbox", &["a_domain_of_mailboxes_speaks_for_nobody_but_the_operators_own_hosts_do"]),
@@ -46,8 +43,8 @@ const SECURITY: &[Claim] = &[
         "TLS certificates are always verified",
         &[
             "a_certificate_that_no_authority_signed_is_refused",
-            "stls_and_tokens_let_us_in_and_a_wrong_certificate_does_not",
-            "both_ways_of_tls_and_all_mechanisms_let_us_in",
+            "login_works_over_stls_and_by_token_and_not_with_a_wrong_certificate",
+            "login_works_over_tls_and_starttls_with_every_mechanism",
         ],
     ),
     (
@@ -55,7 +52,7 @@ const SECURITY: &[Claim] = &[
         &[
             "a_login_that_the_server_repeats_is_not_shown",
             "a_refused_login_is_tried_once_and_repeats_no_secret",
-            "what_a_server_says_back_shows_no_secret",
+            "a_repeated_secret_is_not_shown",
             "a_token_endpoint_that_repeats_what_it_was_sent_shows_no_secret",
             "no_text_panics_and_no_secret_is_left",
         ],
@@ -63,14 +60,14 @@ const SECURITY: &[Claim] = &[
     (
         "private whatever the umask",
         &[
-            "a_store_is_its_owners_alone_whatever_the_umask",
+            "only_its_owner_can_read_a_store_whatever_the_umask",
             "a_store_of_an_older_version_is_made_private_by_the_next_write",
         ],
     ),
     ("`unsafe` code is forbidden", &["unsafe_code_is_forbidden"]),
     ("holds the program to them", &["the_bounds_of_the_page_are_those_of_the_program"]),
-    ("a mail, or a file that is not a mailbox", &["what_is_over_the_limit_is_said_and_not_read"]),
-    ("inflates or decodes to", &["layers_of_archives_spend_from_one_purse"]),
+    ("a mail, or a file that is not a mailbox", &["files_over_the_limit_are_named_and_not_read"]),
+    ("inflates or decodes to", &["nested_archives_share_one_allowance"]),
     ("one compressed stream", &["a_bomb_is_stopped_while_it_inflates"]),
     ("archive members", &["a_million_empty_members_are_not_listed", "archives_nest_no_deeper_than_the_limit"]),
     (
@@ -78,7 +75,7 @@ const SECURITY: &[Claim] = &[
         &["a_hundred_thousand_parts_are_not_walked", "a_thousand_levels_of_multiparts_or_mails_are_not_entered"],
     ),
     ("records of a report", &["ten_million_records", "results_past_the_limit_are_dropped_with_a_finding"]),
-    ("policies of a TLS report", &["more_than_the_limit_is_dropped_and_told"]),
+    ("policies of a TLS report", &["more_than_the_limit_is_dropped_with_a_finding"]),
     ("unmatched tags", &["stray_tags_past_all_bounds_stop_the_pass"]),
     ("a text value", &["an_element_of_a_hundred_megabytes", "findings_beyond_the_limit_are_counted_in_a_last_one"]),
     ("a compressed mailbox file", &["a_mailbox_of_countless_mails_in_a_gzip_is_one_rejection_more"]),
@@ -140,16 +137,13 @@ const SECURITY: &[Claim] = &[
         "the mail server",
         &[
             "whatever_breaks_at_whatever_command_every_mail_is_given_once",
-            "a_password_is_never_said_where_the_server_forbids_it",
-            "what_was_not_called_safe_is_not_touched",
+            "a_password_is_never_sent_if_the_server_forbids_it",
+            "unacknowledged_mails_are_not_touched",
             "without_tls_only_a_loopback_address_is_connected_to",
         ],
     ),
-    ("DNS (`check`", &["where_dns_is_away_every_report_is_stored_and_the_run_soon_over"]),
-    (
-        "databases given with `geoip`",
-        &["an_installed_database_is_used_and_a_missing_one_is_said_only_where_it_was_asked_for"],
-    ),
+    ("DNS (`check`", &["without_dns_every_report_is_stored_and_the_run_ends_soon"]),
+    ("databases given with `geoip`", &["an_installed_database_is_used_and_a_missing_one_reported_only_if_requested"]),
     (
         "whoever can write to the data folder",
         &["a_file_flipped_cut_or_gone_is_named_by_verify_and_never_the_end_of_the_program"],
@@ -165,13 +159,10 @@ const DESIGN: &[Claim] = &[
     ("committed in three steps", &["a_kill_at_any_step_loses_nothing_and_doubles_nothing"]),
     ("records an *intent*", &["a_kill_at_any_step_loses_nothing_and_doubles_nothing"]),
     ("A rename never replaces a file", &["a_rename_replaces_nothing"]),
-    ("ends the intent", &["a_cursor_follows_its_batch_and_messages_wait_until_told"]),
+    ("ends the intent", &["a_cursor_follows_its_batch_and_messages_stay_pending_until_acknowledged"]),
     (
         "Only then may a mail be flagged",
-        &[
-            "messages_are_acknowledged_only_after_their_batch_and_by_their_fate",
-            "what_was_not_called_safe_is_not_touched",
-        ],
+        &["messages_are_acknowledged_only_after_their_batch_and_by_their_fate", "unacknowledged_mails_are_not_touched"],
     ),
     (
         "is reported and kept",
@@ -185,8 +176,8 @@ const DESIGN: &[Claim] = &[
         "one writer at a time",
         &[
             "a_second_writer_learns_who_holds_the_store",
-            "a_writer_that_another_one_followed_is_refused_and_the_other_goes_on",
-            "a_writer_is_dead_only_where_that_is_known",
+            "a_displaced_writer_is_refused_and_the_new_one_continues",
+            "a_writer_counts_as_dead_only_if_that_is_certain",
             "a_writer_that_ended_is_dead_although_nobody_waited_for_it",
         ],
     ),
@@ -196,20 +187,17 @@ const DESIGN: &[Claim] = &[
     ("rewritten a bounded number of times", &["a_row_is_rewritten_at_most_once_in_each_class"]),
     (
         "Two reports are the same if",
-        &[
-            "reporter_id_domain_and_period_each_make_another_report",
-            "twice_equals_once_and_another_content_is_a_conflict",
-        ],
+        &["reporter_id_domain_and_period_each_change_the_key", "twice_equals_once_and_another_content_is_a_conflict"],
     ),
     (
         "an authentic report replaces one",
         &[
             "an_authentic_report_counts_whichever_came_first_in_one_run_or_in_two",
-            "of_equal_standing_the_whole_replaces_the_part_and_nothing_else",
-            "a_user_may_let_the_other_one_count_and_then_nothing_else_replaces_it",
+            "between_equals_only_the_whole_replaces_a_part",
+            "a_promoted_report_counts_and_nothing_else_replaces_it",
         ],
     ),
-    ("Later runs try it again", &["what_lay_ahead_of_a_wrong_clock_is_read_by_a_later_run"]),
+    ("Later runs try it again", &["reports_rejected_because_of_a_wrong_clock_are_read_by_a_later_run"]),
     (
         "an older program refuses a newer one",
         &[
@@ -220,7 +208,7 @@ const DESIGN: &[Claim] = &[
     ),
     ("**Exit codes**", &["the_exit_codes_are_the_documented_ones"]),
     ("**The tally**", &["every_item_ends_in_exactly_one_place", "the_json_has_exactly_the_keys_of_the_design"]),
-    ("**The sums**", &["counts_beyond_every_sum_break_no_command_and_are_said"]),
+    ("**The sums**", &["counts_whose_sum_overflows_break_no_command_and_are_reported"]),
     (
         "**Counting**",
         &[
@@ -234,7 +222,7 @@ const DESIGN: &[Claim] = &[
 const README: &[Claim] = &[
     (
         "Nothing is lost: a report that cannot be read is kept",
-        &["what_cannot_be_read_is_named_once_cleaned_and_can_be_looked_at_and_tried_again"],
+        &["an_unreadable_item_is_named_once_and_can_be_shown_and_retried"],
     ),
     (
         "only after its reports are safe on disk",
@@ -252,7 +240,7 @@ const README: &[Claim] = &[
         &["a_rebuild_needs_no_ledger", "a_damaged_or_lost_ledger_is_said_and_rebuilt_from_the_originals"],
     ),
     ("Any program can read the Parquet files", &["other_programs_read_the_types_and_add_up_to_the_same_sums"]),
-    ("A run prints nothing if all is well", &["cron_hears_of_what_is_unreadable_once_and_of_nothing_else"]),
+    ("A run prints nothing if all is well", &["cron_reports_unreadable_items_once_and_nothing_else"]),
 ];
 
 /// A page as its paragraphs, bullets, steps and rows, each on one line without a table's head.

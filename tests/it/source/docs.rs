@@ -52,7 +52,7 @@ fn the_page_of_columns_is_generated_from_the_schema() {
 #[test]
 fn the_page_of_findings_is_generated_from_the_codes() {
     let mut page = String::from(
-        "# Findings\n\nA finding says what was odd about a report that was stored all the same. `ingest --format json`, the `reports` \
+        "# Findings\n\nA finding says what was odd about a report that was stored anyway. `ingest --format json`, the `reports` \
          table and the summary's data quality name them by code. This page is generated from the code.\n\n| code | meaning |\n|---|---|\n",
     );
     for code in FindingCode::ALL {

@@ -92,7 +92,7 @@ fn modules_import_only_what_lies_below_them() {
 /// Removes folders that import none of the others until none is left to remove: the rest are in a circle, or import one
 /// that is.
 #[test]
-fn folders_stand_in_no_circle() {
+fn folders_form_no_circle() {
     let mut edges = Sources::read().folders();
     assert!(edges.len() > 50, "the sources import each other: {}", edges.len());
     loop {
@@ -136,7 +136,7 @@ fn only_the_command_line_knows_its_tools_and_only_the_waiting_stages_wait() {
 }
 
 #[test]
-fn every_file_says_what_it_holds() {
+fn every_file_has_a_module_comment() {
     let src = repository().join("src");
     let silent: Vec<_> = files_below(&src)
         .into_iter()

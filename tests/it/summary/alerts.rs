@@ -158,7 +158,7 @@ fn a_first_run_takes_as_known_what_began_long_ago() {
     town.days(40..55, &[("192.0.2.10", 30, "s1", "pass", "pass"), ("192.0.2.20", 60, "s2", "fail", "softfail")]);
     let first = town.run(55, &[]);
     assert_eq!(first.json()["events"], serde_json::json!([]));
-    assert!(first.stderr.contains("1 event that began more than seven days ago is taken as known"), "{first:#?}");
+    assert!(first.stderr.contains("1 event that began more than seven days ago is treated as known"), "{first:#?}");
 }
 
 #[test]
@@ -300,7 +300,7 @@ impl Town {
 }
 
 #[test]
-fn no_count_of_a_report_ends_a_run() {
+fn no_count_in_a_report_ends_a_run() {
     let most = i64::MAX.unsigned_abs();
     let town = Town { work: WorkDir::new() };
     let mail = |dkim: &'static str| {
@@ -418,7 +418,7 @@ fn commands_mails_and_templates_are_reported_too() {
 }
 
 #[test]
-fn a_channel_that_cannot_be_used_is_said_by_the_settings() {
+fn an_unusable_channel_is_an_error_in_the_settings() {
     let work = WorkDir::new();
     for (text, said) in [
         ("[[alert.webhook]]\nname = \"a\"\n", "url_command: expected one of url_command, url_file or url_env"),
@@ -502,7 +502,7 @@ fn a_mailbox_that_cannot_be_read_is_reported_and_its_end() {
 }
 
 #[test]
-fn a_digest_is_silent_or_a_line_where_all_is_well() {
+fn a_digest_is_nothing_or_one_line_if_all_is_well() {
     let town = Town { work: WorkDir::new() };
     // Both mechanisms pass, the policy is final.
     town.days(0..60, &[("192.0.2.10", 40, "s1", "pass", "pass")]);
@@ -551,7 +551,7 @@ fn metrics_are_replaced_at_once_and_bounded() {
 }
 
 #[test]
-fn a_run_that_watches_looks_dns_up_without_mail() {
+fn a_watching_run_checks_dns_without_mail() {
     use crate::dns_servers::Scripted;
     let work = WorkDir::new();
     work.write(

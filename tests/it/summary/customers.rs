@@ -286,7 +286,7 @@ fn a_file_for_one_customer_holds_no_bytes_of_another_even_where_no_reader_looks(
 }
 
 #[test]
-fn what_is_cut_out_of_a_part_is_the_same_rows_as_the_whole_has() {
+fn a_part_of_a_file_has_the_same_rows_as_the_whole() {
     let work = town(None);
     run(&work, &["compact"]);
     let all = run(&work, &["export", "--format", "ndjson"]).quiet();
@@ -342,7 +342,7 @@ fn sums_quality_and_verdicts_are_those_of_the_customer() {
 }
 
 #[test]
-fn a_name_that_is_none_is_an_error_with_the_one_that_was_meant() {
+fn an_unknown_name_is_an_error_that_suggests_the_right_one() {
     let work = town(None);
     for (args, meant) in [
         (&["summary", "--customer", "Bich"][..], "did you mean \"Birch\"?"),

@@ -93,7 +93,7 @@ fn look(modules: &Path, page: &Path, shots: Option<PathBuf>) {
 }
 
 #[test]
-fn the_page_fits_every_screen_asks_for_nothing_and_has_no_serious_fault() {
+fn the_page_fits_every_screen_loads_nothing_and_is_accessible() {
     let Some(modules) = browser() else { return };
     let work = WorkDir::new();
     let page = work.write("week.html", rendering(&["--format", "html"]));
@@ -134,7 +134,7 @@ fn a_page_of_hostile_and_endless_names_fits_every_screen_too() {
 }
 
 #[test]
-fn what_a_stranger_wrote_is_inert_in_every_form_in_the_mail_and_in_the_explanation() {
+fn untrusted_text_is_inert_in_every_format_in_the_mail_and_in_the_explanation() {
     let work = WorkDir::new();
     // Escapes, a bell, a C1 control, a turn of direction, a hidden tag character; markup; a formula; a header field.
     let hostile = "=1+1&lt;script&gt;x&lt;/script&gt;&#27;[31m&#7;&#x9b;2J&#x202e;&#xe0041;[a](http://b.example)&#13;&#10;Bcc: c@example.net";

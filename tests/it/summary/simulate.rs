@@ -184,7 +184,7 @@ fn domains_and_weeks_without_mail_are_named() {
 }
 
 #[test]
-fn the_weeks_are_complete_and_what_spared_a_message_may_be_its_second_reason() {
+fn the_weeks_are_complete_and_a_second_reason_may_exempt_a_message() {
     let mail: [Row<'_>; 2] =
         [MAIL[0], (MAIL[2].0, 3, MAIL[2].2, MAIL[2].3, MAIL[2].4, &["local_policy", "sampled_out"])];
     let work = planted("<p>quarantine</p><pct>20</pct>", &mail);

@@ -50,7 +50,7 @@ fn with_reports() -> WorkDir {
 }
 
 #[test]
-fn monitoring_hears_customers_and_domains_that_have_tls_reports_only() {
+fn monitoring_covers_customers_and_domains_with_tls_reports_only() {
     let work = with_reports();
     let customer = "[[customer]]\nname = \"Birch\"\ndomains = [\"d1.example\"]\n";
     work.write("c.toml", customer);
@@ -74,7 +74,7 @@ fn monitoring_hears_customers_and_domains_that_have_tls_reports_only() {
 }
 
 #[test]
-fn tls_reports_that_go_on_do_not_hide_that_the_others_stopped() {
+fn ongoing_tls_reports_do_not_hide_that_dmarc_reports_stopped() {
     let work = with_reports();
     let age = |now: &str| {
         let metrics = work.run(["metrics", "--now", now]).quiet();

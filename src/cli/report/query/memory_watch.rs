@@ -1,7 +1,7 @@
 //! Ends a query whose memory grows without bound.
 //!
-//! What the tables take is counted where they are read. What joins and windows make of it is known to the engine alone,
-//! so the memory of the whole process is watched while it works.
+//! The memory of the tables is counted where they are read. Only the engine knows how much joins and window functions
+//! add, so the memory of the whole process is watched while it works.
 
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// Between two looks: an engine on a few cores fills some hundred MiB in that time.
+/// Pause between two measurements: in that time, an engine on a few cores fills some hundred MiB.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Runs the work of a query. If the process takes more than `most` bytes meanwhile, it ends with an error; `folder` is a
-/// temporary one that is removed before.
+/// Runs a query. If the process uses more than `most` bytes meanwhile, it ends with an error, after removing the
+/// temporary `folder`.
 pub(super) fn watched<T>(console: &Console, most: usize, folder: Option<PathBuf>, work: impl FnOnce() -> T) -> T {
     let Some(before) = memory::resident() else { return work() };
     let (done, waiting) = channel::<()>();

@@ -1,4 +1,4 @@
-//! `query`, or what a build without it says.
+//! `query`, or its error in a build without the feature.
 
 #[cfg(feature = "query")]
 mod answer;

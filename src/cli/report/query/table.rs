@@ -23,7 +23,7 @@ impl<'a> TextTable<'a> {
     /// Writes a part of the answer.
     ///
     /// # Errors
-    /// Where the output cannot be written.
+    /// If the output cannot be written.
     pub(super) fn write(&mut self, rows: &DataFrame) -> Result<(), QueryError> {
         let names: Vec<String> = rows.get_column_names().into_iter().map(|name| shown(Some(name.as_str()))).collect();
         let right: Vec<bool> = rows.dtypes().iter().map(polars::prelude::DataType::is_primitive_numeric).collect();

@@ -1,4 +1,4 @@
-//! `status --reporters`: a census of who reports, with what software, how each finds the policy, and what is wrong with it.
+//! `status --reporters`: who reports, with what software, how each finds the policy, and the defects of its reports.
 
 use crate::analyze::{Census, CensusTaker};
 use crate::cli::settings::file::Settings;

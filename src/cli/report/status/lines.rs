@@ -1,4 +1,4 @@
-//! Lines and JSON that the status of the store and of a part of it share.
+//! Lines and JSON shared by the status of the whole store and of a part of it.
 
 use crate::cli::wiring::ingest_run::{count, grouped, sums};
 use crate::cli::wiring::period::Stretch;
@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 /// Maximum number of reporters in the text; JSON has all.
 const NAMED: usize = 15;
 
-/// What may be too old.
+/// The kinds of reports that may be too old.
 pub(super) const REPORT: &str = "report";
 pub(super) const DMARC_REPORT: &str = "DMARC report";
 pub(super) const TLS_REPORT: &str = "TLS report";

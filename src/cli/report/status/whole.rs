@@ -113,7 +113,7 @@ fn too_old(age: Stretch, run: &CommandContext, status: &Status, mailboxes: &[Mai
     }
 }
 
-/// Says how many files lie in a folder of the store although nothing is known of them.
+/// Reports how many files in a folder of the store the ledger does not know.
 fn unlisted(out: &mut String, files: i64, folder: &str) {
     if files > 0 {
         let files = count(files.unsigned_abs(), "file");

@@ -147,11 +147,11 @@ impl<'de> Visitor<'de> for AnyValueVisitor {
 
 #[cfg(test)]
 #[path = "../../../../tests/it/support/mmdb.rs"]
-mod made;
+mod fixtures;
 
 #[cfg(test)]
 mod tests {
-    use super::made::{Value, database};
+    use super::fixtures::{Value, database};
     use super::*;
 
     fn open(bytes: &[u8]) -> anyhow::Result<Mmdb> {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_other_makers_are_understood_and_wrong_ones_passed_over() {
+    fn the_fields_of_other_providers_are_read_and_wrong_values_skipped() {
         let of = |pairs: Vec<(&'static str, Value)>| {
             let geoip = open(&database(&[("192.0.2.0/24", Value::Map(pairs))])).unwrap();
             geoip.network("192.0.2.1".parse().unwrap()).unwrap().unwrap()

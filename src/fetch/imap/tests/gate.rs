@@ -17,7 +17,7 @@ fn passed(bytes: &[u8]) -> Result<Vec<u8>, GateError> {
 }
 
 #[test]
-fn what_nobody_asked_for_is_dropped_and_the_rest_goes_on() {
+fn unrequested_responses_are_dropped_and_the_rest_is_read() {
     let bytes = b"* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\n* X-NEW {3}\r\nabc thing\r\n* 2 EXISTS\r\nA1 OK done\r\n";
     assert_eq!(passed(bytes).unwrap(), b"* 2 EXISTS\r\nA1 OK done\r\n");
 }
@@ -66,7 +66,7 @@ fn a_long_literal_flows_through_before_its_end() {
 }
 
 #[test]
-fn what_the_parser_does_not_survive_is_not_let_through_around_a_long_literal() {
+fn nothing_that_kills_the_parser_passes_around_a_long_literal() {
     let body = [b"{2000000}\r\n".to_vec(), vec![b'x'; 2_000_000]].concat();
     for (before, behind) in [
         ("* 1 FETCH (INTERNALDATE NIL UID 7 BODY[] ", ")\r\n"),
@@ -111,7 +111,7 @@ fn a_flood_of_unknown_lines_is_refused() {
 }
 
 #[test]
-fn nil_where_none_may_be_does_not_kill_the_parser() {
+fn an_unexpected_nil_does_not_kill_the_parser() {
     let date = passed(b"* 1 FETCH (UID 7 internaldate nil RFC822.SIZE 3)\r\n").unwrap();
     assert_eq!(date, b"* 1 FETCH (UID 7 internaldate \"\" RFC822.SIZE 3)\r\n");
     let both = passed(b"* 1 FETCH (UID 7 INTERNALDATE NIL BODY[] {1}\r\nx)\r\n").unwrap();
@@ -175,7 +175,7 @@ const PARTS: &[&[u8]] = &[
 
 proptest! {
     #[test]
-    fn no_bytes_panic_and_all_that_passes_parses(parts in prop::collection::vec(prop_oneof![
+    fn no_bytes_panic_and_everything_that_passes_can_be_parsed(parts in prop::collection::vec(prop_oneof![
         prop::collection::vec(any::<u8>(), 0..20),
         prop::sample::select(PARTS).prop_map(<[u8]>::to_vec),
     ], 0..30)) {

@@ -154,7 +154,7 @@ fn a_greeting_capabilities_and_answers_without_end_are_refused_early() {
 }
 
 #[test]
-fn of_more_folders_than_fit_some_are_kept_and_that_is_said() {
+fn with_too_many_folders_some_are_kept_and_a_note_says_so() {
     let lines: Vec<String> = (0..60_000).map(|number| format!("* LIST () \"/\" \"Folder {number}\"\r\n")).collect();
     let list = lines.concat();
     let port =

@@ -55,7 +55,7 @@ fn refusal(mailbox: &Mailbox) -> (String, String) {
 }
 
 #[test]
-fn both_ways_of_tls_and_all_mechanisms_let_us_in() {
+fn login_works_over_tls_and_starttls_with_every_mechanism() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     dovecot.deliver("INBOX", "1", b"Subject: one\r\n\r\nbody\r\n");
     let tls = mailbox_on(&dovecot);
@@ -88,7 +88,7 @@ fn sasl_login_is_used_where_there_is_no_plain() {
 }
 
 #[test]
-fn what_keeps_us_out_is_said_with_a_way_on_and_without_the_secret() {
+fn a_failed_login_has_a_hint_and_shows_no_secret() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     let tls = mailbox_on(&dovecot);
     let (reason, hint) = refusal(&Mailbox { auth: Auth::Password(value("wrong-secret")), ..tls.clone() });
@@ -107,7 +107,10 @@ fn what_keeps_us_out_is_said_with_a_way_on_and_without_the_secret() {
     }
     let (reason, hint) =
         refusal(&Mailbox { auth: Auth::XOAuth2(asked(&dovecot, Some("ended-refresh"))), ..tls.clone() });
-    assert!(reason.contains("invalid_grant, the refresh token has ended") && hint.contains("log in anew"), "{reason}");
+    assert!(
+        reason.contains("invalid_grant, the refresh token has ended") && hint.contains("authorize again"),
+        "{reason}"
+    );
     assert!(!reason.contains("ended-refresh"));
     let (reason, hint) = refusal(&Mailbox { ca_file: None, ..tls.clone() });
     assert!(reason.contains("certificate of localhost is refused") && hint.contains("ca_file"), "{reason} {hint}");

@@ -25,14 +25,14 @@ fn every_mail_is_given_once_and_the_next_run_gives_none() {
 }
 
 #[test]
-fn a_folder_whose_size_is_said_with_two_spaces_is_read() {
+fn a_folder_size_after_two_spaces_is_read() {
     // As DavMail does.
     let manner = Manner { exists: "*  # EXISTS\r\n".into(), ..Manner::default() };
     assert_eq!(once(&Server::with_inbox(manner, mails(3)), After::Keep).uids(), [1, 2, 3]);
 }
 
 #[test]
-fn a_folder_whose_size_is_not_said_is_an_error_and_not_empty() {
+fn a_folder_without_a_size_is_an_error_and_not_empty() {
     let manner = Manner { exists: String::new(), ..Manner::default() };
     let brought = once(&Server::with_inbox(manner, mails(3)), After::Keep);
     assert!(brought.items.is_empty());
@@ -202,7 +202,7 @@ fn a_cut_body_and_a_short_literal_are_never_given() {
 }
 
 #[test]
-fn answers_out_of_order_with_uninvited_news_are_understood() {
+fn answers_out_of_order_with_unrequested_data_are_understood() {
     let interjection =
         "* 1 EXPUNGE\r\n* 3 FETCH (FLAGS (\\Seen))\r\n* 40 EXISTS\r\n* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n\
                         * 2 FETCH (UID 99 FLAGS (\\Deleted))\r\n* X-NEW (a (b {3}\r\nxyz))\r\n"
@@ -231,7 +231,7 @@ fn a_mail_over_the_limit_is_named_and_never_fetched() {
 }
 
 #[test]
-fn a_size_that_lies_costs_no_memory_and_no_other_mail() {
+fn a_wrong_size_costs_no_memory_and_no_other_mail() {
     let mut all = mails(4);
     all[2] = vec![b'x'; 200_000];
     let server = Server::with_inbox(Manner { size_factor: 0.0, ..Manner::default() }, all);
@@ -274,7 +274,7 @@ fn hostile_answers_for_one_mail_do_not_cost_the_others() {
 }
 
 #[test]
-fn a_target_that_cannot_be_made_is_said_before_anything_is_read() {
+fn a_target_that_cannot_be_created_is_reported_before_anything_is_read() {
     let manner = Manner { no_inferiors: vec!["Archive".into()], ..Manner::default() };
     let server = Server::with_inbox(manner, mails(2));
     let mut poller = Poller::start(mailbox(&server, After::Move("Archive/done".into())), vec![], options()).unwrap();
@@ -293,7 +293,7 @@ fn a_target_that_cannot_be_made_is_said_before_anything_is_read() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_named_and_the_others_are_read() {
+fn a_missing_folder_is_named_and_the_others_are_read() {
     let server =
         Server::start(Manner::default(), [("INBOX".into(), Folder::of([])), ("Reports".into(), Folder::of(mails(2)))]);
     let mut mailbox = mailbox(&server, After::Keep);
@@ -306,7 +306,7 @@ fn a_folder_that_is_not_there_is_named_and_the_others_are_read() {
 }
 
 #[test]
-fn what_was_not_called_safe_is_not_touched() {
+fn unacknowledged_mails_are_not_touched() {
     let server = Server::with_inbox(Manner::default(), mails(3));
     let mut poller = Poller::start(mailbox(&server, After::Delete), vec![], options()).unwrap();
     assert_eq!(poller.mails().unwrap().count(), 3);
@@ -338,7 +338,7 @@ fn a_server_that_never_greets_or_speaks_something_else_is_an_error_in_time() {
 }
 
 #[test]
-fn a_password_is_never_said_where_the_server_forbids_it() {
+fn a_password_is_never_sent_if_the_server_forbids_it() {
     let manner = Manner { capabilities: vec!["IMAP4rev1".into(), "LOGINDISABLED".into()], ..Manner::default() };
     let server = Server::with_inbox(manner, mails(1));
     let error = Poller::start(mailbox(&server, After::Keep), vec![], options()).unwrap_err();

@@ -1,4 +1,4 @@
-//! TLS reports into the ledger.
+//! Inserts TLS reports into the ledger.
 
 use crate::model::{AcceptedTls, MailFacts, Provenance, ReportKey, Text, TlsFailure, TlsPolicy};
 use crate::store::tables::reports::json_findings;

@@ -1,4 +1,4 @@
-//! TLS reports out of the ledger.
+//! Reads TLS reports from the ledger.
 
 use crate::model::{Domain, Hash, ReportKey, SenderAuth, Text, TlsFailure, TlsPolicy, TlsReport};
 use crate::store::disk::layout::Month;
@@ -10,7 +10,7 @@ use crate::store::tables::values::{day, sender_auth, time};
 use jiff::civil::Date;
 use rusqlite::{OptionalExtension as _, Row, params};
 
-/// Hands over the policies of the reports of a filter, in the order of days and of arrival in the store.
+/// Passes on the policies of the reports of a filter, in the order of days and of arrival in the store.
 pub(crate) fn each_report(
     ledger: &Ledger,
     filter: &Filter,

@@ -15,7 +15,7 @@ fn sums(summary: &Value) -> Vec<u64> {
 }
 
 #[test]
-fn samples_ingest_whole_and_a_second_time_adds_nothing() {
+fn samples_are_ingested_completely_and_only_once() {
     let (work, samples) = (WorkDir::new(), samples());
     let first = work.run(["ingest", path(&samples), "--format", "json"]);
     assert_eq!(first.code, Some(0), "{first:#?}");
@@ -55,7 +55,7 @@ fn the_summary_of_paths_and_of_the_store_add_up_to_the_tally() {
 }
 
 #[test]
-fn the_summary_of_the_samples_is_worth_reading() {
+fn the_summary_of_the_samples_is_as_expected() {
     let work = WorkDir::new();
     let text = work.run(["summary", path(&samples())]).quiet();
     for word in ["example.com", "example.net", "example.org", "192.0.2.60", "198.51.100.200", "198.51.100.77"] {
@@ -65,7 +65,7 @@ fn the_summary_of_the_samples_is_worth_reading() {
 }
 
 #[test]
-fn a_host_in_another_time_zone_says_the_same() {
+fn the_time_zone_of_the_host_changes_nothing() {
     let here = WorkDir::new().run(["summary", path(&samples())]).quiet();
     for zone in ["Pacific/Kiritimati", "America/Los_Angeles"] {
         assert_eq!(WorkDir::in_zone(zone).run(["summary", path(&samples())]).quiet(), here, "{zone}");
