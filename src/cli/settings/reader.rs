@@ -265,7 +265,7 @@ impl<'a> Section<'a> {
                 continue;
             }
             let hint = if matches!(key, "password" | "token" | "client_secret" | "refresh_token") {
-                format!("secrets do not stand in the settings: use {key}_command, {key}_file or {key}_env")
+                format!("secrets do not belong in the settings: use {key}_command, {key}_file or {key}_env")
             } else if let Some(near) =
                 self.known.iter().min_by_key(|known| distance(known, key)).filter(|near| distance(near, key) <= 3)
             {

@@ -101,7 +101,14 @@ fn explain(text: &str, line: &Line<'_>, span: &Range<usize>, message: &str) -> (
     let rest = text.get(span.start..).unwrap_or_default().lines().next().unwrap_or_default();
     let one = |fault| (fault, false);
     match (kind, expected) {
-        ("string values must be quoted" | "invalid boolean", _) => one(unquoted(line, rest, &fault)),
+        // A name that begins like `inf`, `nan` or a number is taken for one.
+        ("string values must be quoted" | "invalid boolean" | "invalid float" | "invalid exponent", _) => {
+            one(unquoted(line, rest, &fault))
+        }
+        ("invalid date" | "invalid time", _) => one(fault(
+            "expected a date such as 2026-11-29, or a text in quotes, found neither",
+            format!("write {key} = 2026-11-29 or {key} = \"...\""),
+        )),
         ("invalid basic string", "`\"`") | ("invalid literal string", "`'`") => {
             let quote = expected.trim_matches('`');
             one(fault(
@@ -270,6 +277,18 @@ mod tests {
             (
                 "store = '/var/lib\n",
                 "1 store: expected a closing quote ('), found the end of the line|put the value in quotes: store = '...'",
+            ),
+            (
+                "[smtp]\nhost = imap.example.com\n",
+                "2 host: expected the value in quotes, found it without|put the value in quotes: host = \"...\"",
+            ),
+            (
+                "store = 192.0.2.7\n",
+                "1 store: expected the value in quotes, found it without|put the value in quotes: store = \"...\"",
+            ),
+            (
+                "date = 2026-1-1\n",
+                "1 date: expected a date such as 2026-11-29, or a text in quotes, found neither|write date = 2026-11-29 or date = \"...\"",
             ),
             ("store = \n", "1 store: expected a value after =, found none|write it as store = \"...\""),
             (

@@ -90,7 +90,7 @@ fn a_secret_in_the_settings_is_refused_with_the_way_to_do_it() {
     let faults = faults(&text);
     assert_eq!(
         faults[1],
-        "c.toml line 4: mailbox 1: password: unknown key | secrets do not stand in the settings: \
+        "c.toml line 4: mailbox 1: password: unknown key | secrets do not belong in the settings: \
          use password_command, password_file or password_env"
     );
     assert!(!faults.concat().contains("hunter2"));

@@ -55,7 +55,7 @@ fn settings_that_are_wrong_stop_the_run_with_file_line_and_expectation() {
         &done,
         "error: c.toml line 2: mailbox 1: expected password_command, password_file or password_env, found none\n\
          error: c.toml line 5: mailbox 1: password: unknown key\n\
-         hint: secrets do not stand in the settings: use password_command, password_file or password_env\n",
+         hint: secrets do not belong in the settings: use password_command, password_file or password_env\n",
     );
     std::fs::remove_file(file).unwrap();
     let done = work.run(["status", "--config", "c.toml"]);
