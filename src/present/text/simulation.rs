@@ -28,7 +28,7 @@ pub fn json(simulation: &Simulation) -> String {
     written(simulation)
 }
 
-/// The text form.
+/// The simulation as text.
 pub fn text(simulation: &Simulation, style: &Style) -> String {
     let mut writer = TextLayout::new(*style);
     let domain = Clean::new(&simulation.policy_domain);
