@@ -203,8 +203,8 @@ impl Session {
         if !self.buffer.is_empty() {
             return Err("sent more than it may before TLS".to_owned());
         }
-        let name = ServerName::try_from(server.host.clone())
-            .map_err(|_| "cannot be a name in a certificate".to_owned())?;
+        let name =
+            ServerName::try_from(server.host.clone()).map_err(|_| "cannot be a name in a certificate".to_owned())?;
         let config = trust.ok_or_else(|| "has no roots to be trusted by".to_owned())?;
         let connection =
             ClientConnection::new(config, name).map_err(|error| format!("could not be reached by TLS: {error}"))?;

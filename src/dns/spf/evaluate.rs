@@ -217,9 +217,7 @@ impl<'a> Evaluator<'a> {
 
     fn spend(&mut self, domain: &str, term: &str) -> Result<(), EvaluationEnd> {
         if self.lookups == LOOKUP_LIMIT {
-            return Err(EvaluationEnd::Permanent(format!(
-                "more than {LOOKUP_LIMIT} lookups, at `{term}` of {domain}"
-            )));
+            return Err(EvaluationEnd::Permanent(format!("more than {LOOKUP_LIMIT} lookups, at `{term}` of {domain}")));
         }
         self.lookups += 1;
         Ok(())

@@ -222,9 +222,10 @@ fn denied(doing: &str, status: u16, body: &[u8], refreshing: bool) -> ServerErro
     let more = denied.error_description.map(|text| format!(", {text}")).unwrap_or_default();
     let what = format!("{doing}: it answered {}{more}", denied.error);
     match denied.error.as_str() {
-        "invalid_grant" if refreshing => {
-            ServerError::hinted(what, "the refresh token has expired or was revoked: authorize again and store the new one")
-        }
+        "invalid_grant" if refreshing => ServerError::hinted(
+            what,
+            "the refresh token has expired or was revoked: authorize again and store the new one",
+        ),
         "invalid_client" | "unauthorized_client" => ServerError::hinted(what, "check client_id and the client secret"),
         "invalid_scope" => ServerError::hinted(what, "check scope"),
         _ => ServerError::settled(what),
