@@ -8,7 +8,7 @@ use crate::store::{Added, Rejected, ReportSums, SeenItem};
 use crate::unpack::OtherContent;
 use jiff::Timestamp;
 
-/// What is told about a report after it was passed on.
+/// What the observer is told about a report after it was passed on.
 pub(super) struct ToldReport {
     pub(super) origin: String,
     findings: Vec<Finding>,
@@ -55,7 +55,7 @@ impl ItemCount {
 #[derive(Default)]
 pub(super) struct Counter {
     pub(super) tally: Tally,
-    /// Of the item whose parts are arriving.
+    /// The counts of the item whose parts are arriving.
     pub(super) item: ItemCount,
 }
 

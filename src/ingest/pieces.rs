@@ -55,7 +55,7 @@ pub(super) fn pieces(
     };
     let mut found = Found { origin, pieces: Vec::new(), weight: 0, hand_on };
     let mut proofs = Proofs { options, arrival, known: Vec::new() };
-    // All of them are in memory until each was read.
+    // Each of them stays in memory until it was read.
     let mut held: usize = unpacked.items.iter().map(|unit| unit.content.bytes()).sum();
     for unit in unpacked.items {
         held -= unit.content.bytes();

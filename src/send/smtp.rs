@@ -36,12 +36,12 @@ pub(super) struct Session {
     /// Bytes read that belong to the next line.
     buffer: Vec<u8>,
     patience: Duration,
-    /// When all must be done.
+    /// When all mails must be sent.
     end: Instant,
     hello: String,
     /// The server's extensions from its answer to EHLO, in upper case.
     abilities: Vec<String>,
-    /// It is unusable: there was no answer, or none that makes sense.
+    /// The connection is unusable: there was no answer, or none that makes sense.
     broken: bool,
     /// How many mails the server took.
     taken: usize,

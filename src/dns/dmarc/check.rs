@@ -34,12 +34,12 @@ pub struct Dmarc {
 pub enum WalkDifference {
     /// They find the records of different domains, or only one finds any.
     Record {
-        /// Whose record the tree walk finds.
+        /// The domain whose record the tree walk finds.
         walk: Option<String>,
-        /// Whose record the public suffix list leads to.
+        /// The domain whose record the public suffix list leads to.
         list: Option<String>,
     },
-    /// They find one record, and different organizational domains.
+    /// They find the same record, but different organizational domains.
     Organization {
         /// By the tree walk.
         walk: String,

@@ -55,7 +55,7 @@ pub struct OriginFinder<'a> {
     exchangers: BTreeMap<String, KnownTarget>,
     /// By the first name of a zone: the service that runs it.
     zones: BTreeMap<String, KnownTarget>,
-    /// By family and number of leading bits, the most first: the networks and whose they are.
+    /// The networks and their owners, by family and number of leading bits, the most first.
     ranges: BTreeMap<(bool, Reverse<u8>), BTreeMap<u128, String>>,
 }
 

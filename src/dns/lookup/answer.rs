@@ -355,7 +355,7 @@ impl Family {
         if address.is_ipv4() { Self::V4 } else { Self::V6 }
     }
 
-    /// The type of its addresses.
+    /// The record type that holds addresses of the family.
     pub const fn query_type(self) -> QueryType {
         match self {
             Self::V4 => QueryType::A,

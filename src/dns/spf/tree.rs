@@ -87,7 +87,7 @@ pub enum TermFact {
 }
 
 impl TermNode {
-    /// Whether it is a redirect.
+    /// Whether the term is `redirect=`.
     pub(in crate::dns) fn is_redirect(&self) -> bool {
         self.text.to_ascii_lowercase().starts_with("redirect=")
     }
@@ -251,7 +251,7 @@ pub(super) fn known(target: &MacroString, domain: &str) -> Option<String> {
     target.for_domain(domain).map(|name| name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase())
 }
 
-/// The same for a term that may name nothing: then it is about the domain itself.
+/// The name a term refers to: the domain itself if the term names none.
 fn known_or_own(target: Option<&MacroString>, domain: &str) -> Option<String> {
     target.map_or_else(|| Some(domain.to_owned()), |target| known(target, domain))
 }

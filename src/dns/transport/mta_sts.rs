@@ -126,7 +126,7 @@ pub fn any_id(text: &str) -> Option<String> {
     (!id.is_empty()).then_some(id)
 }
 
-/// What the server answered; else what is known of the policy without.
+/// What the server answered; if it was not asked, the state of the policy without an answer.
 fn fetched(
     lookup: &dyn Lookup,
     source: Option<&dyn PolicySource>,

@@ -12,11 +12,11 @@ pub(super) struct Unusable;
 
 /// How the record of a standard is written, and its mistakes.
 pub(super) struct RecordKind {
-    /// What it begins with, before the first semicolon.
+    /// The text before its first semicolon.
     pub(super) version: &'static str,
     /// Words of which a text that is meant as such a record has one, in lower case.
     pub(super) words: &'static [&'static str],
-    /// The field that it is there for.
+    /// The field that holds its purpose: the ID of the policy, or where reports go.
     pub(super) field: &'static str,
     pub(super) near: &'static CheckCode,
     pub(super) several: &'static CheckCode,

@@ -169,7 +169,7 @@ pub(crate) trait ProtocolRun: Sized {
     fn state(&mut self) -> &mut RunState;
     /// Connects, logs in, and finds out what there is to read. An error of one folder is recorded; the others are still read.
     async fn connect(&mut self) -> Result<(), ServerError>;
-    /// Does so with as many connections as it takes; returns the errors of single folders.
+    /// Connects, again if that fails for a passing reason; returns the errors of single folders.
     async fn begin(&mut self) -> Result<Vec<MailboxError>, MailboxError> {
         loop {
             let begun = match self.connect().await {
