@@ -269,7 +269,7 @@ fn nagios(run: &CommandContext, settings: &Settings, dir: &Path) -> anyhow::Resu
     let first = message.events.first().map(|event| event.text.replace('|', "/"));
     let more = message.events.len().saturating_sub(1);
     let said = match (first, more) {
-        (None, _) => "nothing goes on".to_owned(),
+        (None, _) => "no open events".to_owned(),
         (Some(first), 0) => first,
         (Some(first), more) => format!("{first} (and {more} more)"),
     };

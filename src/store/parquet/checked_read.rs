@@ -157,6 +157,6 @@ mod tests {
     #[test]
     fn a_panic_while_reading_is_an_error_that_names_the_file() {
         let error = read::<()>(Path::new("a.parquet"), "reading the part", || panic!("two\n lines")).unwrap_err();
-        assert_eq!(error.to_string(), "a.parquet: reading the part failed: expected sound columns, found: two lines");
+        assert_eq!(error.to_string(), "a.parquet: reading the part failed: expected valid columns, found: two lines");
     }
 }

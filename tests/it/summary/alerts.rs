@@ -129,7 +129,7 @@ fn a_broken_key_is_reported_once_listed_acknowledged_and_ended() {
     let ended = town.alert(45, &["--exit-code"]);
     assert_eq!((ended[0]["state"].as_str(), ended[0]["id"].as_str()), (Some("resolved"), Some(id)));
     assert_eq!(ended[0]["ended"], day(42).to_string());
-    assert!(town.work.run(["alert", "list"]).quiet().starts_with("Nothing goes on"));
+    assert!(town.work.run(["alert", "list"]).quiet().starts_with("No open events"));
     assert!(town.work.run(["alert", "list", "--all"]).quiet().contains("resolved"));
 }
 
