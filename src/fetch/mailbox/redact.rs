@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn words_that_a_secret_has_in_common_with_a_text_stay() {
         let redaction = redaction("ended-refresh");
-        let text = "invalid_grant, the refresh token has expired";
+        let text = "invalid_grant, the refresh token has ended";
         assert_eq!(redaction.clean(text), text);
         assert_eq!(redaction.clean("'ended-refresh' has ended"), "'[redacted]' has ended");
     }

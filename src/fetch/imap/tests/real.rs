@@ -108,7 +108,7 @@ fn a_failed_login_has_a_hint_and_shows_no_secret() {
     let (reason, hint) =
         refusal(&Mailbox { auth: Auth::XOAuth2(asked(&dovecot, Some("ended-refresh"))), ..tls.clone() });
     assert!(
-        reason.contains("invalid_grant, the refresh token has expired") && hint.contains("authorize again"),
+        reason.contains("invalid_grant, the refresh token has ended") && hint.contains("authorize again"),
         "{reason}"
     );
     assert!(!reason.contains("ended-refresh"));
