@@ -14,8 +14,6 @@ mod census;
 mod events;
 mod explained_by;
 mod figures;
-#[cfg(test)]
-pub(crate) mod fixtures;
 mod foreign;
 #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls them with references")]
 pub(crate) mod form;
@@ -25,15 +23,10 @@ pub(crate) mod period;
 mod question;
 mod senders;
 mod sums;
+#[cfg(test)]
+pub(crate) mod tests;
 mod thresholds;
-
-#[cfg(test)]
-pub(crate) mod tls;
-#[cfg(not(test))]
 mod tls;
-
-#[cfg(test)]
-pub(crate) mod weeks;
 
 pub use actions::{Action, ActionState, Change, Confidence, KeyProblem, Repair, RepairCount, ServiceHelp, Tracking};
 pub use answers::attributed::{AttributedMail, MailResults, MailRow, MailSender, ReportedSignature};

@@ -3,9 +3,9 @@
 use super::wording::clean;
 use super::wording::style::Style;
 use crate::analyze::Summary;
-use crate::analyze::fixtures::Line;
-use crate::analyze::tls::tests::{failing, row as tls_row};
-use crate::analyze::weeks::{World, day};
+use crate::analyze::tests::fixtures::Line;
+use crate::analyze::tests::tls::{failing, row as tls_row};
+use crate::analyze::tests::weeks::{World, day};
 use crate::model::Cause;
 use crate::present::*;
 
@@ -34,7 +34,7 @@ pub(crate) fn hostile() -> Summary {
         .filter(|line| line.source == "192.0.2.10".parse().ok())
         .for_each(|line| line.header_from = HOSTILE.into());
     let mut adder = crate::analyze::Adder::new(&World::question());
-    adder.rows(&crate::analyze::fixtures::rows(&world.lines));
+    adder.rows(&crate::analyze::tests::fixtures::rows(&world.lines));
     adder.heads(&world.heads());
     adder.tls(&tls_row(&day(-7), HOSTILE, (HOSTILE, HOSTILE), (10, 0)));
     adder.tls(&tls);

@@ -4,7 +4,7 @@ use super::{
     LossCause, NotAsked, ObstacleKind, Simulation, SimulationError, SimulationRequest, TagChanges, Tolerance, ZoneFile,
     simulate,
 };
-use crate::analyze::fixtures::{self, Line};
+use crate::analyze::tests::fixtures::{self, Line};
 use crate::analyze::{Adder, AttributedMail, Period, Question, Role};
 use crate::dns::dmarc::Policy;
 use crate::dns::lookup::answer::Lookup;

@@ -217,7 +217,7 @@ pub(super) fn explained(rows: &Rows, row: usize) -> ExplainedRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::fixtures::{self, Line};
+    use crate::analyze::tests::fixtures::{self, Line};
 
     #[test]
     fn with_too_many_rows_the_largest_are_kept_and_the_rest_is_counted() {

@@ -224,7 +224,7 @@ fn row(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::{
+    use crate::analyze::tests::{
         fixtures::Line,
         weeks::{World, day},
     };

@@ -83,7 +83,7 @@ impl RowSample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::{
+    use crate::analyze::tests::{
         fixtures::{self, Line},
         weeks::{World, day},
     };

@@ -257,8 +257,8 @@ fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::fixtures::Line;
-    use crate::analyze::weeks::{World, day};
+    use crate::analyze::tests::fixtures::Line;
+    use crate::analyze::tests::weeks::{World, day};
 
     #[test]
     fn a_failure_that_only_one_of_several_reporters_sees_has_its_name() {

@@ -2,7 +2,7 @@
 
 use super::by_source::Room;
 use super::{EventChanges, EventFacts, EventKind, EventQuestion, Rhythm, compare};
-use crate::analyze::fixtures::{self, Line};
+use crate::analyze::tests::fixtures::{self, Line};
 use crate::analyze::period::{date, number};
 use crate::model::{Cause, Flags, Rows, Words};
 

@@ -2,8 +2,7 @@
 //! since when, why, and what to do.
 //!
 //! Sessions under different types of policy are never added up: a reporter may count one session under `sts` and again
-//! under
-//! `tlsa`. Reports whose mail was proven not to be the reporter's are left out (RFC 8460 section 3).
+//! under `tlsa`. Reports whose mail was proven not to be the reporter's are left out (RFC 8460 section 3).
 
 mod advice;
 mod answer;
@@ -13,6 +12,3 @@ pub use advice::TlsAdvice;
 pub(crate) use answer::summaries;
 pub use answer::{TlsCause, TlsHost, TlsReporter, TlsSessions, TlsSummary};
 pub(crate) use sums::TlsSums;
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -162,7 +162,7 @@ fn escape(char: char, html: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::{fixtures::Line, weeks};
+    use crate::analyze::tests::{fixtures::Line, weeks};
 
     #[test]
     fn long_names_break_between_labels_and_addresses_never() {

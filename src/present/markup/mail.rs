@@ -98,7 +98,8 @@ fn preheader(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::{ActionState, fixtures::Line, weeks};
+    use crate::analyze::ActionState;
+    use crate::analyze::tests::{fixtures::Line, weeks};
 
     #[test]
     fn the_subject_carries_the_state() {

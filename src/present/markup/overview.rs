@@ -50,7 +50,7 @@ pub fn overview_html(overview: &Overview) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::{OverviewDomain, weeks::eventful};
+    use crate::analyze::{OverviewDomain, tests::weeks::eventful};
     use crate::present::structured::overview::overview_csv;
     use crate::present::text::overview::overview_text;
     use crate::present::wording::style::Style;

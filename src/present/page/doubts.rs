@@ -80,7 +80,7 @@ fn quoted(text: &Foreign) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::weeks;
+    use crate::analyze::tests::weeks;
 
     #[test]
     fn each_doubt_ends_with_lines_that_the_settings_take() {

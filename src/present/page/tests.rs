@@ -1,7 +1,7 @@
 //! Tests of the pages of all synthetic weeks.
 
 use super::summary::page;
-use crate::analyze::weeks;
+use crate::analyze::tests::weeks;
 
 /// All statements about the synthetic weeks, to be reviewed by a person.
 #[test]

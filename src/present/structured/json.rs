@@ -97,7 +97,7 @@ impl Formatter for Escaping {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::analyze::weeks;
+    use crate::analyze::tests::weeks;
     use serde_json::Value;
 
     /// Checks a value against a schema: types, keys in both directions, enumerations and references. Every key must be

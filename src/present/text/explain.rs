@@ -152,7 +152,7 @@ fn row(writer: &mut TextLayout, row: &ExplainedRow) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::weeks;
+    use crate::analyze::tests::weeks;
 
     #[test]
     fn a_source_is_explained_with_its_rows() {

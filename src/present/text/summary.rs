@@ -450,7 +450,7 @@ fn broken(word: &str, room: usize) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::{fixtures::Line, weeks};
+    use crate::analyze::tests::{fixtures::Line, weeks};
 
     #[test]
     fn the_text_of_an_eventful_week_is_as_expected() {

@@ -7,7 +7,7 @@ use crate::analyze::{Change, Evidence, Quality, ReadinessVerdict, Role};
 fn claims(summary: &Summary) -> Vec<String> {
     let mut claims = Vec::new();
     // The policy step follows from the verdict, which is listed below if it is not "ready".
-    let of_senders = |action: &&super::super::Action| !matches!(action.change, Change::PublishPolicy { .. });
+    let of_senders = |action: &&crate::analyze::Action| !matches!(action.change, Change::PublishPolicy { .. });
     for action in summary.actions.iter().filter(of_senders) {
         let what = match &action.change {
             Change::RepairKey { selector, fault, .. } => {

@@ -17,7 +17,7 @@ fn source<'s>(summary: &'s Summary, address: &str) -> &'s SourceSummary {
 }
 
 fn roles(summary: &Summary, address: &str) -> Vec<Role> {
-    let is = |sender: &&super::super::Sender| sender.who.address.is_some_and(|of| of.to_string() == address);
+    let is = |sender: &&crate::analyze::Sender| sender.who.address.is_some_and(|of| of.to_string() == address);
     summary.senders.iter().filter(is).map(|sender| sender.who.role).collect()
 }
 

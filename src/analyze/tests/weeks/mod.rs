@@ -1,14 +1,12 @@
 //! Synthetic weeks, each with a planted event and everything that a summary may claim about it.
 
+mod claims;
 mod evidence;
 mod judging;
-mod tests;
 
-use super::{
-    Adder, Explainer, Explanation, Question, Summary, Watched,
-    fixtures::{self, Line},
-    period::{date, number},
-};
+use super::fixtures::{self, Line};
+use crate::analyze::period::{date, number};
+use crate::analyze::{Adder, Explainer, Explanation, Question, Summary, Watched};
 use crate::model::{Cause, Flags, ReportHead};
 use jiff::civil::Date;
 

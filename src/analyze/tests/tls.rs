@@ -1,8 +1,7 @@
 //! Weeks of TLS reports with known causes, and exactly what the summary may say about each.
 
-use super::*;
-use crate::analyze::fixtures::week;
-use crate::analyze::{Adder, Foreign, Question, Summary};
+use super::fixtures::week;
+use crate::analyze::{Adder, Foreign, Question, Summary, TlsCause, TlsSessions};
 use crate::model::{
     DnsHistory, DnsSpan, DnsValue, Domain, RecordType, ReportKey, SenderAuth, TLS_RESULT_TYPES, TlsFailure, TlsPolicy,
     TlsPolicyRow, WatchedName,

@@ -1,5 +1,6 @@
 //! Builds rows and reports for tests: one line per row, in the field's terms.
 
+use crate::analyze::period::{self, Period};
 use crate::model::{
     Cause, Domain, Flags, PolicyPublished, ReportHead, ReportKey, Rows, SenderAuth, SourceAddress, Text, Words,
 };
@@ -133,7 +134,7 @@ pub(crate) fn rows(lines: &[Line]) -> Rows {
     };
     Rows {
         len: lines.len(),
-        day: lines.iter().map(|line| super::period::number(line.day)).collect(),
+        day: lines.iter().map(|line| period::number(line.day)).collect(),
         source: lines.iter().map(|line| SourceAddress::from(line.source)).collect(),
         count: lines.iter().map(|line| line.count).collect(),
         flags: lines.iter().map(|line| Flags(line.flags)).collect(),
@@ -188,14 +189,14 @@ pub(crate) fn heads(lines: &[Line], policy: impl Fn(&str, Date) -> &'static str)
 }
 
 /// The week of a Monday.
-pub(crate) fn week(monday: &str) -> super::Period {
+pub(crate) fn week(monday: &str) -> Period {
     let monday: Date = monday.parse().unwrap();
-    super::Period::new(monday, super::period::date(super::period::number(monday) + 6)).unwrap()
+    Period::new(monday, period::date(period::number(monday) + 6)).unwrap()
 }
 
 /// A second of a day.
 pub(crate) fn instant(day: Date, second: i64) -> Timestamp {
-    Timestamp::from_second(i64::from(super::period::number(day)) * 86_400 + second).unwrap()
+    Timestamp::from_second(i64::from(period::number(day)) * 86_400 + second).unwrap()
 }
 
 /// A policy that says `p` only.
