@@ -2,7 +2,6 @@
 //! and what was wrong with their reports.
 
 use super::foreign::Foreign;
-use super::form;
 use crate::model::{FindingCode, ReportNotes, Text};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -22,7 +21,6 @@ pub struct Census {
     /// Reports.
     pub reports: u64,
     /// The newest day that any is about.
-    #[serde(serialize_with = "form::day_or_null")]
     pub newest: Option<Date>,
     /// Those with most reports first.
     pub reporters: Vec<ReporterCensus>,
@@ -40,7 +38,6 @@ pub struct ReporterCensus {
     /// Its reports.
     pub reports: u64,
     /// The newest day they are about.
-    #[serde(serialize_with = "form::day")]
     pub newest: Date,
     /// How it finds the policy: `psl`, `treewalk`, `other`, or `unsaid`. Only RFC 9990 has it.
     pub discovery_methods: Vec<CountedText>,
@@ -60,7 +57,6 @@ pub struct CountedText {
     /// How many reports.
     pub reports: u64,
     /// The newest day they are about.
-    #[serde(serialize_with = "form::day")]
     pub newest: Date,
 }
 
@@ -76,7 +72,6 @@ pub struct DomainMethod {
     /// How many reports.
     pub reports: u64,
     /// The newest day they are about.
-    #[serde(serialize_with = "form::day")]
     pub newest: Date,
 }
 

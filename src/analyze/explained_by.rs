@@ -1,6 +1,7 @@
 //! The DNS change that explains a failure.
 
-use super::{Foreign, form};
+use super::Foreign;
+use crate::model::DnsChange;
 use jiff::civil::Date;
 use serde::Serialize;
 
@@ -8,7 +9,6 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExplainedBy {
     /// The day the new state was first seen.
-    #[serde(serialize_with = "form::day")]
     pub day: Date,
     /// The name of the record.
     pub name: Foreign,
@@ -17,4 +17,15 @@ pub struct ExplainedBy {
     pub record_type: &'static str,
     /// `added`, `removed` or `changed`.
     pub change: &'static str,
+}
+
+impl From<&DnsChange> for ExplainedBy {
+    fn from(change: &DnsChange) -> Self {
+        Self {
+            day: change.day(),
+            name: change.name.as_str().into(),
+            record_type: change.record_type.as_str(),
+            change: change.kind(),
+        }
+    }
 }

@@ -15,8 +15,7 @@ mod events;
 mod explained_by;
 mod figures;
 mod foreign;
-#[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls them with references")]
-pub(crate) mod form;
+mod form;
 mod host_name;
 mod known;
 pub(crate) mod period;

@@ -1,7 +1,6 @@
 //! The days an answer is about, all in UTC. A [`Period`] includes both its first and its last day. It never reads the
 //! clock; `cli` parses dates on the command line.
 
-use super::form;
 pub(crate) use crate::model::days_since_epoch as number;
 use crate::model::{monday, utc_day};
 use jiff::civil::{Date, Weekday};
@@ -25,10 +24,8 @@ pub struct Period {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SummaryPeriod {
     /// The first day.
-    #[serde(serialize_with = "form::day_or_null")]
     pub from: Option<Date>,
     /// The last day.
-    #[serde(serialize_with = "form::day_or_null")]
     pub to: Option<Date>,
     /// The ISO week, such as `2026-W47`.
     pub week: Option<String>,

@@ -13,20 +13,18 @@ pub(super) fn cause<'r>(record: &'r Record, aligned: (bool, bool), alignment: &A
         (false, true) => return Cause::PassSpfOnly,
         (false, false) => {}
     }
-    let evidence = record.header_from.as_ref().map(|from| RecordEvidence::of(record, from, alignment));
-    if evidence.as_ref().is_some_and(|evidence| evidence.own_temperror) {
-        return Cause::Transient;
-    }
-    if evidence.as_ref().is_some_and(|evidence| evidence.refused_by_mode) {
-        return Cause::StrictAlignment;
-    }
-    // `sampled_out` and `policy_test_mode` explain what the receiver did, not why the mail failed: they are no cause.
-    if record.reasons.iter().any(is_forwarded) {
-        return Cause::ForwardedDeclared;
-    }
-    match evidence {
-        Some(evidence) => evidence.cause(),
-        None => Cause::Unknown,
+    // Without a domain in From, the results are evidence of nothing.
+    let from = record.header_from.as_ref();
+    let evidence = from.map(|from| RecordEvidence::of(record, from, alignment)).unwrap_or_default();
+    if evidence.own_temperror {
+        Cause::Transient
+    } else if evidence.refused_by_mode {
+        Cause::StrictAlignment
+    } else if record.reasons.iter().any(is_forwarded) {
+        // `sampled_out` and `policy_test_mode` explain what the receiver did, not why the mail failed: they are no cause.
+        Cause::ForwardedDeclared
+    } else {
+        evidence.cause()
     }
 }
 

@@ -22,27 +22,21 @@ pub enum Rivalry {
 /// the other and more replaces it: some reporters send a part first, then the whole.
 pub fn rivalry(new: (&Report, SenderAuth), stored: (&Report, SenderAuth)) -> Rivalry {
     let (report, other) = (new.0, stored.0);
-    let (new_standing, standing) = (standing(new.1), standing(stored.1));
-    let better = new_standing == SenderStanding::Proven && standing != SenderStanding::Proven;
-    let same = report.metadata == other.metadata && report.policy == other.policy && report.records == other.records;
-    if better {
-        Rivalry::Replaces
-    } else if same {
-        Rivalry::Same
-    } else if new_standing >= standing && holds_more(&report.records, &other.records) {
-        Rivalry::Replaces
-    } else {
-        Rivalry::Stays
-    }
+    let same_head = report.metadata == other.metadata && report.policy == other.policy;
+    of_rows((&report.records, new.1), (&other.records, stored.1), same_head)
 }
 
 /// The same for two TLS reports with one key, by what they say of policies.
 pub fn tls_rivalry(new: (&[TlsPolicy], SenderAuth), stored: (&[TlsPolicy], SenderAuth)) -> Rivalry {
+    of_rows(new, stored, true)
+}
+
+/// The rule for both: `same_head` says whether everything but the rows is the same.
+fn of_rows<T: PartialEq + Debug>(new: (&[T], SenderAuth), stored: (&[T], SenderAuth), same_head: bool) -> Rivalry {
     let (new_standing, standing) = (standing(new.1), standing(stored.1));
-    let better = new_standing == SenderStanding::Proven && standing != SenderStanding::Proven;
-    if better {
+    if new_standing == SenderStanding::Proven && standing != SenderStanding::Proven {
         Rivalry::Replaces
-    } else if new.0 == stored.0 {
+    } else if same_head && new.0 == stored.0 {
         Rivalry::Same
     } else if new_standing >= standing && holds_more(new.0, stored.0) {
         Rivalry::Replaces

@@ -2,7 +2,7 @@
 
 use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::sums::DayCounts;
-use crate::analyze::{Foreign, form};
+use crate::analyze::Foreign;
 use crate::model::{Cause, SourceAddress};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -23,7 +23,6 @@ pub struct Action {
     #[serde(flatten)]
     pub change: Change,
     /// The cause it repairs.
-    #[serde(serialize_with = "form::cause")]
     pub cause: Cause,
     /// The sources with most messages, at most three.
     pub sources: Vec<IpAddr>,
@@ -40,7 +39,6 @@ pub struct Action {
     /// Reporters that saw it.
     pub reporters: u64,
     /// The first day after the last good one; `None` if it never was good, as far as known.
-    #[serde(serialize_with = "form::day_or_null")]
     pub since: Option<Date>,
     /// How sure it is.
     pub confidence: Confidence,
@@ -144,10 +142,8 @@ pub enum KeyProblem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Repair {
     /// The day a lookup first saw it.
-    #[serde(serialize_with = "form::day")]
     pub published: Date,
     /// The day after: from then on mail should pass.
-    #[serde(serialize_with = "form::day")]
     pub since: Date,
     /// Messages that failed in the seven days before `since`.
     pub failing_before: u64,
@@ -186,7 +182,6 @@ pub struct Tracking {
     /// Whether it is new.
     pub state: ActionState,
     /// The first day it was seen, among those that were read.
-    #[serde(serialize_with = "form::day_or_null")]
     pub first_seen: Option<Date>,
     /// Acknowledged, and the evidence has not grown since: pages leave it out.
     pub folded: bool,

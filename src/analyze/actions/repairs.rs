@@ -32,7 +32,7 @@ pub(crate) fn explain(actions: &mut [Action], history: &DnsHistory, period: Opti
     let Some(period) = period.filter(|_| !history.changes.is_empty()) else { return };
     for action in actions {
         let Some((cause, repaired)) = Join::new(action, history, period).map(|join| join.changes()) else { continue };
-        action.explained_by = cause.map(named);
+        action.explained_by = cause.map(ExplainedBy::from);
         let Some(published) = repaired.map(DnsChange::day).filter(|day| *day <= period.to()) else { continue };
         action.tracking.state = ActionState::Published;
         let since = published.saturating_add(1.day());
@@ -48,15 +48,6 @@ pub(crate) fn explain(actions: &mut [Action], history: &DnsHistory, period: Opti
             // What is in trouble in a period that began after the repair was not repaired by it.
             still_broken: fails_after || !action.tracking.ended && since <= period.from(),
         });
-    }
-}
-
-fn named(change: &DnsChange) -> ExplainedBy {
-    ExplainedBy {
-        day: change.day(),
-        name: change.name.as_str().into(),
-        record_type: change.record_type.as_str(),
-        change: change.kind(),
     }
 }
 

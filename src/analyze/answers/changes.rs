@@ -4,7 +4,7 @@ use super::senders::{SenderName, name, stands_out};
 use crate::analyze::figures::trend::{WindowSums, median, rate_moved};
 use crate::analyze::period::date;
 use crate::analyze::senders::{Folded, Role, SenderGroup, View, WINDOWS, compare};
-use crate::analyze::{Rate, Sums, form};
+use crate::analyze::{Rate, Sums};
 use crate::model::Cause;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -23,7 +23,6 @@ pub struct SenderChange {
     #[serde(flatten)]
     pub who: SenderName,
     /// Its cause now; `None` if it vanished.
-    #[serde(serialize_with = "form::cause_or_null")]
     pub cause: Option<Cause>,
     /// Messages in the period.
     pub messages: u64,
@@ -34,10 +33,8 @@ pub struct SenderChange {
     /// Its pass rate in the history.
     pub pass_rate_usual: Option<Rate>,
     /// The first day it was seen, in all that was read.
-    #[serde(serialize_with = "form::day")]
     pub first_seen: Date,
     /// The last day it was seen.
-    #[serde(serialize_with = "form::day")]
     pub last_seen: Date,
     /// Reporters in the period.
     pub reporters: u64,

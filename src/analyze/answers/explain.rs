@@ -4,7 +4,6 @@
 use super::senders::Sender;
 use crate::analyze::actions::Action;
 use crate::analyze::foreign::Foreign;
-use crate::analyze::form;
 use crate::analyze::period::SummaryPeriod;
 use crate::analyze::period::{DAYS, date};
 use crate::analyze::question::{Question, Watched};
@@ -53,7 +52,6 @@ pub struct ExplainedRow {
     /// Passes DMARC.
     pub dmarc_pass: bool,
     /// The day.
-    #[serde(serialize_with = "form::day")]
     pub day: Date,
     /// The reporter.
     pub org_name: Foreign,
@@ -82,7 +80,6 @@ pub struct ExplainedRow {
     /// Where reporter and recomputation disagree.
     pub mismatch: Foreign,
     /// The cause that the row alone shows.
-    #[serde(serialize_with = "form::cause")]
     pub cause: Cause,
     /// Messages.
     pub messages: u64,

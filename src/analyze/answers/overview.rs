@@ -6,7 +6,7 @@ use crate::analyze::actions::{Action, Change};
 use crate::analyze::period::SummaryPeriod;
 use crate::analyze::sums::Rate;
 use crate::analyze::thresholds::NO_CHANCE;
-use crate::analyze::{foreign::Foreign, form};
+use crate::analyze::Foreign;
 use crate::model::Text;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -66,13 +66,10 @@ pub struct OverviewRow {
     /// Unauthenticated messages of the period that receivers did not block.
     pub spoofed_not_blocked: u64,
     /// Since when a DKIM key does not verify; `None` if none is broken, or the day is unknown.
-    #[serde(serialize_with = "form::day_or_null")]
     pub key_broken_since: Option<Date>,
     /// The last day covered by a DMARC report.
-    #[serde(serialize_with = "form::day_or_null")]
     pub last_report: Option<Date>,
     /// The last day of its TLS reports, if it has no others.
-    #[serde(serialize_with = "form::day_or_null")]
     pub last_tls_report: Option<Date>,
     /// What is wrong with its DNS records: by the last check of them, or, without one, by the reports.
     pub dns_fault: Option<Foreign>,

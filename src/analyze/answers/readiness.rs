@@ -9,7 +9,7 @@ use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{
     ENOUGH_DAYS, ENOUGH_MESSAGES, ENOUGH_REPORTERS, NO_CHANCE, NOTICED_ONE_IN, VISIBLE_ONE_IN,
 };
-use crate::analyze::{Foreign, PolicySeen, Rate, form};
+use crate::analyze::{Foreign, PolicySeen, Rate};
 use crate::model::Cause;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -44,7 +44,6 @@ pub struct Readiness {
     /// Reporters in the eight weeks.
     pub reporters: u64,
     /// The day from which on there are enough days of reports; `None` if there are already.
-    #[serde(serialize_with = "form::day_or_null")]
     pub enough_on: Option<Date>,
     /// What prevents a stricter policy.
     pub held_by: Vec<HeldBy>,
@@ -98,12 +97,10 @@ pub struct Losing {
     /// Failing messages of the period that receivers blocked.
     pub lost_now: u64,
     /// The last day with a failing message.
-    #[serde(serialize_with = "form::day_or_null")]
     pub last_failing: Option<Date>,
     /// It fails as a whole.
     pub whole: bool,
     /// Why.
-    #[serde(serialize_with = "form::cause")]
     pub cause: Cause,
 }
 

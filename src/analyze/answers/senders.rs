@@ -6,7 +6,7 @@ use crate::analyze::senders::{
 };
 use crate::analyze::sums::interner::NONE;
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE, STAYING_WEEKS};
-use crate::analyze::{Foreign, Network, ServerOrigin, Sums, form};
+use crate::analyze::{Foreign, Network, ServerOrigin, Sums};
 use crate::model::{Cause, NetworkClass, Text};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -36,7 +36,7 @@ pub struct SenderName {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<ServerOrigin>,
     /// What kind of network that address is in.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "form::class")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<NetworkClass>,
     /// Whose network that address is in, if the user has a database.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +56,6 @@ pub struct Sender {
     #[serde(flatten)]
     pub who: SenderName,
     /// The diagnosis.
-    #[serde(serialize_with = "form::cause")]
     pub cause: Cause,
     /// The evidence for its role.
     pub evidence: Vec<Evidence>,
@@ -78,10 +77,8 @@ pub struct Sender {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fails_only_at: Option<Foreign>,
     /// The first day it was seen, in all that was read.
-    #[serde(serialize_with = "form::day")]
     pub first_seen: Date,
     /// The last day.
-    #[serde(serialize_with = "form::day")]
     pub last_seen: Date,
     /// The day on which a change in DNS repaired it, if the reports of the period prove that.
     #[serde(skip)]

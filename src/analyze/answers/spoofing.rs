@@ -2,11 +2,10 @@
 
 use super::senders::Sender;
 use crate::analyze::figures::trend::median;
-use crate::analyze::form;
 use crate::analyze::senders::{DomainFold, View};
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{NO_STRAY, WAVE, WAVE_NOT_BLOCKED_ONE_IN, WAVE_TIMES};
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 /// How many earlier periods determine what is usual.
 const USUAL: usize = 7;
@@ -17,7 +16,7 @@ pub struct Spoofing {
     /// Messages.
     pub messages: u64,
     /// Those of them that receivers rejected or quarantined. In JSON also as `stopped`, its name in version 1.
-    #[serde(flatten, serialize_with = "form::blocked")]
+    #[serde(flatten, serialize_with = "both_names")]
     pub blocked: u64,
     /// Addresses.
     pub addresses: u64,
@@ -31,6 +30,14 @@ pub struct Spoofing {
     pub tail_blocked: u64,
     /// The addresses of the tail.
     pub tail_addresses: u64,
+}
+
+/// A number of blocked messages, under both of its names.
+fn both_names<S: Serializer>(blocked: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut names = serializer.serialize_map(Some(2))?;
+    names.serialize_entry("blocked", blocked)?;
+    names.serialize_entry("stopped", blocked)?;
+    names.end()
 }
 
 impl Spoofing {

@@ -3,7 +3,6 @@
 //! next period starts from the value at this period's end, so that no change is reported twice and none is missed.
 
 use crate::analyze::foreign::Foreign;
-use crate::analyze::form;
 use crate::analyze::period::date;
 use crate::analyze::senders::View;
 use crate::analyze::sums::heads::PolicyIds;
@@ -24,7 +23,6 @@ pub struct PolicyChange {
     /// The new value; `None` if the tag is absent.
     pub to: Option<Foreign>,
     /// The first day a report shows the new value.
-    #[serde(serialize_with = "form::day")]
     pub day: Date,
     /// Reports about that day: each may contain mail judged by either policy (RFC 9990).
     pub mixed_reports: u64,

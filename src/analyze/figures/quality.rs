@@ -2,7 +2,6 @@
 
 use super::reporters::{Attendance, MissingDays, ReporterSilence};
 use crate::analyze::foreign::Foreign;
-use crate::analyze::form;
 use crate::analyze::period::{date, number};
 use crate::analyze::question::Contradicted;
 use crate::analyze::senders::{View, Weights};
@@ -12,7 +11,6 @@ use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -175,7 +173,6 @@ pub struct Quality {
     /// Days of the period on which a receiver that matters did not report.
     pub missing_days: Vec<MissingDays>,
     /// Days of the period without a report.
-    #[serde(serialize_with = "form::days")]
     pub empty_days: Vec<Date>,
     /// The user's domains without a report in the period, except silent ones.
     pub unreported_domains: Vec<Foreign>,
@@ -184,7 +181,6 @@ pub struct Quality {
     /// Reports about its last days may still arrive.
     pub reports_may_come: bool,
     /// The first day with a report: earlier history is missing, not empty.
-    #[serde(serialize_with = "form::day_or_null")]
     pub first_day: Option<Date>,
     /// Reporters that see most of the mail fail that others see pass: no verdict counts what they see.
     pub lone_reporters: Vec<LoneReporter>,
@@ -219,7 +215,6 @@ pub struct RepeatedReports {
     /// Messages in the copies.
     pub messages: u64,
     /// The days they are about.
-    #[serde(serialize_with = "form::days")]
     pub days: Vec<Date>,
 }
 
@@ -233,10 +228,8 @@ pub struct LongReport {
     /// The domain.
     pub policy_domain: Foreign,
     /// The first day.
-    #[serde(serialize_with = "form::day")]
     pub from: Date,
     /// The last day.
-    #[serde(serialize_with = "form::day")]
     pub to: Date,
     /// Its messages, all counted on the day of the midpoint.
     pub messages: u64,

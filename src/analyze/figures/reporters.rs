@@ -2,7 +2,6 @@
 //! receiver is missing.
 
 use crate::analyze::foreign::Foreign;
-use crate::analyze::form;
 use crate::analyze::period::{Period, date, number};
 use crate::analyze::senders::View;
 use crate::analyze::sums::Rate;
@@ -18,7 +17,6 @@ pub struct SilentReporter {
     /// Its name.
     pub org_name: Foreign,
     /// The last day it reported on.
-    #[serde(serialize_with = "form::day")]
     pub last_report: Date,
     /// Its reports in each of the last four periods with any, on average, rounded down.
     pub usual_reports: u64,
@@ -34,7 +32,6 @@ pub struct SilentDomain {
     /// The domain.
     pub policy_domain: Foreign,
     /// The last day with a report on it.
-    #[serde(serialize_with = "form::day")]
     pub last_report: Date,
     /// Reports on it in each of the last four periods, on average, rounded down.
     pub usual_reports: u64,
@@ -59,7 +56,6 @@ pub struct MissingDays {
     /// Its name.
     pub org_name: Foreign,
     /// The days.
-    #[serde(serialize_with = "form::days")]
     pub days: Vec<Date>,
 }
 

@@ -3,7 +3,6 @@
 
 use super::policies;
 use crate::analyze::foreign::Foreign;
-use crate::analyze::form;
 use crate::analyze::period::{Period, date, number, week_name};
 use crate::analyze::senders::{DomainFold, Folded, View};
 use crate::analyze::sums::{Rate, Sums};
@@ -22,7 +21,6 @@ const USUAL: usize = 4;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Point {
     /// Its first day.
-    #[serde(serialize_with = "form::day")]
     pub from: Date,
     /// Its ISO week, if it is one.
     pub week: Option<String>,

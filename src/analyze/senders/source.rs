@@ -6,7 +6,6 @@ use super::role::{Role, Roles};
 use super::view::{ServerOrigin, View};
 use super::weights::Weights;
 use crate::analyze::foreign::Foreign;
-use crate::analyze::form;
 use crate::analyze::period::date;
 use crate::analyze::question::Network;
 use crate::analyze::sums::facts::Fact;
@@ -14,7 +13,7 @@ use crate::analyze::sums::interner::IdMap;
 use crate::analyze::sums::{DaySpan, Messages, Sums};
 use crate::model::{Cause, NetworkClass, SourceAddress};
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -112,7 +111,7 @@ pub struct SourceSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Box<ServerOrigin>>,
     /// What kind of network it is in.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "form::class")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<NetworkClass>,
     /// Its network, if a database has it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,19 +122,20 @@ pub struct SourceSummary {
     /// Failing messages that pass something, but for another domain.
     pub authenticated_unaligned: u64,
     /// The diagnosis.
-    #[serde(serialize_with = "form::cause")]
     pub cause: Cause,
     /// The roles of its senders in the period.
     pub roles: Roles,
     /// How many reporters saw it in the period.
     pub reporters: u64,
     /// The first day it was seen, in all that was read.
-    #[serde(serialize_with = "form::day")]
     pub first_seen: Date,
     /// The last day.
-    #[serde(serialize_with = "form::day")]
     pub last_seen: Date,
     /// The policy domains it sent as, sorted; sources that sent as the same share the list.
-    #[serde(serialize_with = "form::list")]
+    #[serde(serialize_with = "shared_list")]
     pub domains: Arc<[Foreign]>,
+}
+
+fn shared_list<S: Serializer>(list: &Arc<[Foreign]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(list.iter())
 }

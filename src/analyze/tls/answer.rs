@@ -5,7 +5,7 @@ use super::sums::{CauseSums, PolicyKey, PolicySums, SessionSums, TlsSums};
 use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::period::date;
 use crate::analyze::thresholds::TLS_CHANCE_ONE_IN;
-use crate::analyze::{Foreign, form};
+use crate::analyze::Foreign;
 use crate::model::{DnsChange, DnsHistory, RecordType, Text};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -93,10 +93,8 @@ pub struct TlsCause {
     /// Sessions in the period of the same length before.
     pub failed_before: u64,
     /// The first day in the period and the weeks that were read before it.
-    #[serde(serialize_with = "form::day_or_null")]
     pub first_seen: Option<Date>,
     /// The last day.
-    #[serde(serialize_with = "form::day_or_null")]
     pub last_seen: Option<Date>,
     /// First seen in the period, while earlier reports on this policy do not have it.
     pub new: bool,
@@ -255,11 +253,5 @@ fn explained(
     };
     let earliest = first.saturating_sub(DAYS_BEFORE.days());
     let close = |change: &&DnsChange| (earliest..=first).contains(&change.day());
-    let change = history.changes.iter().filter(close).rfind(|change| is_of(change))?;
-    Some(ExplainedBy {
-        day: change.day(),
-        name: change.name.as_str().into(),
-        record_type: change.record_type.as_str(),
-        change: change.kind(),
-    })
+    history.changes.iter().filter(close).rfind(|change| is_of(change)).map(ExplainedBy::from)
 }
