@@ -160,8 +160,8 @@ impl<'a, 'h> Join<'a, 'h> {
         match &self.subject {
             Subject::Key(_) => change.after.iter().any(|text| !is_revoked(text)),
             Subject::Spf(domain) => {
-                let mut compared = self.compared(domain, change).peekable();
-                compared.peek().is_some() && compared.all(|(before, after)| after == Authorized::Yes && before < after)
+                let all = || self.compared(domain, change);
+                all().any(|(before, after)| before < after) && all().all(|(_, after)| after == Authorized::Yes)
             }
             Subject::Dmarc(tags) => {
                 let strict = |texts: &[String]| tags.iter().any(|tag| is_strict(texts, tag));
@@ -170,14 +170,20 @@ impl<'a, 'h> Join<'a, 'h> {
         }
     }
 
-    /// Whether SPF authorized each source of the action before and after a change.
+    /// Whether SPF authorized each address of the action before and after a change.
     fn compared<'b>(
         &'b self,
         domain: &'b str,
         change: &'b DnsChange,
     ) -> impl Iterator<Item = (Authorized, Authorized)> + 'b {
         let before = change.at.checked_sub(SignedDuration::from_millis(1)).unwrap_or(change.at);
-        self.action.sources.iter().map(move |source| {
+        let addresses = match self.action.change {
+            // All of these passed before: what authorizes only those that are named again does not repair the others.
+            Change::AuthorizeSource { .. } => &self.action.followed,
+            // A record that cannot be evaluated fails for strangers too, whom no repair authorizes.
+            _ => &self.action.sources,
+        };
+        addresses.iter().map(move |source| {
             let at = |time| authorized(self.history, domain, *source, time);
             (at(before), at(change.at))
         })

@@ -2,5 +2,6 @@
 
 mod adding;
 pub(crate) mod fixtures;
+mod repairs;
 pub(crate) mod tls;
 pub(crate) mod weeks;

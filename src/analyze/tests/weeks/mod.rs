@@ -52,7 +52,7 @@ impl World {
     }
 
     /// Change the lines of a source from a day of the week on.
-    fn change(&mut self, source: &str, from: i32, change: impl Fn(Line) -> Line) {
+    pub(crate) fn change(&mut self, source: &str, from: i32, change: impl Fn(Line) -> Line) {
         let (source, from) = (source.parse().ok(), day(from));
         for line in self.lines.iter_mut().filter(|line| line.source == source && line.day.to_string() >= from) {
             *line = change(line.clone());
