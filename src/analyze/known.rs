@@ -6,13 +6,28 @@
 //! address any name.
 
 use super::foreign::Foreign;
-use super::host_name::HostName;
 use crate::judge::{is_within, organizational};
 use crate::model::{Text, is_in_network};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
+
+/// The host name of an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName {
+    /// The name.
+    pub name: Foreign,
+    /// It resolves back to the address, so the owner of the name confirms it.
+    pub confirmed: bool,
+}
+
+impl HostName {
+    /// The name, if it is confirmed; else empty.
+    fn trusted(host: Option<&Self>) -> &str {
+        host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written())
+    }
+}
 
 /// A sending service. A domain counts with those below it, and is in lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,8 +69,8 @@ impl Services {
 
     /// The service that a signature, a return path or a confirmed host name belongs to, by the strongest of them.
     pub(crate) fn name(&self, signs_as: &str, returns_to: &str, host: Option<&HostName>) -> Option<Foreign> {
-        let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
-        self.signed(signs_as, returns_to).or_else(|| self.service_by(ServiceProof::Ptr, host)).map(Foreign::from)
+        let by_host = || self.service_by(ServiceProof::Ptr, HostName::trusted(host));
+        self.signed(signs_as, returns_to).or_else(by_host).map(Foreign::from)
     }
 
     /// The service that a signature or a return path belongs to.
@@ -99,12 +114,11 @@ impl Services {
     /// The service that an address belongs to, by a confirmed name or the ranges that services publish: what comes from
     /// there is many customers' mail.
     pub(crate) fn of_address(&self, address: IpAddr, host: Option<&HostName>) -> Option<SharedService> {
-        let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
         let in_range = || {
             let mut ranges = BUILT_IN.ranges.iter();
             ranges.find(|(network, bits, _)| is_in_network(address, *network, *bits)).map(|(.., name)| name.as_str())
         };
-        let name = self.service_by(ServiceProof::Ptr, host).or_else(in_range)?;
+        let name = self.service_by(ServiceProof::Ptr, HostName::trusted(host)).or_else(in_range)?;
         Some(SharedService { name: name.into(), include: Self::include_of(name) })
     }
 

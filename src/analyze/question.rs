@@ -1,8 +1,7 @@
 //! The question to answer: the period, the domains, and knowledge from outside. It determines what must be read.
 
 use super::foreign::Foreign;
-use super::host_name::HostName;
-use super::known::Services;
+use super::known::{HostName, Services};
 use super::period::{Period, date, number};
 use super::thresholds::JUDGED_DAYS;
 use crate::judge::is_within;

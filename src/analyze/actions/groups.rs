@@ -3,11 +3,13 @@
 use super::action::{Action, Change, Confidence, Tracking};
 use super::failures::ActionFacts;
 use crate::analyze::period::date;
-use crate::analyze::senders::{Identity, ReporterSet, Role, SenderGroup, SpfEntry, View, compare};
+use crate::analyze::senders::{
+    Identity, LargestSources, ReporterSet, Role, SenderGroup, SpfEntry, View, add_largest, compare,
+};
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, FOLLOWED, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE};
-use crate::model::{Cause, SourceAddress};
-use std::{cmp::Reverse, collections::BTreeMap};
+use crate::model::Cause;
+use std::collections::BTreeMap;
 
 impl ActionFacts<'_> {
     /// What the user's own senders and their neighbors lack.
@@ -102,7 +104,7 @@ struct Strict {
     messages: (Messages, Messages),
     reporters: ReporterSet,
     addresses: u64,
-    largest: Vec<(Reverse<u64>, SourceAddress)>,
+    largest: LargestSources,
     first: Option<i32>,
 }
 
@@ -114,9 +116,7 @@ impl Strict {
             self.reporters.merge(&group.counts.failing_reporters);
             self.addresses += group.addresses;
             self.first = self.first.into_iter().chain(group.counts.strict_since).min();
-            self.largest.extend(&group.largest);
-            self.largest.sort_unstable();
-            self.largest.truncate(FOLLOWED);
+            add_largest(&mut self.largest, &group.largest, FOLLOWED);
         }
     }
 }

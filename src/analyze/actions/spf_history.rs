@@ -60,6 +60,7 @@ impl PastEvaluation<'_> {
             [] => return Authorized::Maybe,
             _ => return Authorized::Error,
         };
+        let refused = |maybe: bool| if maybe { Authorized::Maybe } else { Authorized::No };
         let (mut maybe, mut redirect) = (false, None);
         for term in text.split_whitespace().skip(1) {
             let term = term.to_ascii_lowercase();
@@ -98,20 +99,12 @@ impl PastEvaluation<'_> {
                 return Authorized::Error;
             }
             if matched {
-                return if passes {
-                    Authorized::Yes
-                } else if maybe {
-                    Authorized::Maybe
-                } else {
-                    Authorized::No
-                };
+                return if passes { Authorized::Yes } else { refused(maybe) };
             }
         }
-        match redirect.map(|name| self.follow(&name)) {
-            Some(found @ (Authorized::Yes | Authorized::Error)) => found,
-            Some(Authorized::Maybe) => Authorized::Maybe,
-            Some(Authorized::No) | None if maybe => Authorized::Maybe,
-            Some(Authorized::No) | None => Authorized::No,
+        match redirect.map_or(Authorized::No, |name| self.follow(&name)) {
+            Authorized::No => refused(maybe),
+            found => found,
         }
     }
 

@@ -13,6 +13,7 @@ use crate::analyze::figures::trend::{self, Windows};
 use crate::analyze::figures::{policies, quality};
 use crate::analyze::period::{SummaryPeriod, date, number};
 use crate::analyze::senders::{DomainFold, Folded, History, Horizon, PolicyScope, Role, View, Weights, fold};
+use crate::analyze::sums::DaySpan;
 use crate::analyze::sums::adder::{Adder, CollectedSums};
 use crate::analyze::sums::heads::DomainReports;
 use crate::analyze::sums::interner::{IdMap, OTHER};
@@ -123,9 +124,8 @@ fn by_name(senders: &[Sender]) -> BTreeMap<&Foreign, Vec<&Sender>> {
 fn period(added: &CollectedSums) -> Option<Period> {
     added.question.period.or_else(|| {
         let reports = added.common.heads.reports.keys().map(|(_, _, day)| *day);
-        let seen = reports.chain(added.common.days.keys().map(|(_, day)| *day));
-        let (first, last) = seen.fold((i32::MAX, i32::MIN), |(first, last), day| (first.min(day), last.max(day)));
-        if first <= last { Period::new(date(first), date(last)).ok() } else { None }
+        let seen: DaySpan = reports.chain(added.common.days.keys().map(|(_, day)| *day)).collect();
+        Period::new(date(seen.first()?), date(seen.last()?)).ok()
     })
 }
 

@@ -6,8 +6,8 @@ use crate::analyze::foreign::Foreign;
 use crate::analyze::period::date;
 use crate::analyze::senders::Role;
 use crate::analyze::senders::auth_pattern::reported_signatures;
-use crate::analyze::senders::classify::{Identity, NetworkContext};
-use crate::analyze::senders::group::{NetworkKey, SenderGroup, SourceKey};
+use crate::analyze::senders::classify::NetworkContext;
+use crate::analyze::senders::group::{NetworkKey, SenderGroup, SenderRows, by_sender};
 use crate::analyze::senders::history::{History, Horizon};
 use crate::analyze::senders::view::{SourceFact, View, by_network, by_source};
 use crate::analyze::senders::weights::Weights;
@@ -156,41 +156,19 @@ impl AttributedMail {
         let mut known: IdMap<NetworkKey, usize> = IdMap::default();
         for items in by_source(items) {
             let judged = context.judge(items);
-            let mut of_source: Vec<(SenderGroup, Vec<&SourceFact<'_>>)> = Vec::new();
-            let mut places: IdMap<SourceKey, usize> = IdMap::default();
-            let mut place_of = Vec::with_capacity(items.len());
-            for (item, judged) in items.iter().zip(&judged) {
-                let place = *places.entry(SenderGroup::key_of(judged)).or_insert_with(|| {
-                    of_source.push((SenderGroup::new(item, judged), Vec::new()));
-                    of_source.len() - 1
-                });
-                of_source[place].0.add(item, judged, true, horizon);
-                of_source[place].1.push(item);
-                place_of.push(place);
-            }
-            let settled: Vec<usize> = of_source
-                .into_iter()
-                .map(|(mut group, items)| {
-                    group.settle(view, &items, horizon);
-                    if let Identity::Voucher(name) = group.identity
-                        && name != NONE
-                    {
-                        let days = history.voucher(group.domain, name).map(|voucher| &voucher.days);
-                        group.repaired = days.is_some_and(|days| horizon.is_repaired(days));
-                    }
-                    let place = group.network_key().map(|key| *known.entry(key).or_insert(groups.len()));
-                    if let Some((place, known)) =
-                        place.and_then(|place| groups.get_mut(place).map(|known| (place, known)))
-                    {
-                        known.merge(group, horizon);
-                        place
-                    } else {
-                        groups.push(group);
-                        groups.len() - 1
-                    }
-                })
-                .collect();
-            for ((item, judged), place) in items.iter().zip(&judged).zip(place_of) {
+            let (of_source, places) = by_sender(items, &judged, |_| true, horizon);
+            let settle = |(mut group, items): SenderRows<'_>| {
+                group.settle(view, history, &items, horizon);
+                let new = groups.len();
+                let place = group.network_key().map_or(new, |key| *known.entry(key).or_insert(new));
+                match groups.get_mut(place) {
+                    Some(known) => known.merge(group, horizon),
+                    None => groups.push(group),
+                }
+                place
+            };
+            let settled: Vec<usize> = of_source.into_iter().map(settle).collect();
+            for ((item, judged), place) in items.iter().zip(&judged).zip(places) {
                 self.rows.push(MailRow {
                     source: item.source,
                     day: date(item.fact.day),

@@ -2,7 +2,7 @@
 
 use crate::analyze::period::date;
 use crate::analyze::senders::{
-    Evidence, Folded, Identity, Role, SenderGroup, SenderProfile, View, compare, fails_visibly,
+    Evidence, Folded, Identity, NOTABLE, Role, SenderGroup, SenderProfile, View, compare, fails_visibly,
 };
 use crate::analyze::sums::interner::NONE;
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE, STAYING_WEEKS};
@@ -124,9 +124,6 @@ pub(super) fn watched(view: &View<'_>, folded: &Folded) -> Vec<Sender> {
     folded.watched.sorted(|a, b| compare(view, a, b)).into_iter().map(|group| sender(view, group)).collect()
 }
 
-/// A suspect with this many messages is listed, not folded into the tail.
-const NOTABLE: u64 = 50;
-
 /// Whether a suspect is listed instead of folded: 50 messages or more, and a hundredth of all the domain's mail or a
 /// fifth of its spoofing.
 pub(super) fn stands_out(messages: u64, volume: u64, suspects: u64) -> bool {
@@ -231,14 +228,10 @@ fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
     let named = match group.identity {
         Identity::Voucher(name) if name != NONE => Some(name),
         Identity::Voucher(_) => group.signer.or(group.returns_to),
+        _ if group.role == Role::List => group.returns_to,
         _ => None,
     };
     if let Some(name) = named {
-        let domain = Foreign::from(view.name(name).clone());
-        push(signs.unaligned.0, Evidence::AuthenticatesAs { domain, messages: signs.unaligned.0 });
-    } else if group.role == Role::List
-        && let Some(name) = group.returns_to
-    {
         let domain = Foreign::from(view.name(name).clone());
         push(signs.unaligned.0, Evidence::AuthenticatesAs { domain, messages: signs.unaligned.0 });
     }

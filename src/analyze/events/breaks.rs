@@ -1,6 +1,6 @@
 //! Detects when something stopped working, by the days of the reports: a key, or SPF for an address.
 
-use super::by_source::{BySource, EventFact};
+use super::by_source::{BySource, EventFact, GoodAndBad, most_first, sum, sum_of};
 use super::facts::float;
 use crate::analyze::sums::shards::network;
 use crate::model::SourceAddress;
@@ -39,19 +39,6 @@ pub(crate) struct RepairedBreak {
     pub(crate) day: i32,
     /// Who saw that.
     pub(crate) reporters: BTreeSet<u32>,
-}
-
-/// Good and bad messages.
-type GoodAndBad = (u64, u64);
-
-/// The sum of both. Counts are untrusted.
-fn sum(a: GoodAndBad, b: GoodAndBad) -> GoodAndBad {
-    (a.0.saturating_add(b.0), a.1.saturating_add(b.1))
-}
-
-/// The sum over some days.
-fn sum_of<'a>(days: impl Iterator<Item = (&'a i32, &'a GoodAndBad)>) -> GoodAndBad {
-    days.fold((0, 0), |all, (_, day)| sum(all, *day))
 }
 
 fn by_day<'a>(facts: impl Iterator<Item = &'a EventFact>) -> BTreeMap<i32, GoodAndBad> {
@@ -115,9 +102,7 @@ pub(crate) fn broken(sources: &BySource<EventFact>, passes: &dyn Fn(SourceAddres
             *bad = bad.saturating_add(fact.bad);
         }
     }
-    let mut largest: Vec<_> = by_source.into_iter().map(|(source, bad)| (std::cmp::Reverse(bad), source)).collect();
-    largest.sort_unstable();
-    found.sources = largest.into_iter().map(|(_, source)| source).collect();
+    found.sources = most_first(by_source);
     Some(found)
 }
 

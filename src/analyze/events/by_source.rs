@@ -2,6 +2,7 @@
 //! and return paths, and whoever sent it pays nothing for them.
 
 use crate::model::SourceAddress;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -219,6 +220,26 @@ impl<F> BySource<F> {
     pub(crate) fn values(&self) -> impl Iterator<Item = &Vec<F>> {
         self.iter().map(|(_, facts)| facts)
     }
+}
+
+/// Good and bad messages.
+pub(super) type GoodAndBad = (u64, u64);
+
+/// The sum of both. Counts are untrusted.
+pub(super) fn sum(a: GoodAndBad, b: GoodAndBad) -> GoodAndBad {
+    (a.0.saturating_add(b.0), a.1.saturating_add(b.1))
+}
+
+/// The sum over some days.
+pub(super) fn sum_of<'a>(days: impl Iterator<Item = (&'a i32, &'a GoodAndBad)>) -> GoodAndBad {
+    days.fold((0, 0), |all, (_, day)| sum(all, *day))
+}
+
+/// Addresses by their messages, most first.
+pub(super) fn most_first(sent: impl IntoIterator<Item = (SourceAddress, u64)>) -> Vec<SourceAddress> {
+    let mut largest: Vec<_> = sent.into_iter().map(|(source, messages)| (Reverse(messages), source)).collect();
+    largest.sort_unstable();
+    largest.into_iter().map(|(_, source)| source).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::by_source::{BySource, EventFact, MailFact, Room};
 use crate::analyze::period::number;
 use crate::analyze::sums::interner::{IdMap, Interner};
 use crate::judge::organizational;
-use crate::model::{ColumnSet, Flags, ReportHead, Rows, SenderAuth, SourceAddress, Text, Words};
+use crate::model::{ColumnSet, Flags, ReportHead, Rows, SenderAuth, SignatureColumns, SourceAddress, Text, Words};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 
@@ -213,11 +213,9 @@ impl EventFacts {
             let pass = rows.flags[row].has(Flags::PASS);
             let mut signatures = Vec::new();
             if let Some(lines) = rows.signatures.get(row) {
-                for line in lines.lines() {
-                    let mut parts = line.split('\t');
-                    if let (Some(d), Some(s), Some(result)) = (parts.next(), parts.next(), parts.next()) {
-                        signatures.push(RowSignature::new(self.row_name(d), self.row_name(s), Some(result)));
-                    }
+                for one in SignatureColumns::all(lines) {
+                    let (domain, selector) = (self.row_name(one.domain), self.row_name(one.selector));
+                    signatures.push(RowSignature::new(domain, selector, Some(one.result)));
                 }
             } else if let Some(d) = at(&dkim_domains, &rows.dkim_domain, row) {
                 let selector = at(&selectors, &rows.dkim_selector, row).unwrap_or_else(|| self.row_name(""));

@@ -1,6 +1,6 @@
 //! New senders: a network, key, signing service or return path that is not known yet.
 
-use super::by_source::{BySource, EventFact};
+use super::by_source::{BySource, EventFact, most_first};
 use super::facts::SenderMarks;
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,8 +97,6 @@ fn newcomer(mark: SenderMark, all: &[&BySource<EventFact>], least: u64) -> Optio
         let sent = by_source.entry(*source).or_default();
         *sent = facts.iter().fold(*sent, |sum, fact| sum.saturating_add(fact.good).saturating_add(fact.bad));
     }
-    let mut largest: Vec<_> = by_source.into_iter().map(|(source, sent)| (std::cmp::Reverse(sent), source)).collect();
-    largest.sort_unstable();
     Some(Newcomer {
         mark,
         since: *days.first()?,
@@ -106,6 +104,6 @@ fn newcomer(mark: SenderMark, all: &[&BySource<EventFact>], least: u64) -> Optio
         messages,
         passing: sum(|fact| fact.good),
         reporters,
-        sources: largest.into_iter().map(|(_, source)| source).collect(),
+        sources: most_first(by_source),
     })
 }

@@ -1,6 +1,6 @@
 //! A pass rate that fell below everything seen before: of the domain's known senders, so that spoofing does not count.
 
-use super::by_source::{BySource, MailFact};
+use super::by_source::{BySource, GoodAndBad, MailFact, most_first, sum, sum_of};
 use super::facts::float;
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,6 @@ pub(crate) struct RateDrop {
     pub(crate) since: i32,
     pub(crate) seen: i32,
     pub(crate) failing: u64,
-    pub(crate) messages: u64,
     /// The percentage that passes, and the lowest before.
     pub(crate) rates: (f64, f64),
     pub(crate) reporters: BTreeSet<u32>,
@@ -28,14 +27,14 @@ pub(crate) struct RateDrop {
 }
 
 /// Passed and failed messages of known senders by day.
-type RateDays = BTreeMap<i32, (u64, u64)>;
+type RateDays = BTreeMap<i32, GoodAndBad>;
 
 fn days(mail: &BySource<MailFact>, leave_out: &dyn Fn(SourceAddress) -> bool) -> RateDays {
     let mut days = RateDays::new();
     for (_, facts) in known(mail, leave_out) {
         for fact in facts {
             let day = days.entry(fact.day).or_default();
-            *day = (day.0.saturating_add(fact.passed), day.1.saturating_add(fact.failed));
+            *day = sum(*day, (fact.passed, fact.failed));
         }
     }
     days
@@ -58,9 +57,7 @@ fn percent(passed: u64, failed: u64) -> f64 {
 }
 
 fn share(days: &RateDays, from: i32) -> Option<f64> {
-    let add =
-        |sum: (u64, u64), (passed, failed): &(u64, u64)| (sum.0.saturating_add(*passed), sum.1.saturating_add(*failed));
-    let (passed, failed) = days.range(from..from + LENGTH).fold((0, 0), |sum, (_, day)| add(sum, day));
+    let (passed, failed) = sum_of(days.range(from..from + LENGTH));
     (passed.saturating_add(failed) >= MESSAGES).then(|| percent(passed, failed))
 }
 
@@ -87,24 +84,22 @@ pub(crate) fn fallen(
     let since = *days.range(start..).find(is_low)?.0;
     let mut reporters = BTreeSet::new();
     let mut largest = Vec::new();
-    let (mut failing, mut messages) = (0_u64, 0_u64);
+    let mut failing = 0_u64;
     for (source, facts) in known(mail, leave_out) {
         let mut failed = 0_u64;
         for fact in facts.iter().filter(|fact| fact.day >= since) {
             failed = failed.saturating_add(fact.failed);
-            messages = messages.saturating_add(fact.passed).saturating_add(fact.failed);
             if fact.failed > 0 {
                 reporters.insert(fact.reporter);
             }
         }
         if failed > 0 {
             failing = failing.saturating_add(failed);
-            largest.push((std::cmp::Reverse(failed), source));
+            largest.push((source, failed));
         }
     }
-    largest.sort_unstable();
-    let sources = largest.into_iter().map(|(_, source)| source).collect();
-    let found = RateDrop { since, seen: last, failing, messages, rates: (now, lowest), reporters, sources };
+    let sources = most_first(largest);
+    let found = RateDrop { since, seen: last, failing, rates: (now, lowest), reporters, sources };
     (found.reporters.len() > 1).then_some(found)
 }
 

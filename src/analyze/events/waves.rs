@@ -1,6 +1,6 @@
 //! Waves of spoofing: far more unauthenticated mail than usual for a domain, seen by two reporters.
 
-use super::by_source::{BySource, MailFact};
+use super::by_source::{BySource, MailFact, most_first};
 use super::facts::float;
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,10 +85,9 @@ pub(crate) fn wave(mail: &BySource<MailFact>, today: i32, least: f64) -> Option<
         if sent > 0 {
             found.messages = found.messages.saturating_add(sent);
             found.addresses += 1;
-            largest.push((std::cmp::Reverse(sent), source));
+            largest.push((source, sent));
         }
     }
-    largest.sort_unstable();
-    found.sources = largest.into_iter().map(|(_, source)| source).collect();
+    found.sources = most_first(largest);
     Some(found)
 }

@@ -46,7 +46,7 @@ pub(crate) fn quality(
         ..Quality::default()
     };
     for reports in heads.unproven.values() {
-        quality.unproven_reports += reports.number;
+        quality.unproven_reports += reports.reports;
         quality.unproven_messages = quality.unproven_messages.saturating_add(reports.messages);
     }
     for (row, of) in view.current() {

@@ -5,7 +5,7 @@ use crate::analyze::foreign::Foreign;
 use crate::analyze::period::{Period, date, number};
 use crate::analyze::senders::View;
 use crate::analyze::sums::Rate;
-use crate::analyze::sums::heads::Reports;
+use crate::analyze::sums::heads::ReportSums;
 use crate::analyze::sums::interner::IdMap;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -69,18 +69,7 @@ pub struct ReporterDays {
     /// Messages in its reports.
     pub messages: u64,
     /// One entry per day of the period.
-    pub days: Vec<ReportedDay>,
-}
-
-/// What was reported on one day.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct ReportedDay {
-    /// Reports.
-    pub reports: u64,
-    /// Their messages.
-    pub messages: u64,
-    /// Their messages that pass.
-    pub dmarc_pass: u64,
+    pub days: Vec<ReportSums>,
 }
 
 /// Reporters listed day by day; the rest are one entry.
@@ -90,16 +79,16 @@ const BY_DAY: usize = 12;
 pub(crate) fn by_day(view: &View<'_>, period: Option<Period>) -> Vec<ReporterDays> {
     let Some(period) = period.filter(|period| period.days() <= 7) else { return Vec::new() };
     let (first, length) = (number(period.from()), usize::try_from(period.days()).unwrap_or(0));
-    let mut reporters: BTreeMap<u32, Vec<ReportedDay>> = BTreeMap::new();
+    let mut reporters: BTreeMap<u32, Vec<ReportSums>> = BTreeMap::new();
     for ((_, reporter, day), reports) in &view.added.common.heads.reports {
         let place =
             day.checked_sub(first).and_then(|place| usize::try_from(place).ok()).filter(|place| *place < length);
         if let Some(place) = place {
-            let days = reporters.entry(*reporter).or_insert_with(|| vec![ReportedDay::default(); length]);
-            days[place].merge(reports.all.number, reports.all.messages, reports.all.dmarc_pass);
+            let days = reporters.entry(*reporter).or_insert_with(|| vec![ReportSums::default(); length]);
+            days[place].merge(reports.all);
         }
     }
-    let of = |(reporter, days): (u32, Vec<ReportedDay>)| ReporterDays {
+    let of = |(reporter, days): (u32, Vec<ReportSums>)| ReporterDays {
         org_name: Some(view.reporter(reporter).unwrap_or_default()),
         reporters: 1,
         messages: days.iter().fold(0_u64, |sum, day| sum.saturating_add(day.messages)),
@@ -113,12 +102,12 @@ pub(crate) fn by_day(view: &View<'_>, period: Option<Period>) -> Vec<ReporterDay
             org_name: None,
             reporters: rest.len() as u64,
             messages: 0,
-            days: vec![ReportedDay::default(); length],
+            days: vec![ReportSums::default(); length],
         };
         for reporter in &rest {
             others.messages = others.messages.saturating_add(reporter.messages);
             for (sum, day) in others.days.iter_mut().zip(&reporter.days) {
-                sum.merge(day.reports, day.messages, day.dmarc_pass);
+                sum.merge(*day);
             }
         }
         reporters.push(others);
@@ -126,27 +115,15 @@ pub(crate) fn by_day(view: &View<'_>, period: Option<Period>) -> Vec<ReporterDay
     reporters
 }
 
-impl ReportedDay {
-    fn merge(&mut self, reports: u64, messages: u64, dmarc_pass: u64) {
-        self.reports = self.reports.saturating_add(reports);
-        self.messages = self.messages.saturating_add(messages);
-        self.dmarc_pass = self.dmarc_pass.saturating_add(dmarc_pass);
-    }
-}
-
-/// What one reporter sent, or what was sent about one domain, by day.
+/// What one reporter sent, or what was sent about one domain, by day, history included.
 #[derive(Debug, Clone, Default)]
-struct ReporterRecord {
-    /// Reports and messages by day, history included.
-    days: BTreeMap<i32, (u64, u64)>,
-}
+struct ReporterRecord(BTreeMap<i32, ReportSums>);
 
 /// How a steady record ended.
 struct End {
     last: i32,
-    /// Reports and messages of the last four periods.
-    reports: u64,
-    messages: u64,
+    /// Of the last four periods.
+    sums: ReportSums,
     /// It continues into the period.
     partly: bool,
 }
@@ -155,32 +132,33 @@ struct End {
 type PeriodDays = (i32, i32, i32);
 
 impl ReporterRecord {
-    fn add(&mut self, day: i32, reports: Reports) {
-        let entry = self.days.entry(day).or_default();
-        *entry = (entry.0 + reports.number, entry.1.saturating_add(reports.messages));
+    fn add(&mut self, day: i32, reports: ReportSums) {
+        self.0.entry(day).or_default().merge(reports);
     }
 
-    /// Days with reports, reports and messages between two days; none if the last day is before the first.
-    fn in_days(&self, from: i32, to: i32) -> (usize, u64, u64) {
-        if from > to {
-            return (0, 0, 0);
+    /// Days with reports, and their sums, between two days; none if the last day is before the first.
+    fn in_days(&self, from: i32, to: i32) -> (u64, ReportSums) {
+        let (mut days, mut sums) = (0, ReportSums::default());
+        if from <= to {
+            for (_, reports) in self.0.range(from..=to) {
+                days += 1;
+                sums.merge(*reports);
+            }
         }
-        let days = self.days.range(from..=to);
-        days.fold((0, 0, 0), |(days, reports, messages), (_, more)| {
-            (days + 1, reports + more.0, messages.saturating_add(more.1))
-        })
+        (days, sums)
     }
 
     /// The end of a record with five reports or more per period, two in each of the last four, and none in this one; or
     /// of one with a report nearly every day and none in the last three days or more.
     fn end(&self, (from, _, length): PeriodDays, over: i32) -> Option<End> {
-        let (days, reports, messages) = self.in_days(from - 4 * length, from - 1);
-        let steady = (1..=4).all(|back| self.in_days(from - back * length, from - (back - 1) * length - 1).1 >= 2);
-        let last = self.days.keys().next_back().copied().unwrap_or(from);
-        let daily = days as u64 * 10 >= u64::try_from(4 * length).unwrap_or(u64::MAX) * 9;
+        let (days, sums) = self.in_days(from - 4 * length, from - 1);
+        let in_period = |back: i32| self.in_days(from - back * length, from - (back - 1) * length - 1).1;
+        let steady = (1..=4).all(|back| in_period(back).reports >= 2);
+        let last = self.0.keys().next_back().copied().unwrap_or(from);
+        let daily = days * 10 >= u64::try_from(4 * length).unwrap_or(u64::MAX) * 9;
         let stopped = last < from && over >= from.saturating_add(2);
         let partly = last >= from && daily && last <= over.saturating_sub(3);
-        (steady && reports >= 20 && (stopped || partly)).then_some(End { last, reports, messages, partly })
+        (steady && sums.reports >= 20 && (stopped || partly)).then_some(End { last, sums, partly })
     }
 }
 
@@ -230,7 +208,7 @@ impl Attendance {
         let elsewhere: BTreeSet<u32> =
             self.pairs.iter().filter(|(domain, _)| !ended.contains(domain)).map(|(_, reporter)| *reporter).collect();
         let usual_all = self.records.values().fold(0_u64, |sum, (_, record)| {
-            sum.saturating_add(record.in_days(current.0 - 4 * current.2, current.0 - 1).2)
+            sum.saturating_add(record.in_days(current.0 - 4 * current.2, current.0 - 1).1.messages)
         });
         let mut silence = ReporterSilence {
             domains: domains.into_iter().map(|(_, domain)| domain).collect(),
@@ -244,11 +222,11 @@ impl Attendance {
             if !elsewhere.contains(id) {
                 continue;
             }
-            let usual_share = Rate::of(end.messages, usual_all).unwrap_or(Rate { part: 0, whole: 1 });
+            let usual_share = Rate::of(end.sums.messages, usual_all).unwrap_or(Rate { part: 0, whole: 1 });
             silence.reporters.push(SilentReporter {
                 org_name: org_name.clone(),
                 last_report: date(end.last),
-                usual_reports: end.reports / 4,
+                usual_reports: end.sums.reports / 4,
                 usual_share,
                 partly: end.partly,
             });
@@ -261,7 +239,7 @@ impl Attendance {
         self.domains.iter().filter_map(move |(policy_domain, (id, record))| {
             let reporters = self.pairs.range((*id, 0)..=(*id, u32::MAX)).count();
             let end = record.end(current, self.over).filter(|_| reporters >= 2)?;
-            let (last_report, usual_reports) = (date(end.last), end.reports / 4);
+            let (last_report, usual_reports) = (date(end.last), end.sums.reports / 4);
             Some((
                 *id,
                 SilentDomain { policy_domain: policy_domain.clone(), last_report, usual_reports, partly: end.partly },
@@ -279,15 +257,15 @@ impl Attendance {
         let all = self
             .records
             .values()
-            .fold(0_u64, |sum, (_, record)| sum.saturating_add(record.in_days(since, self.over).2));
+            .fold(0_u64, |sum, (_, record)| sum.saturating_add(record.in_days(since, self.over).1.messages));
         let mut missing = Vec::new();
         for (org_name, (_, record)) in &self.records {
-            let (days, _, messages) = record.in_days(since, self.over);
-            let daily = days as u64 * 10 >= (over + 1) * 9;
+            let (days, sums) = record.in_days(since, self.over);
+            let daily = days * 10 >= (over + 1) * 9;
             let told = silent.iter().any(|silent| silent.org_name == *org_name);
-            if daily && !told && messages >= all / 10 {
+            if daily && !told && sums.messages >= all / 10 {
                 let days: Vec<Date> =
-                    (from..=self.over).filter(|day| !record.days.contains_key(day)).map(date).collect();
+                    (from..=self.over).filter(|day| !record.0.contains_key(day)).map(date).collect();
                 if !days.is_empty() {
                     missing.push(MissingDays { org_name: org_name.clone(), days });
                 }
@@ -300,7 +278,7 @@ impl Attendance {
     pub(crate) fn empty_days(&self) -> Vec<Date> {
         let Some((from, _, length)) = self.current else { return Vec::new() };
         let seen: BTreeSet<i32> =
-            self.records.values().flat_map(|(_, record)| record.days.range(from..)).map(|(day, _)| *day).collect();
+            self.records.values().flat_map(|(_, record)| record.0.range(from..)).map(|(day, _)| *day).collect();
         (self.first_told(from, length)..=self.over).filter(|day| !seen.contains(day)).map(date).collect()
     }
 
@@ -312,6 +290,6 @@ impl Attendance {
 
     /// The first day with a report.
     pub(crate) fn first_day(&self) -> Option<i32> {
-        self.records.values().filter_map(|(_, record)| record.days.keys().next().copied()).min()
+        self.records.values().filter_map(|(_, record)| record.0.keys().next().copied()).min()
     }
 }

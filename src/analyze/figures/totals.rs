@@ -25,7 +25,7 @@ pub(crate) fn by_domain(view: &View<'_>) -> BTreeMap<u32, Totals> {
     for ((domain, reporter, day), reports) in &view.added.common.heads.reports {
         if view.is_current(*day) {
             let totals = totals.entry(*domain).or_default();
-            totals.reports += reports.all.number;
+            totals.reports += reports.all.reports;
             totals.reporters += u64::from(reporters.insert((*domain, *reporter)));
         }
     }

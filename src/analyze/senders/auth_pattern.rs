@@ -146,7 +146,7 @@ pub(crate) fn understand(
     names: &mut Interner<Text>,
     is_service: impl Fn(&str) -> bool,
 ) -> AuthPattern {
-    let word = |id: u32| added.common.texts.text(id).map_or("", Text::as_str);
+    let word = |id: u32| added.common.texts.text(id);
     let (header_from, domain, path) = (word(pattern.header_from), word(pattern.domain), word(pattern.return_path));
     let own = organizational(if header_from.is_empty() { domain } else { header_from });
     let spf = word(pattern.spf_result);
@@ -198,7 +198,7 @@ pub(crate) fn reported_signatures<'a>(
     added: &'a CollectedSums,
     pattern: &Pattern,
 ) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
-    let word = |id: u32| added.common.texts.text(id).map_or("", Text::as_str);
+    let word = |id: u32| added.common.texts.text(id);
     signatures(word(pattern.signatures), pattern, word)
         .filter(|signature| !signature.domain.is_empty())
         .map(|signature| (signature.domain, signature.selector, signature.result))

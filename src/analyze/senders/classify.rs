@@ -231,11 +231,7 @@ impl<'a> NetworkContext<'a> {
 
     /// What the user said about the sender of a row: the first matching entry.
     fn confirmed(&self, item: &SourceFact<'_>) -> Option<usize> {
-        let confirmed = &self.view.added.question.confirmed;
-        if confirmed.is_empty() {
-            return None;
-        }
-        confirmed.iter().position(|said| self.fits(said, item))
+        self.view.added.question.confirmed.iter().position(|said| self.fits(said, item))
     }
 
     fn fits(&self, said: &Confirmed, item: &SourceFact<'_>) -> bool {

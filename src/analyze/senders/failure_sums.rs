@@ -2,6 +2,7 @@
 
 use super::history::Horizon;
 use super::reporter_set::ReporterSet;
+use super::top::{LargestSources, add_largest};
 use super::view::{SourceFact, View};
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, FOLLOWED, NO_CHANCE};
@@ -23,13 +24,13 @@ pub(crate) struct FailureSums {
     pub(crate) reporters: ReporterSet,
     pub(crate) addresses: u64,
     /// The addresses with most of them.
-    pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
+    pub(crate) largest: LargestSources,
 }
 
 impl FailureSums {
     fn add(&mut self, item: &SourceFact<'_>, kind: usize) {
         self.messages += item.judged;
-        self.failing += if item.pattern.passes { Messages(0) } else { item.judged };
+        self.failing += item.judged.only_if(!item.pattern.passes);
         self.kinds[kind] += item.judged;
         self.reporters.insert(item.fact.reporter);
     }
@@ -48,9 +49,7 @@ impl FailureSums {
         self.kinds.iter_mut().zip(other.kinds).for_each(|(sum, more)| *sum += more);
         self.reporters.merge(&other.reporters);
         self.addresses += other.addresses;
-        self.largest.extend(&other.largest);
-        self.largest.sort_unstable();
-        self.largest.truncate(FOLLOWED);
+        add_largest(&mut self.largest, &other.largest, FOLLOWED);
     }
 
     /// Whether they are more than chance.

@@ -2,8 +2,8 @@
 //! memory does not grow with the number of senders.
 
 use super::Role;
-use super::classify::{Identity, NetworkContext};
-use super::group::{NOTABLE, NetworkKey, SenderGroup, SourceKey, WINDOWS};
+use super::classify::NetworkContext;
+use super::group::{NOTABLE, NetworkKey, SenderGroup, WINDOWS, by_sender};
 use super::history::{History, Horizon, parts_a_core};
 use super::holder::{DomainFold, NetworkHolders};
 use super::reporter_set::ReporterSet;
@@ -13,7 +13,7 @@ use super::spf_loss::{NetworkPaths, SpfLosses};
 use super::top::Top;
 use super::view::{SourceFact, View, by_network, by_source};
 use super::weights::Weights;
-use crate::analyze::sums::interner::{IdMap, NONE};
+use crate::analyze::sums::interner::IdMap;
 use crate::analyze::sums::shards::{ShardFacts, network};
 use crate::analyze::thresholds::{NO_CHANCE, WORTH_A_LINE};
 use crate::model::{Cause, SourceAddress};
@@ -191,29 +191,17 @@ impl FoldPass<'_> {
         told: &mut [(Cause, Role)],
     ) -> Vec<SenderGroup> {
         let judged = context.judge(items);
-        let mut groups: Vec<(SenderGroup, Vec<&SourceFact<'_>>)> = Vec::new();
-        let mut places: IdMap<SourceKey, usize> = IdMap::default();
-        let mut last = None;
+        let scope = self.governs.get(&items[0].domain());
+        let governs = |item: &SourceFact<'_>| {
+            scope.is_some_and(|scope| if item.pattern.as_subdomain { scope.subdomains } else { scope.itself })
+        };
         for (item, judged) in items.iter().zip(&judged) {
             told[item.at as usize] = (judged.cause, judged.role);
-            let key = SenderGroup::key_of(judged);
-            let at = match last {
-                Some((known, at)) if known == key => at,
-                _ => *places.entry(key).or_insert_with(|| {
-                    groups.push((SenderGroup::new(item, judged), Vec::new()));
-                    groups.len() - 1
-                }),
-            };
-            last = Some((key, at));
-            let governs = self.governs.get(&item.domain()).copied();
-            let governed = governs
-                .is_some_and(|governs| if item.pattern.as_subdomain { governs.subdomains } else { governs.itself });
-            groups[at].0.add(item, judged, governed, self.horizon);
-            if governed && judged.role == Role::Own {
+            if judged.role == Role::Own && governs(item) {
                 self.note_lone(folded, item);
             }
-            groups[at].1.push(item);
         }
+        let (mut groups, _) = by_sender(items, &judged, governs, self.horizon);
         if self.view.added.question.watch.is_some_and(|watch| watch.holds(items[0].source)) {
             groups.iter_mut().for_each(|(group, _)| group.watched = true);
         }
@@ -222,19 +210,11 @@ impl FoldPass<'_> {
         let both = || items.iter().zip(judged.iter().copied());
         folded.signing.look(self.view, both(), self.horizon);
         folded.spf.look(self.view, both(), paths, self.horizon);
-        groups
-            .into_iter()
-            .map(|(mut group, items)| {
-                group.settle(self.view, &items, self.horizon);
-                if let Identity::Voucher(name) = group.identity
-                    && name != NONE
-                {
-                    let days = self.history.voucher(group.domain, name).map(|voucher| &voucher.days);
-                    group.repaired = days.is_some_and(|days| self.horizon.is_repaired(days));
-                }
-                group
-            })
-            .collect()
+        let settled = groups.into_iter().map(|(mut group, items)| {
+            group.settle(self.view, self.history, &items, self.horizon);
+            group
+        });
+        settled.collect()
     }
 
     /// Counts the failing mail of the period that only its reporter sees fail.

@@ -4,14 +4,16 @@ use super::Role;
 use super::auth_pattern::{Declared, PathResult};
 use super::causes::Causes;
 use super::classify::{Identity, JudgedRow};
-use super::history::Horizon;
+use super::history::{History, Horizon};
 use super::reporter_set::ReporterSet;
+use super::top::{LargestSources, add_largest};
+use super::verdict_counts::{PeriodMessages, VerdictCounts};
 use super::view::{SourceFact, View};
 use crate::analyze::Sums;
 use crate::analyze::question::HISTORY;
 use crate::analyze::sums::interner::{IdMap, NONE};
 use crate::analyze::sums::shards::network;
-use crate::analyze::sums::{DayCounts, DaySpan, Messages};
+use crate::analyze::sums::{DaySpan, Messages};
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE, WHOLE_ONE_IN};
 use crate::model::{Cause, SourceAddress};
 use std::cmp::Reverse;
@@ -19,7 +21,7 @@ use std::cmp::Reverse;
 /// The most windows there are: the history's, and the period asked for.
 pub(crate) const WINDOWS: usize = HISTORY as usize + 1;
 
-/// An unauthenticated source with this many messages is listed on its own.
+/// An unauthenticated source, or a suspect, with this many messages is listed on its own.
 pub(crate) const NOTABLE: u64 = 50;
 
 /// One sender of one domain.
@@ -37,7 +39,7 @@ pub(crate) struct SenderGroup {
     /// Addresses seen in the period.
     pub(crate) addresses: u64,
     /// Those with most messages in the period; without any, those of the history.
-    pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
+    pub(crate) largest: LargestSources,
     /// Messages and passing ones by window; the requested period is the last in use.
     pub(crate) windows: [(u64, u64); WINDOWS],
     /// Of the period.
@@ -75,7 +77,7 @@ pub(crate) struct SenderGroup {
 }
 
 /// Groups the rows of one source by sender.
-pub(crate) type SourceKey = (Identity, Role, Option<usize>);
+type SourceKey = (Identity, Role, Option<usize>);
 
 /// Groups the sources of one network by sender.
 pub(crate) type NetworkKey = (SourceKey, Option<u32>, Option<u32>);
@@ -89,61 +91,7 @@ pub(crate) struct SenderProfile {
     pub(crate) signer: Option<u32>,
     pub(crate) returns_to: Option<u32>,
     pub(crate) addresses: u64,
-    pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
-}
-
-/// Messages of a sender as verdicts count them, of the eight weeks and of the period.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct VerdictCounts {
-    pub(crate) all: PeriodMessages,
-    /// Failing ones, except temporary errors.
-    pub(crate) failing: PeriodMessages,
-    /// Those of them that the next policy step affects.
-    pub(crate) governed: PeriodMessages,
-    /// Failing ones of an own sender that the step affects and that receivers say were forwarded.
-    pub(crate) forwarded: PeriodMessages,
-    /// Failing ones, by day, and passing ones; of own senders.
-    pub(crate) days: DayCounts,
-    /// Whether any passed, once the days are forgotten.
-    pub(crate) ever_passed: bool,
-    /// Who saw the failing ones.
-    pub(crate) failing_reporters: ReporterSet,
-    /// Failing ones of the period that receivers blocked.
-    pub(crate) lost_now: Messages,
-    /// Why those of the eight weeks fail.
-    causes: Causes,
-    /// The last day with a failing one.
-    pub(crate) last_failing: Option<i32>,
-    /// Those of the eight weeks without a signature of the domain.
-    pub(crate) unsigned: Messages,
-    /// Those of the eight weeks whose own return path passes SPF.
-    pub(crate) spf_pass: Messages,
-    /// Failing ones of the period that strict alignment does not accept although DKIM passes, and although SPF does.
-    pub(crate) strict: (Messages, Messages),
-    /// The first day of the eight weeks with such a one.
-    pub(crate) strict_since: Option<i32>,
-    /// Failing unauthenticated ones of the period with the domain's own return path, and one of those.
-    pub(crate) unlisted: Messages,
-    pub(crate) unlisted_path: Option<u32>,
-}
-
-/// Messages of the eight weeks, and those of the period among them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct PeriodMessages {
-    pub(crate) weeks: Messages,
-    pub(crate) period: Messages,
-}
-
-impl PeriodMessages {
-    pub(crate) fn add(&mut self, messages: Messages, in_weeks: bool, in_period: bool) {
-        self.weeks += if in_weeks { messages } else { Messages(0) };
-        self.period += if in_period { messages } else { Messages(0) };
-    }
-
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.weeks += other.weeks;
-        self.period += other.period;
-    }
+    pub(crate) largest: LargestSources,
 }
 
 /// Messages of the period by the signs that distinguish senders, forwarders, lists and spoofers.
@@ -178,7 +126,7 @@ impl Signs {
             (&mut self.blocked, fails && pattern.blocked),
             (&mut self.authorized, pattern.path == PathResult::OwnPass),
         ] {
-            *sum += if holds { messages } else { Messages(0) };
+            *sum += messages.only_if(holds);
         }
     }
 
@@ -195,7 +143,7 @@ impl Signs {
 
 impl SenderGroup {
     /// A sender without rows yet.
-    pub(crate) fn new(item: &SourceFact<'_>, judged: &JudgedRow) -> Self {
+    fn new(item: &SourceFact<'_>, judged: &JudgedRow) -> Self {
         Self {
             domain: item.domain(),
             network: network(item.source),
@@ -227,7 +175,7 @@ impl SenderGroup {
 
     /// What the rows of one sender at one source have in common. Domains that authenticate a single stray message share
     /// one key.
-    pub(crate) fn key_of(judged: &JudgedRow) -> SourceKey {
+    fn key_of(judged: &JudgedRow) -> SourceKey {
         let tail = judged.role == Role::Suspect && judged.confirmed.is_none();
         let identity = match judged.identity {
             Identity::Voucher(_) if tail => Identity::Voucher(NONE),
@@ -237,7 +185,7 @@ impl SenderGroup {
     }
 
     /// Adds a row. `governed` says whether the next policy step affects it.
-    pub(crate) fn add(&mut self, item: &SourceFact<'_>, judged: &JudgedRow, governed: bool, horizon: Horizon) {
+    fn add(&mut self, item: &SourceFact<'_>, judged: &JudgedRow, governed: bool, horizon: Horizon) {
         let SourceFact { pattern, fact, .. } = item;
         let messages = fact.messages;
         if let Some((all, passing)) = self.windows.get_mut(usize::from(pattern.pattern.window)) {
@@ -257,58 +205,12 @@ impl SenderGroup {
             self.past_reporters.insert(fact.reporter);
         }
         if item.judged.0 > 0 {
-            self.count(item, judged.cause, governed, horizon);
-        }
-    }
-
-    /// Adds a row to what verdicts count.
-    fn count(&mut self, item: &SourceFact<'_>, cause: Cause, governed: bool, horizon: Horizon) {
-        let SourceFact { pattern, fact, judged, .. } = *item;
-        let (in_weeks, in_period) = (horizon.judges(fact.day), pattern.current);
-        let (now, counts) = (if in_period { judged } else { Messages(0) }, &mut self.counts);
-        counts.all.add(judged, in_weeks, in_period);
-        if self.role == Role::Own {
-            let failing = if pattern.fails() { judged } else { Messages(0) };
-            let passing = if pattern.passes { judged } else { Messages(0) };
-            counts.days.add(fact.day, passing, failing);
-        }
-        if in_weeks {
-            counts.unsigned += if pattern.signed() { Messages(0) } else { judged };
-            counts.spf_pass += if pattern.path == PathResult::OwnPass { judged } else { Messages(0) };
-        }
-        if !pattern.fails() {
-            return;
-        }
-        counts.failing.add(judged, in_weeks, in_period);
-        if governed {
-            let passed_on = self.role == Role::Own && cause == Cause::ForwardedDeclared;
-            let sums = if passed_on { &mut counts.forwarded } else { &mut counts.governed };
-            sums.add(judged, in_weeks, in_period);
-        }
-        counts.lost_now += if pattern.blocked { now } else { Messages(0) };
-        counts.last_failing = counts.last_failing.max(Some(fact.day));
-        if in_weeks {
-            counts.failing_reporters.insert(fact.reporter);
-            counts.causes.add(cause, judged.0, judged);
-        }
-        if in_weeks && pattern.own_pass() {
-            counts.strict_since = counts.strict_since.into_iter().chain([fact.day]).min();
-        }
-        if !pattern.verified.is_empty() {
-            counts.strict.0 += now;
-        } else if pattern.path == PathResult::OwnPass {
-            counts.strict.1 += now;
-        }
-        let own_path = matches!(pattern.path, PathResult::OwnFail | PathResult::OwnError);
-        if own_path && self.identity == Identity::Nobody && now.0 > 0 {
-            counts.unlisted += now;
-            let path = Some(pattern.return_path).filter(|path| *path != NONE);
-            counts.unlisted_path = counts.unlisted_path.or(path);
+            self.counts.add(item, judged, governed, horizon);
         }
     }
 
     /// Called after all rows of the source: derives what they say together.
-    pub(crate) fn settle(&mut self, view: &View<'_>, items: &[&SourceFact<'_>], horizon: Horizon) {
+    pub(crate) fn settle(&mut self, view: &View<'_>, history: &History, items: &[&SourceFact<'_>], horizon: Horizon) {
         self.signer = match self.identity {
             Identity::Voucher(name) if name != NONE => {
                 items.iter().any(|item| item.pattern.vouchers.first() == Some(&name)).then_some(name)
@@ -329,6 +231,13 @@ impl SenderGroup {
             if self.repaired {
                 self.counts.governed = PeriodMessages::default();
             }
+        }
+        // All addresses of another domain are one sender.
+        if let Identity::Voucher(name) = self.identity
+            && name != NONE
+        {
+            let voucher = history.voucher(self.domain, name);
+            self.repaired = voucher.is_some_and(|voucher| horizon.is_repaired(&voucher.days));
         }
     }
 
@@ -365,9 +274,7 @@ impl SenderGroup {
     /// Adds another source of the same sender.
     pub(crate) fn merge(&mut self, other: Self, horizon: Horizon) {
         self.addresses += other.addresses;
-        self.largest.extend(other.largest);
-        self.largest.sort_unstable();
-        self.largest.truncate(3);
+        add_largest(&mut self.largest, &other.largest, 3);
         for (window, more) in self.windows.iter_mut().zip(other.windows) {
             *window = (window.0.saturating_add(more.0), window.1.saturating_add(more.1));
         }
@@ -395,11 +302,6 @@ impl SenderGroup {
         self.causes.diagnosis()
     }
 
-    /// Why its mail of the eight weeks fails.
-    pub(crate) fn failing_cause(&self) -> Cause {
-        self.counts.causes.diagnosis()
-    }
-
     /// Failing messages that the next policy step affects; none if the fault is repaired.
     pub(crate) fn would_fail(&self) -> PeriodMessages {
         if self.repaired { PeriodMessages::default() } else { self.counts.governed }
@@ -424,30 +326,36 @@ impl SenderProfile {
     }
 }
 
-impl VerdictCounts {
-    /// Reduces the days to whether any message passed.
-    pub(crate) fn forget_days(&mut self) {
-        self.ever_passed = self.days.all().0.0 > 0;
-        self.days = DayCounts::default();
-    }
+/// A sender, and its rows.
+pub(crate) type SenderRows<'i> = (SenderGroup, Vec<&'i SourceFact<'i>>);
 
-    fn merge(&mut self, other: &Self) {
-        self.all.merge(other.all);
-        self.governed.merge(other.governed);
-        self.days.merge(&other.days);
-        self.failing_reporters.merge(&other.failing_reporters);
-        self.lost_now += other.lost_now;
-        self.failing.merge(other.failing);
-        self.forwarded.merge(other.forwarded);
-        self.causes.merge(&other.causes);
-        self.last_failing = self.last_failing.max(other.last_failing);
-        self.unsigned += other.unsigned;
-        self.spf_pass += other.spf_pass;
-        self.strict_since = self.strict_since.into_iter().chain(other.strict_since).min();
-        self.strict = (self.strict.0 + other.strict.0, self.strict.1 + other.strict.1);
-        self.unlisted += other.unlisted;
-        self.unlisted_path = self.unlisted_path.or(other.unlisted_path);
-    }
+/// The senders at one source, not settled yet, and for each row the place of its sender among them. `governs` says whether
+/// the next policy step affects a row.
+pub(crate) fn by_sender<'i>(
+    items: &'i [SourceFact<'i>],
+    judged: &[JudgedRow],
+    governs: impl Fn(&SourceFact<'_>) -> bool,
+    horizon: Horizon,
+) -> (Vec<SenderRows<'i>>, Vec<usize>) {
+    let mut groups: Vec<SenderRows<'i>> = Vec::new();
+    let mut known: IdMap<SourceKey, usize> = IdMap::default();
+    let mut last = None;
+    let place = |(item, judged): (&'i SourceFact<'i>, &JudgedRow)| {
+        let key = SenderGroup::key_of(judged);
+        let place = match last {
+            Some((same, place)) if same == key => place,
+            _ => *known.entry(key).or_insert_with(|| {
+                groups.push((SenderGroup::new(item, judged), Vec::new()));
+                groups.len() - 1
+            }),
+        };
+        last = Some((key, place));
+        groups[place].0.add(item, judged, governs(item), horizon);
+        groups[place].1.push(item);
+        place
+    };
+    let places = items.iter().zip(judged).map(place).collect();
+    (groups, places)
 }
 
 /// What most messages have; ties go to the one that sorts first.

@@ -4,12 +4,13 @@
 use super::Role;
 use super::auth_pattern::{AuthPattern, PathResult, SigningKey};
 use super::reporter_set::ReporterSet;
+use super::top::{LargestSources, add_largest};
 use super::view::{SourceFact, View};
 use super::weights::Weights;
 use crate::analyze::period::number;
-use crate::analyze::sums::interner::{IdMap, NONE};
+use crate::analyze::sums::interner::{IdMap, NONE, merge};
 use crate::analyze::sums::shards::ShardFacts;
-use crate::analyze::sums::{DayCounts, Messages};
+use crate::analyze::sums::{DayCounts, DaySpan, Messages};
 use crate::analyze::thresholds::{
     ENOUGH_REPORTERS, HOME_ONE_IN, JUDGED_DAYS, NO_CHANCE, NO_STRAY, PASSED_ON_ONE_IN, REPAIRED_DAYS,
     SECOND_HOME_ONE_IN, STEADY_DAYS, STEADY_WEEKS, VISIBLE_ONE_IN, WORTH_A_LINE,
@@ -17,6 +18,7 @@ use crate::analyze::thresholds::{
 use crate::model::SourceAddress;
 use rayon::prelude::*;
 use std::cmp::Reverse;
+use std::ops::AddAssign as _;
 
 /// The days that senders are judged by: eight weeks that end with the period.
 #[derive(Debug, Clone, Copy)]
@@ -32,13 +34,13 @@ pub(crate) struct Horizon {
 impl Horizon {
     /// For the requested period, or the days that the rows span.
     pub(crate) fn new(view: &View<'_>) -> Self {
-        let (from, to) = view.added.question.period.map_or_else(
-            || {
-                let days = view.added.common.days.keys().map(|(_, day)| *day);
-                days.fold((i32::MAX, i32::MIN), |(first, last), day| (first.min(day), last.max(day)))
-            },
-            |period| (number(period.from()), number(period.to())),
-        );
+        let (from, to) = match view.added.question.period {
+            Some(period) => (number(period.from()), number(period.to())),
+            None => {
+                let days: DaySpan = view.added.common.days.keys().map(|(_, day)| *day).collect();
+                (days.first().unwrap_or(i32::MAX), days.last().unwrap_or(i32::MIN))
+            }
+        };
         Self { start: to.saturating_sub(JUDGED_DAYS - 1), from, to }
     }
 
@@ -151,17 +153,11 @@ impl KeyUse {
     }
 }
 
-fn merge_messages<K: std::hash::Hash + Eq>(sums: &mut IdMap<K, Messages>, more: IdMap<K, Messages>) {
-    for (key, messages) in more {
-        *sums.entry(key).or_default() += messages;
-    }
-}
-
-fn merge_shares<K: std::hash::Hash + Eq>(sums: &mut IdMap<K, Share>, more: IdMap<K, Share>) {
-    for (key, share) in more {
-        let sum = sums.entry(key).or_default();
-        sum.verified += share.verified;
-        sum.unverified += share.unverified;
+impl Share {
+    fn merge(&mut self, other: Self) {
+        self.verified += other.verified;
+        self.unverified += other.unverified;
+        self.listed |= other.listed;
     }
 }
 
@@ -174,7 +170,7 @@ pub(crate) struct Voucher {
     /// How many addresses it failed from in the eight weeks.
     pub(crate) addresses: u64,
     /// The three of them with most failing messages.
-    pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
+    pub(crate) largest: LargestSources,
     /// Failing messages of the eight weeks.
     pub(crate) failing: Messages,
     /// Those of them that it signs.
@@ -215,23 +211,16 @@ impl Voucher {
     /// Failing messages of the eight weeks from one address.
     fn add_source(&mut self, source: SourceAddress, messages: Messages) {
         self.addresses += 1;
-        self.largest.push((Reverse(messages.0), source));
-        self.settle();
+        add_largest(&mut self.largest, &[(Reverse(messages.0), source)], 3);
     }
 
     fn merge(&mut self, other: Self) {
         self.days.merge(&other.days);
         self.reporters.merge(&other.reporters);
         self.addresses += other.addresses;
-        self.largest.extend(other.largest);
-        self.settle();
+        add_largest(&mut self.largest, &other.largest, 3);
         self.failing += other.failing;
         self.signed += other.signed;
-    }
-
-    fn settle(&mut self) {
-        self.largest.sort_unstable();
-        self.largest.truncate(3);
     }
 }
 
@@ -371,7 +360,7 @@ impl History {
             voucher.reporters.insert(fact.reporter);
             if horizon.judges(fact.day) {
                 voucher.failing += judged;
-                voucher.signed += if pattern.vouchers.is_empty() { Messages(0) } else { judged };
+                voucher.signed += judged.only_if(!pattern.vouchers.is_empty());
             }
         } else {
             for name in pattern.vouchers.iter().copied().chain(pattern.path_owner) {
@@ -390,16 +379,12 @@ impl History {
     }
 
     fn merge(&mut self, other: Self) {
-        for (key, more) in other.keys {
-            self.keys.entry(key).or_default().merge(&more);
-        }
-        merge_shares(&mut self.owners, other.owners);
-        merge_shares(&mut self.with_own, other.with_own);
-        merge_messages(&mut self.bounce_names, other.bounce_names);
-        merge_messages(&mut self.passed, other.passed);
-        for (key, more) in other.vouchers {
-            self.vouchers.entry(key).or_default().merge(more);
-        }
+        merge(&mut self.keys, other.keys, |known, more| known.merge(&more));
+        merge(&mut self.owners, other.owners, Share::merge);
+        merge(&mut self.with_own, other.with_own, Share::merge);
+        merge(&mut self.bounce_names, other.bounce_names, Messages::add_assign);
+        merge(&mut self.passed, other.passed, Messages::add_assign);
+        merge(&mut self.vouchers, other.vouchers, Voucher::merge);
     }
 }
 

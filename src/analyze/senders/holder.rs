@@ -2,9 +2,10 @@
 
 use super::Role;
 use super::classify::Identity;
-use super::group::{PeriodMessages, SenderGroup, SenderProfile, WINDOWS};
+use super::group::{SenderGroup, SenderProfile, WINDOWS};
 use super::reporter_set::ReporterSet;
 use super::top::Top;
+use super::verdict_counts::PeriodMessages;
 use super::view::View;
 use crate::analyze::sums::Messages;
 use crate::analyze::sums::interner::IdMap;
@@ -112,7 +113,7 @@ impl Holder {
     fn new(group: &SenderGroup) -> Self {
         Self {
             profile: group.profile(),
-            cause: group.failing_cause(),
+            cause: group.counts.failing_cause(),
             largest: group.counts.governed.weeks,
             all: group.counts.failing,
             failing: group.would_fail(),

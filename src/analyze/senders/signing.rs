@@ -6,7 +6,7 @@ use super::classify::JudgedRow;
 use super::failure_sums::{FailureSums, PeriodFailures};
 use super::history::Horizon;
 use super::view::{SourceFact, View};
-use crate::analyze::sums::interner::IdMap;
+use crate::analyze::sums::interner::{IdMap, merge};
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{BROKEN_ONE_IN, NO_CHANCE};
 use crate::model::SourceAddress;
@@ -30,7 +30,7 @@ impl KeyTrouble {
     fn add(&mut self, view: &View<'_>, item: &SourceFact<'_>, breakage: Option<Breakage>, horizon: Horizon) {
         let Some(breakage) = breakage else {
             self.days.add(item.fact.day, item.judged, Messages(0));
-            self.good += if item.pattern.current { item.judged } else { Messages(0) };
+            self.good += item.judged.only_if(item.pattern.current);
             return;
         };
         self.days.add(item.fact.day, Messages(0), item.judged);
@@ -122,11 +122,10 @@ impl Signing {
 
     /// Adds the results for other sources.
     pub(crate) fn merge(&mut self, other: Self) {
-        for (key, health) in other.0 {
-            let known = self.0.entry(key).or_default();
+        merge(&mut self.0, other.0, |known, health| {
             known.addresses.merge(&health.addresses);
             known.all.merge(&health.all);
-        }
+        });
     }
 
     /// Every key in trouble, with its domain.

@@ -40,7 +40,7 @@ impl SourceSums {
         if pattern.current {
             self.sums.add(pattern.pattern.flags, fact.messages, u64::from(fact.records));
             self.causes.add(cause, fact.messages, weights.judged(&pattern.pattern, fact));
-            self.unaligned += if pattern.unaligned { Messages(fact.messages) } else { Messages(0) };
+            self.unaligned += Messages(fact.messages).only_if(pattern.unaligned);
             self.roles.add(role);
             self.reporters.insert(fact.reporter);
             self.foreign = self.foreign.max(pattern.foreign().map(|name| (fact.messages, name)));

@@ -6,7 +6,7 @@ use super::failure_sums::{FailureSums, PeriodFailures};
 use super::history::Horizon;
 use super::top::Top;
 use super::view::{SourceFact, View};
-use crate::analyze::sums::interner::{IdMap, NONE};
+use crate::analyze::sums::interner::{IdMap, NONE, merge};
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, KNOWN_BY_SPF, NO_CHANCE, WORTH_A_LINE};
 use crate::model::{SourceAddress, Text};
@@ -217,14 +217,10 @@ impl SpfLosses {
 
     /// Adds the results for other sources.
     pub(crate) fn merge(&mut self, view: &View<'_>, other: Self) {
-        for (key, more) in other.services {
-            self.services.entry(key).or_default().merge(&more);
-        }
+        merge(&mut self.services, other.services, |known, more| known.merge(&more));
+        merge(&mut self.errors, other.errors, |known, more| known.merge(&more));
         self.networks.merge(other.networks, |a, b| compare(view, a, b));
         self.ended.merge(other.ended, |a, b| compare(view, a, b));
-        for (key, errors) in other.errors {
-            self.errors.entry(key).or_default().merge(&errors);
-        }
     }
 
     /// Records with which most evaluations of the period end in a permanent error: policy domain, return path.

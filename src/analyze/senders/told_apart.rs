@@ -4,7 +4,7 @@
 
 use super::auth_pattern::{AuthPattern, BrokenSignature, SigningKey};
 use crate::analyze::sums::common::PatternSums;
-use crate::analyze::sums::interner::{IdMap, Interner, NONE, OTHER};
+use crate::analyze::sums::interner::{IdMap, IdSet, Interner, NONE, OTHER};
 use crate::model::Text;
 use std::cmp::Reverse;
 
@@ -41,22 +41,20 @@ pub(super) fn tell_apart(
     if messages.len() <= most {
         return other;
     }
-    let text = |id: u32| texts.text(id).map_or("", Text::as_str);
-    let name = |id: u32| names.text(id).map_or("", Text::as_str);
     let words = |(domain, named): &Identifier| match named {
-        Named::Key((signer, selector)) => (text(*domain), 0, name(*signer), name(*selector)),
-        Named::Voucher(voucher) => (text(*domain), 1, name(*voucher), ""),
-        Named::Path(path) => (text(*domain), 2, text(*path), ""),
+        Named::Key((signer, selector)) => (texts.text(*domain), 0, names.text(*signer), names.text(*selector)),
+        Named::Voucher(voucher) => (texts.text(*domain), 1, names.text(*voucher), ""),
+        Named::Path(path) => (texts.text(*domain), 2, texts.text(*path), ""),
     };
     let mut ranked: Vec<(Identifier, u64)> = messages.into_iter().collect();
     let order =
         |a: &(Identifier, u64), b: &(Identifier, u64)| (Reverse(a.1), words(&a.0)).cmp(&(Reverse(b.1), words(&b.0)));
     ranked.select_nth_unstable_by(most, order);
     ranked.truncate(most);
-    let kept: IdMap<Identifier, u64> = ranked.into_iter().collect();
+    let kept: IdSet<Identifier> = ranked.into_iter().map(|(identifier, _)| identifier).collect();
     for pattern in patterns {
         let domain = pattern.pattern.domain;
-        fold(pattern, other, |named| kept.contains_key(&(domain, named)));
+        fold(pattern, other, |named| kept.contains(&(domain, named)));
     }
     other
 }

@@ -1,7 +1,18 @@
 //! The first few of many, in some order.
 
+use crate::model::SourceAddress;
 use rayon::prelude::*;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
+
+/// Addresses by their messages, most first.
+pub(crate) type LargestSources = Vec<(Reverse<u64>, SourceAddress)>;
+
+/// Adds addresses, and keeps those with most messages.
+pub(crate) fn add_largest(largest: &mut LargestSources, more: &[(Reverse<u64>, SourceAddress)], most: usize) {
+    largest.extend(more);
+    largest.sort_unstable();
+    largest.truncate(most);
+}
 
 /// The first few of many, and how many there were. The order of adding does not matter.
 #[derive(Debug)]

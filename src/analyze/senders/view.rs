@@ -71,7 +71,7 @@ impl<'a> View<'a> {
 
     /// The word with an ID of the sums; empty for [`NONE`].
     pub(crate) fn word(&self, id: u32) -> &'a str {
-        self.added.common.texts.text(id).map_or("", Text::as_str)
+        self.added.common.texts.text(id)
     }
 
     /// The text with an ID of the sums; empty for [`NONE`].
@@ -81,7 +81,7 @@ impl<'a> View<'a> {
 
     /// The name of a reporter; `None` if a row has none.
     pub(crate) fn reporter(&self, id: u32) -> Option<Foreign> {
-        self.added.common.reporters.text(id).cloned().map(Foreign::from)
+        self.added.common.reporters.items().get(id as usize).cloned().map(Foreign::from)
     }
 
     /// The name with an ID of a signature or return path.

@@ -169,7 +169,7 @@ fn repeated_reports(added: &CollectedSums) -> BTreeMap<(u32, u32, i32), u64> {
 impl Heads {
     /// Days of a domain and reporter with several reports of the same period and sums, and how many.
     fn alike(&self) -> impl Iterator<Item = ((u32, u32, i32), u64)> {
-        let several = self.reports.iter().filter(|(_, reports)| reports.all.number >= 2 && reports.alike);
-        several.filter(|(_, reports)| reports.first.records >= 2).map(|(key, reports)| (*key, reports.all.number))
+        let several = self.reports.iter().filter(|(_, reports)| reports.all.reports >= 2 && reports.alike);
+        several.filter(|(_, reports)| reports.first.records >= 2).map(|(key, reports)| (*key, reports.all.reports))
     }
 }

@@ -226,18 +226,23 @@ impl SharedSums {
                 return (NONE, day);
             }
             self.days.entry((pattern.domain, day)).or_default().add(pattern.flags, *messages, *records);
-            let none = || PatternSums { pattern, messages: 0, records: 0, last: i32::MIN };
-            let id = self.patterns.id(&pattern, none);
-            let sums = self.patterns.get_mut(id);
-            sums.messages = sums.messages.saturating_add(*messages);
-            sums.records += records;
-            sums.last = sums.last.max(day);
-            (id, day)
+            (self.add_rows(PatternSums { pattern, messages: *messages, records: *records, last: day }), day)
         });
         let classes = classes.collect();
         self.bounds.take((self.patterns.items().len() - before.0, self.texts.bytes() - before.1));
         let reporters = chunk.rows.org_name.dictionary.iter().map(|name| self.reporter(name)).collect();
         ChunkIds { classes, reporters }
+    }
+
+    /// Adds rows of a pattern, and returns its ID.
+    pub(super) fn add_rows(&mut self, rows: PatternSums) -> u32 {
+        let none = || PatternSums { messages: 0, records: 0, last: i32::MIN, ..rows };
+        let id = self.patterns.id(&rows.pattern, none);
+        let sums = self.patterns.get_mut(id);
+        sums.messages = sums.messages.saturating_add(rows.messages);
+        sums.records = sums.records.saturating_add(rows.records);
+        sums.last = sums.last.max(rows.last);
+        id
     }
 
     /// The ID of a policy domain; that of [`OTHER`] if there are too many and the user did not name it.
@@ -269,28 +274,20 @@ impl SharedSums {
     /// A pattern without the names beyond the bounds: `keep` says which stay.
     pub(crate) fn folded(&mut self, pattern: Pattern, keep: impl Fn(u32) -> u32) -> Pattern {
         let other = self.other();
-        let organization = |id: u32| organizational(self.texts.text(id).map_or("", Text::as_str));
+        let organization = |id: u32| organizational(self.texts.text(id));
         let from = if pattern.header_from == NONE { pattern.domain } else { pattern.header_from };
         pattern.folded(other, keep, |name| organization(name) == organization(from))
     }
 }
 
-/// A word of a column with few values: unknown ones are one value, because there may be as many as rows.
-fn dkim_result(word: &str) -> &str {
-    if DkimResult::known(word).is_some() { word } else { OTHER }
+/// A word of a column with few values: nonstandard ones are one value, because there may be as many as rows.
+fn standard(word: &str, is_known: bool) -> &str {
+    if is_known { word } else { OTHER }
 }
 
-fn spf_result(word: &str) -> &str {
-    if SpfResult::known(word).is_some() { word } else { OTHER }
-}
-
-fn disposition(word: &str) -> &str {
-    if Disposition::known(word).is_some() { word } else { OTHER }
-}
-
-fn mismatch(word: &str) -> &str {
+fn is_mismatch(word: &str) -> bool {
     let known = [Mismatch::PassWithoutEvidence, Mismatch::FailButAligned, Mismatch::NotEvaluated];
-    if known.iter().any(|known| known.as_str() == word) { word } else { OTHER }
+    known.iter().any(|known| known.as_str() == word)
 }
 
 /// A nonstandard first reason becomes one value; the rest is kept.
@@ -361,26 +358,31 @@ impl<'a> ChunkColumns<'a> {
         (window, current): (u8, bool),
         full: bool,
     ) -> Pattern {
-        let id = |column: &mut InternedColumn<'_>, texts: &mut Interner<Text>| {
-            if full { column.known_or_other(row, texts) } else { column.id(row, texts) }
+        let mut name = |column: &mut InternedColumn<'_>| {
+            column.id(row, |word| if full { texts.known_or_other(word) } else { texts.word(word) })
         };
-        let of_period = |column: &mut InternedColumn<'_>, texts: &mut Interner<Text>, known: fn(&str) -> &str| {
-            if current { column.id_of(row, texts, known) } else { NONE }
+        let (header_from, signatures) = (name(&mut self.header_from), name(&mut self.signatures));
+        let (dkim_domain, dkim_selector) = (name(&mut self.dkim_domain), name(&mut self.dkim_selector));
+        let spf_domain = name(&mut self.spf_domain);
+        let return_path = if spf_domain == NONE { name(&mut self.envelope_from) } else { spf_domain };
+        let mut value = |column: &mut InternedColumn<'_>, wanted: bool, value: fn(&str) -> &str| {
+            if wanted { column.id(row, |word| texts.word(value(word))) } else { NONE }
         };
         let auth = &self.rows.sender_auth;
-        let spf_domain = id(&mut self.spf_domain, texts);
         Pattern {
             domain,
-            header_from: id(&mut self.header_from, texts),
-            dkim_domain: id(&mut self.dkim_domain, texts),
-            dkim_selector: id(&mut self.dkim_selector, texts),
-            dkim_result: self.dkim_result.id_of(row, texts, dkim_result),
-            signatures: id(&mut self.signatures, texts),
-            return_path: if spf_domain == NONE { id(&mut self.envelope_from, texts) } else { spf_domain },
-            spf_result: self.spf_result.id_of(row, texts, spf_result),
-            disposition: of_period(&mut self.disposition, texts, disposition),
-            mismatch: of_period(&mut self.mismatch, texts, mismatch),
-            reason: of_period(&mut self.reason, texts, reason),
+            header_from,
+            dkim_domain,
+            dkim_selector,
+            signatures,
+            return_path,
+            dkim_result: value(&mut self.dkim_result, true, |word| standard(word, DkimResult::known(word).is_some())),
+            spf_result: value(&mut self.spf_result, true, |word| standard(word, SpfResult::known(word).is_some())),
+            disposition: value(&mut self.disposition, current, |word| {
+                standard(word, Disposition::known(word).is_some())
+            }),
+            mismatch: value(&mut self.mismatch, current, |word| standard(word, is_mismatch(word))),
+            reason: value(&mut self.reason, current, reason),
             window,
             unproven: row < auth.codes.len() && auth.get(row) == Some(SenderAuth::Fail.as_str()),
             flags: Flags(self.rows.flags[row].0 & FLAGS),

@@ -34,6 +34,14 @@ impl DaySpan {
     }
 }
 
+impl FromIterator<i32> for DaySpan {
+    fn from_iter<I: IntoIterator<Item = i32>>(days: I) -> Self {
+        let mut span = Self::default();
+        days.into_iter().for_each(|day| span.add(day));
+        span
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ use crate::analyze::period;
 use crate::analyze::thresholds::LONGEST_GAP;
 use crate::model::{PolicyPublished, ReportHead, SenderAuth, Text};
 use jiff::Timestamp;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Two days, in seconds: a report over a longer time is listed in the data quality.
@@ -37,7 +38,7 @@ pub(crate) struct Heads {
     /// How many more there are.
     pub(crate) more_long: u64,
     /// In the requested period: reports whose mail was a proven forgery, and their messages, by domain.
-    pub(crate) unproven: BTreeMap<u32, Reports>,
+    pub(crate) unproven: BTreeMap<u32, ReportSums>,
     /// In the requested period: reports by the codes of their findings.
     pub(crate) findings: BTreeMap<Text, u64>,
 }
@@ -45,7 +46,7 @@ pub(crate) struct Heads {
 /// The reports of a domain and reporter that count for one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DayReports {
-    pub(crate) all: Reports,
+    pub(crate) all: ReportSums,
     /// What one of them says.
     pub(crate) first: ReportFigures,
     /// Whether the others say the same.
@@ -70,24 +71,24 @@ impl ReportFigures {
 }
 
 /// Sums of some reports.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Reports {
-    /// How many.
-    pub(crate) number: u64,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ReportSums {
+    /// Reports.
+    pub reports: u64,
     /// Their messages.
-    pub(crate) messages: u64,
+    pub messages: u64,
     /// Their messages that pass.
-    pub(crate) dmarc_pass: u64,
+    pub dmarc_pass: u64,
 }
 
-impl Reports {
+impl ReportSums {
     fn of(head: &ReportHead) -> Self {
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
-        Self { number: 1, messages: count(head.messages), dmarc_pass: count(head.dmarc_pass) }
+        Self { reports: 1, messages: count(head.messages), dmarc_pass: count(head.dmarc_pass) }
     }
 
-    fn merge(&mut self, other: Self) {
-        self.number += other.number;
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.reports = self.reports.saturating_add(other.reports);
         self.messages = self.messages.saturating_add(other.messages);
         self.dmarc_pass = self.dmarc_pass.saturating_add(other.dmarc_pass);
     }
@@ -165,9 +166,9 @@ pub(crate) struct DomainReports {
 impl Heads {
     /// Adds a report of a domain and reporter.
     pub(crate) fn add(&mut self, head: &ReportHead, (domain, reporter): (u32, u32)) {
-        let (day, reports) = (period::number(head.day), Reports::of(head));
+        let (day, reports) = (period::number(head.day), ReportSums::of(head));
         let first = ReportFigures::of(head);
-        let new = || DayReports { all: Reports::default(), first, alike: true };
+        let new = || DayReports { all: ReportSums::default(), first, alike: true };
         let of_day = self.reports.entry((domain, reporter, day)).or_insert_with(new);
         of_day.all.merge(reports);
         of_day.alike &= of_day.first == first;
@@ -248,7 +249,7 @@ impl Heads {
 
     /// Adds what is odd about a report of the requested period.
     pub(crate) fn odd(&mut self, head: &ReportHead, domain: u32) {
-        let reports = Reports::of(head);
+        let reports = ReportSums::of(head);
         if head.end.as_second().saturating_sub(head.begin.as_second()) > LONG {
             let (reporter, report_id) = (head.org_name.clone(), head.report_id.clone());
             let long =

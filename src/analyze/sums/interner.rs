@@ -14,6 +14,13 @@ pub(crate) type IdMap<K, V> = HashMap<K, V, RandomState>;
 /// A set of them.
 pub(crate) type IdSet<K> = hashbrown::HashSet<K, RandomState>;
 
+/// Adds the entries of another table.
+pub(crate) fn merge<K: Hash + Eq, V: Default>(known: &mut IdMap<K, V>, more: IdMap<K, V>, add: impl Fn(&mut V, V)) {
+    for (key, value) in more {
+        add(known.entry(key).or_default(), value);
+    }
+}
+
 /// An item that is its own key, or contains its key.
 pub(crate) trait Keyed {
     /// The key type.
@@ -136,9 +143,9 @@ impl Interner<Text> {
         self.bytes
     }
 
-    /// The text with an ID; `None` for [`NONE`].
-    pub(crate) fn text(&self, id: u32) -> Option<&Text> {
-        self.items.get(id as usize)
+    /// The text with an ID; empty for [`NONE`].
+    pub(crate) fn text(&self, id: u32) -> &str {
+        self.items.get(id as usize).map_or("", Text::as_str)
     }
 }
 
@@ -154,24 +161,10 @@ impl<'a> InternedColumn<'a> {
         Self { words, ids: vec![None; words.dictionary.len()] }
     }
 
-    /// The ID of a row's word; [`NONE`] if it is missing or the column was not read.
-    pub(crate) fn id(&mut self, row: usize, texts: &mut Interner<Text>) -> u32 {
+    /// The ID of a row's word, as `intern` finds it on first use; [`NONE`] if the row has none or the column was not read.
+    pub(crate) fn id(&mut self, row: usize, intern: impl FnOnce(&str) -> u32) -> u32 {
         let code = self.words.codes.get(row).copied().unwrap_or(NONE) as usize;
         let (Some(word), Some(id)) = (self.words.dictionary.get(code), self.ids.get_mut(code)) else { return NONE };
-        *id.get_or_insert_with(|| texts.word(word))
-    }
-
-    /// The ID of what a row's word is mapped to.
-    pub(crate) fn id_of(&mut self, row: usize, texts: &mut Interner<Text>, known: fn(&str) -> &str) -> u32 {
-        let code = self.words.codes.get(row).copied().unwrap_or(NONE) as usize;
-        let (Some(word), Some(id)) = (self.words.dictionary.get(code), self.ids.get_mut(code)) else { return NONE };
-        *id.get_or_insert_with(|| texts.word(known(word)))
-    }
-
-    /// The same without adding to the interner: a word that is not in it is [`OTHER`].
-    pub(crate) fn known_or_other(&mut self, row: usize, texts: &mut Interner<Text>) -> u32 {
-        let code = self.words.codes.get(row).copied().unwrap_or(NONE) as usize;
-        let (Some(word), Some(id)) = (self.words.dictionary.get(code), self.ids.get_mut(code)) else { return NONE };
-        *id.get_or_insert_with(|| texts.known_or_other(word))
+        *id.get_or_insert_with(|| intern(word))
     }
 }

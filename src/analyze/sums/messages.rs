@@ -7,6 +7,11 @@ use std::ops::{Add, AddAssign, Sub};
 pub(crate) struct Messages(pub(crate) u64);
 
 impl Messages {
+    /// These if a condition holds, else none.
+    pub(crate) fn only_if(self, holds: bool) -> Self {
+        if holds { self } else { Self(0) }
+    }
+
     /// Whether these are at least one in `many` of all.
     pub(crate) fn is_one_in(self, many: u64, all: Self) -> bool {
         self.0.saturating_mul(many) >= all.0

@@ -28,12 +28,7 @@ impl SharedSums {
             } else if !kept {
                 pattern = self.folded(pattern, |_| other);
             }
-            let id = self.patterns.id(&pattern, || PatternSums { pattern, messages: 0, records: 0, last: i32::MIN });
-            let known = self.patterns.get_mut(id);
-            known.messages = known.messages.saturating_add(sums.messages);
-            known.records = known.records.saturating_add(sums.records);
-            known.last = known.last.max(sums.last);
-            id
+            self.add_rows(PatternSums { pattern, ..sums })
         });
         let part_of = part_of.collect();
         if !of_tail.is_empty() {
@@ -72,18 +67,14 @@ impl SharedSums {
             *passes |= one.pattern.flags.has(Flags::PASS) && one.messages > 0;
             *messages = messages.saturating_add(one.messages);
         }
-        let text = |id: u32| self.texts.text(id).map_or("", Text::as_str);
-        let rank = |(id, (passes, messages)): &(u32, (bool, u64))| {
-            let (named, authentic) = (question.names(text(*id)), self.heads.authentic.contains(id));
-            (Reverse(named), Reverse(authentic), Reverse(*passes), Reverse(*messages), text(*id))
-        };
+        let is_named = |id: u32| question.names(self.texts.text(id));
         let mut ranked: Vec<_> = sums.into_iter().collect();
-        ranked.sort_by_cached_key(|one| {
-            let (named, authentic, passes, messages, text) = rank(one);
-            (named, authentic, passes, messages, Text::from(text))
+        ranked.sort_by_cached_key(|(id, (passes, messages))| {
+            let evidence = (is_named(*id), self.heads.authentic.contains(id), *passes, *messages);
+            (Reverse(evidence), Text::from(self.texts.text(*id)))
         });
         let tail = ranked.split_off(most).into_iter().map(|(id, _)| id);
-        tail.filter(|id| !question.names(text(*id))).collect()
+        tail.filter(|id| !is_named(*id)).collect()
     }
 
     /// Adds up the sums by day and the reports of some domains under [`OTHER`](super::interner::OTHER).
@@ -113,6 +104,6 @@ impl SharedSums {
             pattern.reason,
         ];
         let small = u32::from_be_bytes([pattern.window, pattern.flags.0, pattern.cause as u8, 0]);
-        words.into_iter().map(move |id| (self.texts.text(id).map_or("", Text::as_str), small))
+        words.into_iter().map(move |id| (self.texts.text(id), small))
     }
 }

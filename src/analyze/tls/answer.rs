@@ -1,7 +1,7 @@
 //! Turns the sums into what a summary says about TLS.
 
 use super::advice::TlsAdvice;
-use super::sums::{CauseSums, PolicyKey, PolicySums, SessionSums, TlsSums};
+use super::sums::{CauseSums, PolicyKey, PolicySums, TlsSessions, TlsSums};
 use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::period::date;
 use crate::analyze::thresholds::TLS_CHANCE_ONE_IN;
@@ -43,21 +43,6 @@ pub struct TlsSummary {
     pub hosts: Vec<TlsHost>,
     /// Why sessions failed, one entry per result type, most sessions first.
     pub causes: Vec<TlsCause>,
-}
-
-/// Numbers of sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct TlsSessions {
-    /// That succeeded.
-    pub successful_sessions: u64,
-    /// That failed.
-    pub failed_sessions: u64,
-}
-
-impl From<SessionSums> for TlsSessions {
-    fn from(sums: SessionSums) -> Self {
-        Self { successful_sessions: sums.successful, failed_sessions: sums.failed }
-    }
 }
 
 /// A reporter.
@@ -144,11 +129,9 @@ fn summary((domain, kind): PolicyKey, sums: PolicySums, first_day: Option<Date>,
     let mut reporters: Vec<TlsReporter> = sums
         .reporters
         .into_iter()
-        .map(|(name, sessions)| TlsReporter { org_name: name.into(), sessions: sessions.into() })
+        .map(|(name, sessions)| TlsReporter { org_name: name.into(), sessions })
         .collect();
-    reporters.sort_by_key(|reporter| {
-        Reverse(reporter.sessions.successful_sessions.saturating_add(reporter.sessions.failed_sessions))
-    });
+    reporters.sort_by_key(|reporter| Reverse(reporter.sessions.all()));
     reporters.truncate(NAMED);
     let mut by_host: BTreeMap<Text, u64> = BTreeMap::new();
     for (host, failed) in sums.causes.values().flat_map(|cause| &cause.hosts) {
@@ -161,7 +144,7 @@ fn summary((domain, kind): PolicyKey, sums: PolicySums, first_day: Option<Date>,
         by_host.into_iter().map(|(mx, failed_sessions)| TlsHost { mx: mx.into(), failed_sessions }).collect();
     hosts.sort_by_key(|host| Reverse(host.failed_sessions));
     hosts.truncate(NAMED);
-    let first_report = sums.first_day.map(date);
+    let first_report = sums.days.first().map(date);
     let mut causes: Vec<TlsCause> = sums
         .causes
         .into_iter()
@@ -173,10 +156,10 @@ fn summary((domain, kind): PolicyKey, sums: PolicySums, first_day: Option<Date>,
         policy_domain: domain.map(Foreign::from),
         policy_type: kind.map(Foreign::from),
         mode: sums.mode.map(|(_, mode)| mode.into()),
-        successful_sessions: sums.sessions.successful,
-        failed_sessions: sums.sessions.failed,
+        successful_sessions: sums.sessions.successful_sessions,
+        failed_sessions: sums.sessions.failed_sessions,
         reports: sums.reports.len() as u64,
-        before: sums.before.map(TlsSessions::from),
+        before: sums.before,
         reporters,
         hosts,
         causes,
@@ -190,7 +173,7 @@ fn cause(
     domain: Option<&str>,
     history: &DnsHistory,
 ) -> TlsCause {
-    let (first, last) = sums.days.map(|(first, last)| (date(first), date(last))).unzip();
+    let (first, last) = (sums.days.first().map(date), sums.days.last().map(date));
     let advice = TlsAdvice::of(name.as_deref());
     // Without earlier reports, nothing counts as new.
     let new = first.zip(first_day).is_some_and(|(first, from)| first >= from && Some(first) > first_report);

@@ -10,5 +10,6 @@ mod sums;
 
 pub use advice::TlsAdvice;
 pub(crate) use answer::summaries;
-pub use answer::{TlsCause, TlsHost, TlsReporter, TlsSessions, TlsSummary};
+pub use answer::{TlsCause, TlsHost, TlsReporter, TlsSummary};
+pub use sums::TlsSessions;
 pub(crate) use sums::TlsSums;

@@ -2,8 +2,10 @@
 
 use crate::analyze::period::{Period, number};
 use crate::analyze::question::Question;
+use crate::analyze::sums::DaySpan;
 use crate::analyze::tls::advice::TlsAdvice;
 use crate::model::{ReportKey, SenderAuth, Text, TlsFailure, TlsPolicyRow};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Maximum number of domains with a policy type; the sessions of others are added to one without a domain.
@@ -13,17 +15,24 @@ const CAUSES: usize = 200;
 /// Maximum number of hosts, reporters and reason codes of each.
 const NAMES: usize = 500;
 
-/// Sessions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct SessionSums {
-    pub(crate) successful: u64,
-    pub(crate) failed: u64,
+/// Numbers of sessions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TlsSessions {
+    /// That succeeded.
+    pub successful_sessions: u64,
+    /// That failed.
+    pub failed_sessions: u64,
 }
 
-impl SessionSums {
-    fn add(&mut self, successful: u64, failed: u64) {
-        self.successful = self.successful.saturating_add(successful);
-        self.failed = self.failed.saturating_add(failed);
+impl TlsSessions {
+    fn merge(&mut self, more: Self) {
+        self.successful_sessions = self.successful_sessions.saturating_add(more.successful_sessions);
+        self.failed_sessions = self.failed_sessions.saturating_add(more.failed_sessions);
+    }
+
+    /// All of them.
+    pub(crate) fn all(self) -> u64 {
+        self.successful_sessions.saturating_add(self.failed_sessions)
     }
 }
 
@@ -47,12 +56,12 @@ pub(crate) struct PolicySums {
     pub(crate) counts: bool,
     pub(crate) reports: BTreeSet<ReportKey>,
     /// Of the period.
-    pub(crate) sessions: SessionSums,
+    pub(crate) sessions: TlsSessions,
     /// Of the period of the same length before it; `None` if no report is about it.
-    pub(crate) before: Option<SessionSums>,
-    /// The first day with a report.
-    pub(crate) first_day: Option<i32>,
-    pub(crate) reporters: BTreeMap<Text, SessionSums>,
+    pub(crate) before: Option<TlsSessions>,
+    /// The days with reports.
+    pub(crate) days: DaySpan,
+    pub(crate) reporters: BTreeMap<Text, TlsSessions>,
     pub(crate) causes: BTreeMap<Option<Text>, CauseSums>,
     /// The MTA-STS mode in the newest reports, and their day.
     pub(crate) mode: Option<(i32, Text)>,
@@ -66,8 +75,8 @@ pub(crate) struct CauseSums {
     pub(crate) failed: u64,
     /// In the period before.
     pub(crate) before: u64,
-    /// The first and the last day of the period and its history.
-    pub(crate) days: Option<(i32, i32)>,
+    /// The days of the period and its history.
+    pub(crate) days: DaySpan,
     /// Failed sessions by host, in the period.
     pub(crate) hosts: BTreeMap<Option<Text>, u64>,
     pub(crate) reporters: BTreeSet<Text>,
@@ -120,16 +129,19 @@ fn when(row: &TlsPolicyRow, period: Option<Period>) -> Option<RowPeriod> {
 impl PolicySums {
     fn add(&mut self, row: &TlsPolicyRow, when: RowPeriod) {
         let policy = &row.policy;
-        let (successful, failed) = (sessions(policy.successful_sessions), sessions(policy.failed_sessions));
+        let seen = TlsSessions {
+            successful_sessions: sessions(policy.successful_sessions),
+            failed_sessions: sessions(policy.failed_sessions),
+        };
         let day = number(row.day);
-        self.first_day = Some(self.first_day.map_or(day, |first| first.min(day)));
+        self.days.add(day);
         match when {
             RowPeriod::Now => {
                 self.counts = true;
                 self.reports.insert(row.key);
-                self.sessions.add(successful, failed);
+                self.sessions.merge(seen);
                 if let Some(sums) = entry(&mut self.reporters, row.org_name.clone(), NAMES) {
-                    sums.add(successful, failed);
+                    sums.merge(seen);
                 }
                 if let Some(mode) = mode(&policy.policy_strings)
                     && self.mode.as_ref().is_none_or(|(newest, _)| *newest <= day)
@@ -137,7 +149,7 @@ impl PolicySums {
                     self.mode = Some((day, mode));
                 }
             }
-            RowPeriod::Before => self.before.get_or_insert_default().add(successful, failed),
+            RowPeriod::Before => self.before.get_or_insert_default().merge(seen),
             RowPeriod::Earlier => {}
         }
         for failure in &policy.failures {
@@ -151,8 +163,7 @@ impl PolicySums {
 impl CauseSums {
     fn add(&mut self, failure: &TlsFailure, row: &TlsPolicyRow, day: i32, when: RowPeriod) {
         let failed = sessions(failure.failed_sessions);
-        let (first, last) = self.days.unwrap_or((day, day));
-        self.days = Some((first.min(day), last.max(day)));
+        self.days.add(day);
         match when {
             RowPeriod::Now => {
                 self.counts = true;

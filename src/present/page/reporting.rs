@@ -1,7 +1,7 @@
 //! Reporters by day of the week, and how much of the mail they saw passes.
 
 use super::shared::share;
-use crate::analyze::{Rate, ReportedDay, ReporterDays, Summary};
+use crate::analyze::{Rate, ReportSums, ReporterDays, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
@@ -60,7 +60,7 @@ fn row(reporter: &ReporterDays, days: &[(String, String)]) -> ReporterRow {
     ReporterRow { name, messages: count(reporter.messages), cells }
 }
 
-fn cell(day: &ReportedDay, whole: &str) -> ReporterCell {
+fn cell(day: &ReportSums, whole: &str) -> ReporterCell {
     if day.reports == 0 {
         return ReporterCell {
             messages: String::new(),
