@@ -199,6 +199,14 @@ fn add_up<F: DayFact>(facts: &mut Vec<F>) {
 }
 
 impl<F> BySource<F> {
+    /// The mail of one address alone.
+    pub(super) fn alone(source: SourceAddress, facts: &[F]) -> Self
+    where
+        F: Clone,
+    {
+        Self::One(Some((source, facts.to_vec())))
+    }
+
     /// The mail of an address.
     pub(super) fn get(&self, source: SourceAddress) -> Option<&Vec<F>> {
         match self {

@@ -1,48 +1,20 @@
 //! Compares what the rules find with known events: each event is reported once, and its end once.
 
-use super::{
-    EventFacts, Rhythm,
-    breaks::{self, Break},
-    by_source::{BySource, WORKING},
-    facts::TAGS,
-    incident::{Ended, EventKind, EventSeverity, Incident, IncidentDetails, KnownEvent},
-    newcomers::{self, SenderMark},
-    policies, rates, silence, waves,
-};
-use crate::{
-    analyze::{
-        Foreign,
-        period::{date, number},
-    },
-    model::SourceAddress,
-};
+use super::breaks::{self, Break};
+use super::by_source::{BySource, WORKING};
+use super::facts::{EventFacts, TAGS};
+use super::incident::{Ended, EventKind, EventSeverity, Incident, IncidentDetails};
+use super::known::{EventQuestion, SAME_CHANGE, TOGETHER, end, explained, is_same};
+use super::newcomers::{self, SenderMark};
+use super::{policies, rates, silence, waves};
+use crate::analyze::Foreign;
+use crate::analyze::period::{date, number};
+use crate::model::SourceAddress;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// In the first days of a store every sender is new.
 const FIRST_DAYS: i32 = 28;
-/// Addresses that lose SPF within this many days of each other belong together.
-const TOGETHER: i32 = 1;
-/// Days within which reporters' dates of one change differ.
-const SAME_CHANGE: i32 = 10;
-
-/// The context for comparing the facts.
-pub struct EventQuestion<'a> {
-    /// Events of earlier runs.
-    pub known: &'a [KnownEvent],
-    /// When runs saw new reports from each reporter.
-    pub reporters: &'a Rhythm,
-    /// The same for each domain.
-    pub domains: &'a Rhythm,
-    /// The first day of the store.
-    pub first_day: Option<jiff::civil::Date>,
-    /// Whether a sender's mark was known before the examined weeks.
-    pub is_known_mark: &'a dyn Fn(&str, &str) -> bool,
-    /// Messages from which on a new sender is reported.
-    pub sender_messages: u64,
-    /// Scales how many times the usual number of messages a wave needs.
-    pub wave_scale: f64,
-}
 
 /// What changed since earlier runs.
 #[derive(Debug, Default)]
@@ -75,51 +47,11 @@ pub fn compare(facts: &EventFacts, question: &EventQuestion<'_>) -> EventChanges
             None => changes.begun.push(incident),
         }
     }
-    changes.ended = question.known.iter().filter(|known| !known.ended).filter_map(|known| rules.end(known)).collect();
+    changes.ended = question.known.iter().filter(|known| !known.ended).filter_map(|known| end(known, facts, question)).collect();
     // Ended events do not continue.
     let ended: BTreeSet<&str> = changes.ended.iter().map(|ended| ended.id.as_str()).collect();
     changes.going_on.retain(|(id, _)| !ended.contains(id.as_str()));
     changes
-}
-
-/// Whether an incident is a known one. An ended one is found again in the examined weeks.
-pub fn is_same(known: &KnownEvent, incident: &Incident) -> bool {
-    let domain = incident.policy_domain.as_ref().map(Foreign::as_written);
-    if known.kind != incident.kind || known.policy_domain.as_deref() != domain {
-        return false;
-    }
-    let since = number(incident.since);
-    let (known_since, known_seen) = (number(known.since), number(known.seen));
-    let is_old = !known.ended || since <= known_seen;
-    match incident.kind {
-        EventKind::SpfLost => {
-            let shares = incident.sources.iter().any(|source| known.sources.contains(source));
-            is_old && (shares || (since - known_since).abs() <= TOGETHER)
-        }
-        EventKind::SpoofWave => !known.ended || since <= known_seen + 2,
-        EventKind::PassRate => !known.ended || since <= known_seen + 14,
-        EventKind::PolicyChanged => {
-            let tags = |subject: &str| -> Vec<(String, String)> {
-                let parts = subject.split(' ').filter_map(|part| part.split_once('='));
-                parts.map(|(tag, value)| (tag.to_owned(), value.to_owned())).collect()
-            };
-            let (before, now) = (tags(&known.subject), tags(&incident.subject));
-            let common = || {
-                now.iter().filter_map(|(tag, value)| before.iter().find(|old| old.0 == *tag).map(|old| old.1 == *value))
-            };
-            let apart = (since - known_since).abs();
-            common().all(|same| same) && apart <= if common().next().is_some() { SAME_CHANGE } else { 1 }
-        }
-        EventKind::SenderNew => known.subject == incident.subject,
-        EventKind::MailboxFailing => {
-            let began = match incident.details {
-                IncidentDetails::Mailbox { began, .. } => Some(began),
-                _ => None,
-            };
-            known.subject == incident.subject && (!known.ended || began <= known.ended_at)
-        }
-        _ => known.subject == incident.subject && is_old,
-    }
 }
 
 struct ChangeRules<'a> {
@@ -161,8 +93,7 @@ impl ChangeRules<'_> {
         let mut found: Vec<Incident> = Vec::new();
         for ((domain, path), sources) in &self.facts.paths {
             for (source, facts) in sources.iter() {
-                let alone = BySource::One(Some((*source, facts.clone())));
-                let Some(broken) = breaks::broken(&alone, &|_| false) else { continue };
+                let Some(broken) = breaks::broken(&BySource::alone(*source, facts), &|_| false) else { continue };
                 let policy_domain = self.foreign(*domain);
                 let together = |one: &&mut Incident| {
                     one.policy_domain.as_ref() == Some(&policy_domain)
@@ -205,28 +136,10 @@ impl ChangeRules<'_> {
         found
     }
 
-    /// Addresses whose failures another event explains.
-    fn explained(&self, domain: &str, found: &[Incident]) -> BTreeSet<IpAddr> {
-        let breaks = [EventKind::KeyBroken, EventKind::SpfLost];
-        let now = found.iter().filter(|incident| {
-            breaks.contains(&incident.kind)
-                && incident.policy_domain.as_ref().is_some_and(|of| of.as_written() == domain)
-        });
-        let before = self
-            .question
-            .known
-            .iter()
-            .filter(|known| breaks.contains(&known.kind) && known.policy_domain.as_deref() == Some(domain));
-        let sources = now.flat_map(|incident| &incident.sources);
-        sources.chain(before.flat_map(|known| &known.sources)).copied().collect()
-    }
-
     fn fallen_rates(&self, found: &[Incident]) -> Vec<Incident> {
         let mut fallen = Vec::new();
         for (domain, mail) in &self.facts.mail {
-            let explained = self.explained(self.facts.name(*domain), found);
-            let leave_out =
-                |source: SourceAddress| source.address().is_some_and(|address| explained.contains(&address));
+            let leave_out = explained(self.facts.name(*domain), self.question.known, found);
             let Some(rate) = rates::fallen(mail, self.facts.today(), &leave_out) else { continue };
             fallen.push(Incident {
                 kind: EventKind::PassRate,
@@ -382,69 +295,6 @@ impl ChangeRules<'_> {
         found
     }
 
-    /// Whether a known event has ended.
-    fn end(&self, known: &KnownEvent) -> Option<Ended> {
-        let since = number(known.since);
-        let domain = known.policy_domain.as_deref().and_then(|domain| self.facts.name_id(domain));
-        let ended = |day: i32, reporters: usize| {
-            Some(Ended { id: known.id.clone(), day: date(day), reporters: reporters as u64 })
-        };
-        match known.kind {
-            EventKind::KeyBroken => {
-                let (signer, selector) = known.subject.split_once(' ')?;
-                let key = (domain?, self.facts.name_id(signer)?, self.facts.name_id(selector)?);
-                let repair = breaks::repaired(self.facts.keys.get(&key)?, since)?;
-                ended(repair.day, repair.reporters.len())
-            }
-            EventKind::SpfLost => {
-                let domain = domain?;
-                let mut latest: Option<breaks::RepairedBreak> = None;
-                let lost: BTreeSet<IpAddr> = known.sources.iter().copied().collect();
-                for ((_, _), sources) in self.facts.paths.iter().filter(|((of, _), _)| *of == domain) {
-                    for (source, facts) in sources.iter() {
-                        if source.address().is_some_and(|address| lost.contains(&address)) {
-                            let alone = BySource::One(Some((*source, facts.clone())));
-                            let repair = breaks::repaired(&alone, since)?;
-                            if latest.as_ref().is_none_or(|latest| latest.day < repair.day) {
-                                latest = Some(repair);
-                            }
-                        }
-                    }
-                }
-                latest.and_then(|repair| ended(repair.day, repair.reporters.len()))
-            }
-            EventKind::SpoofWave => {
-                let mail = self.facts.mail.get(&domain?)?;
-                let wave = waves::wave(mail, self.facts.today(), self.question.wave_scale);
-                let last = wave.map_or(number(known.seen), |wave| wave.seen.max(number(known.seen)));
-                let heard: BTreeSet<u32> = mail
-                    .values()
-                    .flatten()
-                    .filter(|fact| fact.day > last + waves::OVER)
-                    .map(|fact| fact.reporter)
-                    .collect();
-                if heard.len() > 1 { ended(last + 1, heard.len()) } else { None }
-            }
-            EventKind::PassRate => {
-                let mail = self.facts.mail.get(&domain?)?;
-                let explained = self.explained(known.policy_domain.as_deref()?, &[]);
-                let leave_out =
-                    |source: SourceAddress| source.address().is_some_and(|address| explained.contains(&address));
-                let day = rates::recovered(mail, number(known.seen), known.usual, &leave_out)?;
-                ended(day, 0)
-            }
-            // A late report about earlier days does not count as activity; one about the day before the last run does.
-            EventKind::ReporterSilent => {
-                let newest = self.facts.newest_of_reporter.get(&self.facts.reporter_id(&known.subject)?)?;
-                if *newest >= number(known.seen) - 1 { ended(*newest, 1) } else { None }
-            }
-            EventKind::DomainSilent => {
-                let newest = self.facts.newest_on_domain.get(&domain?)?;
-                if *newest >= number(known.seen) - 1 { ended(*newest, 0) } else { None }
-            }
-            _ => None,
-        }
-    }
 }
 
 fn of_break(kind: EventKind, domain: Foreign, subject: String, broken: &Break, details: IncidentDetails) -> Incident {

@@ -9,6 +9,7 @@ mod by_source;
 mod changes;
 mod facts;
 mod incident;
+mod known;
 mod newcomers;
 mod policies;
 mod rates;
@@ -17,7 +18,8 @@ mod silence;
 mod tests;
 mod waves;
 
-pub use changes::{EventChanges, EventQuestion, compare, is_same};
+pub use changes::{EventChanges, compare};
 pub use facts::{EventFacts, reporter_identity};
 pub use incident::{Ended, EventKind, EventSeverity, Incident, IncidentDetails, KnownEvent};
+pub use known::{EventQuestion, is_same};
 pub use silence::Rhythm;
