@@ -40,8 +40,6 @@ pub(crate) fn summary(added: &CollectedSums) -> Summary {
     let view = View::new(added);
     let period = period(added);
     let by_domain = totals::by_domain(&view);
-    let volumes: BTreeMap<u32, u64> =
-        by_domain.iter().map(|(domain, totals)| (*domain, totals.sums.messages)).collect();
     let policies: BTreeMap<u32, Option<PolicySeen>> =
         by_domain.keys().map(|domain| (*domain, policies::now(&view, *domain))).collect();
     let nothing = PolicyScope { itself: false, subdomains: false };
@@ -53,7 +51,7 @@ pub(crate) fn summary(added: &CollectedSums) -> Summary {
     let history = History::new(&view, &weights, horizon);
     let (folded, sources, all_sources) =
         fold(&view, (&history, &weights), &governs, horizon, changes::may_have_changed);
-    let senders = senders::senders(&view, &folded, &volumes);
+    let senders = senders::senders(&view, &folded, &by_domain);
     let attendance = Attendance::new(&view);
     let silence = attendance.silent();
     let quality = quality::quality(&view, &weights, &attendance, &silence);
@@ -71,7 +69,7 @@ pub(crate) fn summary(added: &CollectedSums) -> Summary {
         reported: added.common.heads.by_domain(),
     };
     let domains = parts.summaries(&by_domain);
-    let around = Surroundings { silent: &silence.ids, volumes: &volumes, complete: !quality.unfinished };
+    let around = Surroundings { silent: &silence.ids, totals: &by_domain, complete: !quality.unfinished };
     let mut changed_policies: Vec<_> = by_domain.keys().flat_map(|domain| policies::changes(&view, *domain)).collect();
     changed_policies.sort_by(|a, b| (&a.policy_domain, a.tag).cmp(&(&b.policy_domain, b.tag)));
     let mut spoofing = Spoofing::default();
@@ -171,7 +169,7 @@ impl DomainSummaries<'_> {
         let name = view.foreign(domain);
         let facts = DomainFacts {
             policy: policy.as_ref(),
-            periods: windows.sums().with_data(),
+            periods: windows.sums.with_data(),
             first_day: self.reported.get(&domain).and_then(|reported| reported.first_day),
             last_day: self.period.map_or(self.horizon.to, |period| number(period.to())),
             passed: self.history.passed.get(&domain).copied().unwrap_or_default(),
@@ -186,7 +184,7 @@ impl DomainSummaries<'_> {
             trend,
             readiness: readiness(view, folded, facts),
             policy,
-            spoofing: Spoofing::of(view, folded, self.listed.get(&name), &windows.sums().reported()),
+            spoofing: Spoofing::of(view, folded, self.listed.get(&name), &windows.sums.reported()),
             policy_domain: name,
             subdomains: self.subdomains.get(&domain).cloned().unwrap_or_default(),
         }

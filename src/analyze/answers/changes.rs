@@ -4,7 +4,7 @@ use super::senders::{SenderName, name, stands_out};
 use crate::analyze::figures::trend::{WindowSums, median, rate_moved};
 use crate::analyze::period::date;
 use crate::analyze::senders::{Folded, Role, SenderGroup, View, WINDOWS, compare};
-use crate::analyze::{Rate, Sums};
+use crate::analyze::{Rate, Sums, Totals};
 use crate::model::Cause;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -62,8 +62,8 @@ pub(super) fn may_have_changed(group: &SenderGroup, current: u8) -> bool {
 pub(super) struct Surroundings<'a> {
     /// Silent reporters, which explain why something is no longer seen.
     pub(super) silent: &'a BTreeSet<u32>,
-    /// Messages in the period, by domain.
-    pub(super) volumes: &'a BTreeMap<u32, u64>,
+    /// Totals of the period, by domain.
+    pub(super) totals: &'a BTreeMap<u32, Totals>,
     /// The period is over.
     pub(super) complete: bool,
 }
@@ -76,17 +76,14 @@ pub(super) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_
     let mut with_data: BTreeMap<u32, usize> = BTreeMap::new();
     for group in folded.changed.sorted(|a, b| compare(view, a, b)) {
         // A domain without any reports is listed as such.
-        if !around.volumes.contains_key(&group.domain) {
-            continue;
-        }
+        let Some(totals) = around.totals.get(&group.domain) else { continue };
         let with_data = with_data.entry(group.domain);
         if *with_data.or_insert_with(|| WindowSums::new(view, Some(group.domain)).with_data()) < 2 {
             continue;
         }
         let pool = folded.pools.get(&(group.domain, group.signer, group.returns_to)).copied().unwrap_or_default();
-        let volume = around.volumes.get(&group.domain).copied().unwrap_or(0);
         let suspects = folded.domains.get(&group.domain).map_or(0, |domain| domain.suspects);
-        let notable = group.role != Role::Suspect || stands_out(group.sums.messages, volume, suspects);
+        let notable = group.role != Role::Suspect || stands_out(group.sums.messages, totals.sums.messages, suspects);
         if notable && is_new(group, &pool, current) {
             changes.new.push(change(view, group));
         } else if around.complete && has_vanished(group, &pool, around.silent, current) {

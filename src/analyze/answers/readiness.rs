@@ -152,6 +152,9 @@ fn is_noticed(part: Messages, legitimate: Messages) -> bool {
 /// The readiness of a domain for the step after its policy.
 pub(super) fn readiness(view: &View<'_>, fold: &DomainFold, facts: DomainFacts<'_>) -> Readiness {
     let days = facts.first_day.map_or(0, |first| facts.last_day - first + 1).max(0);
+    let (losing, more_losing) = holders(view, fold, &fold.losing, |role| role != Role::Unclear);
+    let (unclear_senders, more_unclear_senders) =
+        holders(view, fold, &fold.unclear_holders, |role| role == Role::Unclear);
     let mut readiness = Readiness {
         verdict: ReadinessVerdict::Done,
         next: None,
@@ -167,16 +170,13 @@ pub(super) fn readiness(view: &View<'_>, fold: &DomainFold, facts: DomainFacts<'
         reporters: fold.reporters.len() as u64,
         enough_on: facts.first_day.filter(|_| days < ENOUGH_DAYS).map(|first| date(first + ENOUGH_DAYS)),
         held_by: Vec::new(),
-        losing: Vec::new(),
-        more_losing: 0,
-        unclear_senders: Vec::new(),
-        more_unclear_senders: 0,
+        losing,
+        more_losing,
+        unclear_senders,
+        more_unclear_senders,
         silent_reporters: facts.silent_reporters,
         lone_reporters: lone_reporters(view, fold),
     };
-    (readiness.losing, readiness.more_losing) = holders(view, fold, &fold.losing, |role| role != Role::Unclear);
-    (readiness.unclear_senders, readiness.more_unclear_senders) =
-        holders(view, fold, &fold.unclear_holders, |role| role == Role::Unclear);
     let Some(step) = EnforcementStep::after(facts.policy) else { return readiness };
     readiness.next = Some(step.words());
     readiness.held_by = held_by(fold, step);

@@ -6,7 +6,7 @@ use crate::analyze::senders::{
 };
 use crate::analyze::sums::interner::NONE;
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE, STAYING_WEEKS};
-use crate::analyze::{Foreign, Network, ServerOrigin, Sums};
+use crate::analyze::{Foreign, Network, ServerOrigin, Sums, Totals};
 use crate::model::{Cause, NetworkClass, Text};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -104,10 +104,10 @@ impl Sender {
 }
 
 /// The senders of the period in reading order. Suspects that do not stand out are left to the tail.
-pub(super) fn senders(view: &View<'_>, folded: &Folded, volumes: &BTreeMap<u32, u64>) -> Vec<Sender> {
+pub(super) fn senders(view: &View<'_>, folded: &Folded, totals: &BTreeMap<u32, Totals>) -> Vec<Sender> {
     let of_domain = |group: &SenderGroup| folded.domains.get(&group.domain).map_or(0, |domain| domain.suspects);
     let listed = |group: &&SenderGroup| {
-        let volume = volumes.get(&group.domain).copied().unwrap_or(0);
+        let volume = totals.get(&group.domain).map_or(0, |totals| totals.sums.messages);
         group.role != Role::Suspect || stands_out(group.sums.messages, volume, of_domain(group))
     };
     folded

@@ -1,7 +1,8 @@
 //! Detects when something stopped working, by the days of the reports: a key, or SPF for an address.
 
-use super::by_source::{BySource, EventFact, GoodAndBad, most_first, sum, sum_of};
+use super::by_source::{BySource, EventFact, GoodAndBad, sum, sum_of};
 use super::facts::float;
+use super::sighting::Sighting;
 use crate::analyze::sums::shards::network;
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,18 +19,10 @@ const LEAST_NOISE: f64 = 0.02;
 /// Something that broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Break {
-    /// The first day that shows it.
-    pub(crate) since: i32,
-    /// The last day that shows it.
-    pub(crate) seen: i32,
-    /// Failing messages since then.
-    pub(crate) bad: u64,
+    /// The failing messages.
+    pub(crate) shown: Sighting,
     /// Those of them that fail DMARC.
     pub(crate) lost: u64,
-    /// Who saw them.
-    pub(crate) reporters: BTreeSet<u32>,
-    /// The addresses they came from, most messages first.
-    pub(crate) sources: Vec<SourceAddress>,
 }
 
 /// The end of a break.
@@ -86,24 +79,16 @@ pub(crate) fn broken(sources: &BySource<EventFact>, passes: &dyn Fn(SourceAddres
     let all = || own.iter().flat_map(|(_, facts)| facts.iter());
     let days = by_day(all());
     let since = since_last_good(&days, all()).or_else(|| since_of_reporters(all()))?;
-    let before = sum_of(days.range(..since));
-    if before.0 < ESTABLISHED {
+    if sum_of(days.range(..since)).0 < ESTABLISHED {
         return None;
     }
-    let mut found = Break { since, seen: since, bad: 0, lost: 0, reporters: BTreeSet::new(), sources: Vec::new() };
-    let mut by_source: BTreeMap<SourceAddress, u64> = BTreeMap::new();
-    for (source, facts) in &own {
-        for fact in facts.iter().filter(|fact| fact.day >= since && fact.bad > 0) {
-            found.seen = found.seen.max(fact.day);
-            found.bad = found.bad.saturating_add(fact.bad);
-            found.lost = found.lost.saturating_add(fact.lost);
-            found.reporters.insert(fact.reporter);
-            let bad = by_source.entry(*source).or_default();
-            *bad = bad.saturating_add(fact.bad);
-        }
-    }
-    found.sources = most_first(by_source);
-    Some(found)
+    let failing = || {
+        let facts = own.iter().flat_map(|(source, facts)| facts.iter().map(move |fact| (*source, fact)));
+        facts.filter(move |(_, fact)| fact.day >= since && fact.bad > 0)
+    };
+    let shown = Sighting::of(failing().map(|(source, fact)| (source, fact.day, fact.reporter, fact.bad)))?;
+    let lost = failing().fold(0_u64, |sum, (_, fact)| sum.saturating_add(fact.lost));
+    Some(Break { shown, lost })
 }
 
 /// The first bad day after the last mostly good one, if nearly everything since then fails, significantly.

@@ -2,7 +2,6 @@
 //! and return paths, and whoever sent it pays nothing for them.
 
 use crate::model::SourceAddress;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -241,13 +240,6 @@ pub(super) fn sum(a: GoodAndBad, b: GoodAndBad) -> GoodAndBad {
 /// The sum over some days.
 pub(super) fn sum_of<'a>(days: impl Iterator<Item = (&'a i32, &'a GoodAndBad)>) -> GoodAndBad {
     days.fold((0, 0), |all, (_, day)| sum(all, *day))
-}
-
-/// Addresses by their messages, most first.
-pub(super) fn most_first(sent: impl IntoIterator<Item = (SourceAddress, u64)>) -> Vec<SourceAddress> {
-    let mut largest: Vec<_> = sent.into_iter().map(|(source, messages)| (Reverse(messages), source)).collect();
-    largest.sort_unstable();
-    largest.into_iter().map(|(_, source)| source).collect()
 }
 
 #[cfg(test)]

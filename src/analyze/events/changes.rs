@@ -6,6 +6,7 @@ use super::facts::{EventFacts, TAGS};
 use super::incident::{Ended, EventKind, EventSeverity, Incident, IncidentDetails};
 use super::known::{EventQuestion, SAME_CHANGE, TOGETHER, end, explained, is_same};
 use super::newcomers::{self, SenderMark};
+use super::sighting::Sighting;
 use super::{policies, rates, silence, waves};
 use crate::analyze::Foreign;
 use crate::analyze::period::{date, number};
@@ -66,6 +67,8 @@ fn addresses(sources: &[SourceAddress]) -> Vec<IpAddr> {
 
 /// Addresses of an event that are listed.
 const MOST_SOURCES: usize = 200;
+/// The same of events that have any number of them.
+const SOME_SOURCES: usize = 10;
 
 impl ChangeRules<'_> {
     fn foreign(&self, id: u32) -> Foreign {
@@ -83,7 +86,11 @@ impl ChangeRules<'_> {
                 lost: broken.lost,
             };
             let subject = format!("{} {}", self.facts.name(*signer), self.facts.name(*selector));
-            found.push(of_break(EventKind::KeyBroken, self.foreign(*domain), subject, &broken, details));
+            let domain = Some(self.foreign(*domain));
+            found.push(Incident {
+                subject,
+                ..incident(EventKind::KeyBroken, severity(&broken), domain, broken.shown, details)
+            });
         }
         found
     }
@@ -97,14 +104,16 @@ impl ChangeRules<'_> {
                 let policy_domain = self.foreign(*domain);
                 let together = |one: &&mut Incident| {
                     one.policy_domain.as_ref() == Some(&policy_domain)
-                        && (number(one.since) - broken.since).abs() <= TOGETHER
+                        && (number(one.since) - broken.shown.since).abs() <= TOGETHER
                 };
                 if let Some(one) = found.iter_mut().find(together) {
                     join(one, &broken);
                 } else {
                     let details = IncidentDetails::Spf { spf_domain: self.foreign(*path), lost: broken.lost };
-                    let subject = self.facts.name(*path).to_string();
-                    found.push(of_break(EventKind::SpfLost, policy_domain, subject, &broken, details));
+                    found.push(Incident {
+                        subject: self.facts.name(*path).to_string(),
+                        ..incident(EventKind::SpfLost, severity(&broken), Some(policy_domain), broken.shown, details)
+                    });
                 }
             }
         }
@@ -115,23 +124,16 @@ impl ChangeRules<'_> {
         let mut found = Vec::new();
         for (domain, mail) in &self.facts.mail {
             let Some(wave) = waves::wave(mail, self.facts.today(), self.question.wave_scale) else { continue };
-            let stopped = wave.blocked.saturating_mul(2) > wave.messages;
-            found.push(Incident {
-                kind: EventKind::SpoofWave,
-                severity: if stopped { EventSeverity::Warning } else { EventSeverity::Critical },
-                policy_domain: Some(self.foreign(*domain)),
-                subject: String::new(),
-                sources: addresses(&wave.sources).into_iter().take(10).collect(),
-                since: date(wave.since),
-                seen: date(wave.seen),
-                messages: wave.messages,
-                reporters: wave.reporters.len() as u64,
-                details: IncidentDetails::Wave {
-                    blocked: wave.blocked,
-                    addresses: wave.addresses,
-                    more: self.facts.is_crowded(),
-                },
-            });
+            let stopped = wave.blocked.saturating_mul(2) > wave.shown.messages;
+            let severity = if stopped { EventSeverity::Warning } else { EventSeverity::Critical };
+            let details = IncidentDetails::Wave {
+                blocked: wave.blocked,
+                addresses: wave.shown.sources.len() as u64,
+                more: self.facts.is_crowded(),
+            };
+            let mut one = incident(EventKind::SpoofWave, severity, Some(self.foreign(*domain)), wave.shown, details);
+            one.sources.truncate(SOME_SOURCES);
+            found.push(one);
         }
         found
     }
@@ -141,18 +143,11 @@ impl ChangeRules<'_> {
         for (domain, mail) in &self.facts.mail {
             let leave_out = explained(self.facts.name(*domain), self.question.known, found);
             let Some(rate) = rates::fallen(mail, self.facts.today(), &leave_out) else { continue };
-            fallen.push(Incident {
-                kind: EventKind::PassRate,
-                severity: EventSeverity::Warning,
-                policy_domain: Some(self.foreign(*domain)),
-                subject: String::new(),
-                sources: addresses(&rate.sources).into_iter().take(10).collect(),
-                since: date(rate.since),
-                seen: date(rate.seen),
-                messages: rate.failing,
-                reporters: rate.reporters.len() as u64,
-                details: IncidentDetails::Rate { now: rate.rates.0, lowest: rate.rates.1 },
-            });
+            let details = IncidentDetails::Rate { now: rate.rates.0, lowest: rate.rates.1 };
+            let (domain, severity) = (self.foreign(*domain), EventSeverity::Warning);
+            let mut one = incident(EventKind::PassRate, severity, Some(domain), rate.shown, details);
+            one.sources.truncate(SOME_SOURCES);
+            fallen.push(one);
         }
         fallen
     }
@@ -177,17 +172,13 @@ impl ChangeRules<'_> {
             let subject: Vec<String> = changed.tags.iter().map(|(tag, _, after)| format!("{tag}={after}")).collect();
             let weaker = changed.tags.iter().any(|(tag, before, after)| is_weaker(tag, before, after));
             let tags = changed.tags.into_iter().map(|(tag, before, after)| (tag, before.into(), after.into()));
+            let details = IncidentDetails::Policy(tags.collect());
+            let severity = if weaker { EventSeverity::Warning } else { EventSeverity::Info };
+            let (since, reporters) = (changed.since, changed.reporters);
+            let shown = Sighting { since, seen: since, reporters, ..Sighting::default() };
             found.push(Incident {
-                kind: EventKind::PolicyChanged,
-                severity: if weaker { EventSeverity::Warning } else { EventSeverity::Info },
-                policy_domain: Some(self.foreign(*domain)),
                 subject: subject.join(" "),
-                sources: Vec::new(),
-                since: date(changed.since),
-                seen: date(changed.since),
-                messages: 0,
-                reporters: changed.reporters.len() as u64,
-                details: IncidentDetails::Policy(tags.collect()),
+                ..incident(EventKind::PolicyChanged, severity, Some(self.foreign(*domain)), shown, details)
             });
         }
         found
@@ -221,7 +212,7 @@ impl ChangeRules<'_> {
                 // One that began with the domain's own first reports is not new.
                 let domain_first =
                     self.facts.mail.get(domain).and_then(|mail| mail.values().flatten().map(|fact| fact.day).min());
-                if domain_first.is_none_or(|first| new.since < first + FIRST_DAYS / 2) {
+                if domain_first.is_none_or(|first| new.shown.since < first + FIRST_DAYS / 2) {
                     continue;
                 }
                 let vouched = match new.mark {
@@ -230,18 +221,12 @@ impl ChangeRules<'_> {
                     }
                     SenderMark::Network(_) => None,
                 };
-                let passes = new.passing.saturating_mul(2) > new.messages;
+                let passes = new.passing.saturating_mul(2) > new.shown.messages;
+                let severity = if passes { EventSeverity::Info } else { EventSeverity::Warning };
+                let details = IncidentDetails::Sender { name: vouched, passing: new.passing };
                 found.push(Incident {
-                    kind: EventKind::SenderNew,
-                    severity: if passes { EventSeverity::Info } else { EventSeverity::Warning },
-                    policy_domain: Some(self.foreign(*domain)),
                     subject: self.mark(new.mark),
-                    sources: addresses(&new.sources),
-                    since: date(new.since),
-                    seen: date(new.seen),
-                    messages: new.messages,
-                    reporters: new.reporters.len() as u64,
-                    details: IncidentDetails::Sender { name: vouched, passing: new.passing },
+                    ..incident(EventKind::SenderNew, severity, Some(self.foreign(*domain)), new.shown, details)
                 });
             }
         }
@@ -264,14 +249,13 @@ impl ChangeRules<'_> {
 
     fn silences(&self) -> Vec<Incident> {
         let today = self.facts.today();
+        let since = |last: i32| Sighting { since: last, seen: today, ..Sighting::default() };
         let mut found = Vec::new();
         for (domain, runs) in self.question.domains {
             if let Some(silence) = silence::silent(runs, today) {
                 let details = IncidentDetails::Silent { name: None, usual: silence.usual };
-                let mut incident = of_silence(EventKind::DomainSilent, (silence.last, today), details);
-                incident.policy_domain = Some(domain.as_str().into());
-                incident.severity = EventSeverity::Warning;
-                found.push(incident);
+                let (domain, shown) = (Some(domain.as_str().into()), since(silence.last));
+                found.push(incident(EventKind::DomainSilent, EventSeverity::Warning, domain, shown, details));
             }
         }
         for (reporter, runs) in self.question.reporters {
@@ -287,62 +271,59 @@ impl ChangeRules<'_> {
                 let name = id.and_then(|id| self.facts.shown_names.get(&id)).map(|name| Foreign::from(name.clone()));
                 let name = name.unwrap_or_else(|| reporter.as_str().into());
                 let details = IncidentDetails::Silent { name: Some(name), usual: silence.usual };
-                let mut incident = of_silence(EventKind::ReporterSilent, (silence.last, today), details);
-                incident.subject.clone_from(reporter);
-                found.push(incident);
+                let shown = since(silence.last);
+                found.push(Incident {
+                    subject: reporter.clone(),
+                    ..incident(EventKind::ReporterSilent, EventSeverity::Info, None, shown, details)
+                });
             }
         }
         found
     }
-
 }
 
-fn of_break(kind: EventKind, domain: Foreign, subject: String, broken: &Break, details: IncidentDetails) -> Incident {
-    let lost = broken.lost.saturating_mul(2) > broken.bad;
+/// An incident without a subject.
+fn incident(
+    kind: EventKind,
+    severity: EventSeverity,
+    policy_domain: Option<Foreign>,
+    shown: Sighting,
+    details: IncidentDetails,
+) -> Incident {
     Incident {
         kind,
-        severity: if lost { EventSeverity::Critical } else { EventSeverity::Warning },
-        policy_domain: Some(domain),
-        subject,
-        sources: addresses(&broken.sources),
-        since: date(broken.since),
-        seen: date(broken.seen),
-        messages: broken.bad,
-        reporters: broken.reporters.len() as u64,
+        severity,
+        policy_domain,
+        subject: String::new(),
+        sources: addresses(&shown.sources),
+        since: date(shown.since),
+        seen: date(shown.seen),
+        messages: shown.messages,
+        reporters: shown.reporters.len() as u64,
         details,
     }
+}
+
+/// How urgent a break is.
+fn severity(broken: &Break) -> EventSeverity {
+    let loses_most = broken.lost.saturating_mul(2) > broken.shown.messages;
+    if loses_most { EventSeverity::Critical } else { EventSeverity::Warning }
 }
 
 fn join(one: &mut Incident, broken: &Break) {
-    one.since = one.since.min(date(broken.since));
-    one.seen = one.seen.max(date(broken.seen));
-    one.messages = one.messages.saturating_add(broken.bad);
-    one.reporters = one.reporters.max(broken.reporters.len() as u64);
-    if broken.lost.saturating_mul(2) > broken.bad {
-        one.severity = EventSeverity::Critical;
-    }
+    let shown = &broken.shown;
+    one.since = one.since.min(date(shown.since));
+    one.seen = one.seen.max(date(shown.seen));
+    one.messages = one.messages.saturating_add(shown.messages);
+    one.reporters = one.reporters.max(shown.reporters.len() as u64);
+    one.severity = one.severity.max(severity(broken));
     if let IncidentDetails::Spf { lost, .. } = &mut one.details {
         *lost = lost.saturating_add(broken.lost);
     }
-    let more = addresses(&broken.sources).into_iter().filter(|source| !one.sources.contains(source));
-    let more: Vec<IpAddr> = more.collect();
+    let mut more = addresses(&shown.sources);
+    more.retain(|source| !one.sources.contains(source));
     one.sources.extend(more);
     one.sources.truncate(MOST_SOURCES);
-}
-
-fn of_silence(kind: EventKind, (last, today): (i32, i32), details: IncidentDetails) -> Incident {
-    Incident {
-        kind,
-        severity: EventSeverity::Info,
-        policy_domain: None,
-        subject: String::new(),
-        sources: Vec::new(),
-        since: date(last),
-        seen: date(today),
-        messages: 0,
-        reporters: 0,
-        details,
-    }
 }
 
 /// Whether a change of a tag weakens the protection.

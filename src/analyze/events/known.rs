@@ -119,7 +119,7 @@ pub(super) fn end(known: &KnownEvent, facts: &EventFacts, question: &EventQuesti
         EventKind::SpoofWave => {
             let mail = facts.mail.get(&domain?)?;
             let wave = waves::wave(mail, facts.today(), question.wave_scale);
-            let last = wave.map_or(number(known.seen), |wave| wave.seen.max(number(known.seen)));
+            let last = wave.map_or(number(known.seen), |wave| wave.shown.seen.max(number(known.seen)));
             let heard: BTreeSet<u32> = mail
                 .values()
                 .flatten()

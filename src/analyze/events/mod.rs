@@ -13,6 +13,7 @@ mod known;
 mod newcomers;
 mod policies;
 mod rates;
+mod sighting;
 mod silence;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! New senders: a network, key, signing service or return path that is not known yet.
 
-use super::by_source::{BySource, EventFact, most_first};
+use super::by_source::{BySource, EventFact};
 use super::facts::SenderMarks;
+use super::sighting::Sighting;
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,12 +28,8 @@ pub(crate) enum SenderMark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Newcomer {
     pub(crate) mark: SenderMark,
-    pub(crate) since: i32,
-    pub(crate) seen: i32,
-    pub(crate) messages: u64,
+    pub(crate) shown: Sighting,
     pub(crate) passing: u64,
-    pub(crate) reporters: BTreeSet<u32>,
-    pub(crate) sources: Vec<SourceAddress>,
 }
 
 impl SenderMarks {
@@ -84,26 +81,12 @@ pub(crate) fn newcomers(
 }
 
 fn newcomer(mark: SenderMark, all: &[&BySource<EventFact>], least: u64) -> Option<Newcomer> {
-    let facts = || all.iter().flat_map(|sources| sources.values()).flatten();
-    let days: BTreeSet<i32> = facts().map(|fact| fact.day).collect();
-    let reporters: BTreeSet<u32> = facts().map(|fact| fact.reporter).collect();
-    let sum = |of: fn(&EventFact) -> u64| facts().fold(0_u64, |sum, fact| sum.saturating_add(of(fact)));
-    let messages = sum(|fact| fact.good.saturating_add(fact.bad));
-    if messages < least || days.len() < DAYS || reporters.len() < 2 {
-        return None;
-    }
-    let mut by_source: BTreeMap<SourceAddress, u64> = BTreeMap::new();
-    for (source, facts) in all.iter().flat_map(|sources| sources.iter()) {
-        let sent = by_source.entry(*source).or_default();
-        *sent = facts.iter().fold(*sent, |sum, fact| sum.saturating_add(fact.good).saturating_add(fact.bad));
-    }
-    Some(Newcomer {
-        mark,
-        since: *days.first()?,
-        seen: *days.last()?,
-        messages,
-        passing: sum(|fact| fact.good),
-        reporters,
-        sources: most_first(by_source),
-    })
+    let sources = || all.iter().flat_map(|sources| sources.iter());
+    let facts = || sources().flat_map(|(source, facts)| facts.iter().map(move |fact| (*source, fact)));
+    let sent = |fact: &EventFact| fact.good.saturating_add(fact.bad);
+    let shown = Sighting::of(facts().map(|(source, fact)| (source, fact.day, fact.reporter, sent(fact))))?;
+    let days: BTreeSet<i32> = facts().map(|(_, fact)| fact.day).collect();
+    let passing = facts().fold(0_u64, |sum, (_, fact)| sum.saturating_add(fact.good));
+    let is_enough = shown.messages >= least && days.len() >= DAYS && shown.reporters.len() > 1;
+    is_enough.then_some(Newcomer { mark, shown, passing })
 }

@@ -1,9 +1,10 @@
 //! A pass rate that fell below everything seen before: of the domain's known senders, so that spoofing does not count.
 
-use super::by_source::{BySource, GoodAndBad, MailFact, most_first, sum, sum_of};
+use super::by_source::{BySource, GoodAndBad, MailFact, sum, sum_of};
 use super::facts::float;
+use super::sighting::Sighting;
 use crate::model::SourceAddress;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Days per comparison.
 const LENGTH: i32 = 3;
@@ -17,13 +18,10 @@ const BEFORE: usize = 10;
 /// A pass rate that fell.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RateDrop {
-    pub(crate) since: i32,
-    pub(crate) seen: i32,
-    pub(crate) failing: u64,
+    /// The failing messages.
+    pub(crate) shown: Sighting,
     /// The percentage that passes, and the lowest before.
     pub(crate) rates: (f64, f64),
-    pub(crate) reporters: BTreeSet<u32>,
-    pub(crate) sources: Vec<SourceAddress>,
 }
 
 /// Passed and failed messages of known senders by day.
@@ -82,25 +80,12 @@ pub(crate) fn fallen(
     }
     let is_low = |(_, (passed, failed)): &(&i32, &(u64, u64))| percent(*passed, *failed) <= lowest;
     let since = *days.range(start..).find(is_low)?.0;
-    let mut reporters = BTreeSet::new();
-    let mut largest = Vec::new();
-    let mut failing = 0_u64;
-    for (source, facts) in known(mail, leave_out) {
-        let mut failed = 0_u64;
-        for fact in facts.iter().filter(|fact| fact.day >= since) {
-            failed = failed.saturating_add(fact.failed);
-            if fact.failed > 0 {
-                reporters.insert(fact.reporter);
-            }
-        }
-        if failed > 0 {
-            failing = failing.saturating_add(failed);
-            largest.push((source, failed));
-        }
-    }
-    let sources = most_first(largest);
-    let found = RateDrop { since, seen: last, failing, rates: (now, lowest), reporters, sources };
-    (found.reporters.len() > 1).then_some(found)
+    let facts = known(mail, leave_out).flat_map(|(source, facts)| facts.iter().map(move |fact| (source, fact)));
+    let failing = facts.filter(|(_, fact)| fact.day >= since && fact.failed > 0);
+    let shown = Sighting::of(failing.map(|(source, fact)| (source, fact.day, fact.reporter, fact.failed)))?;
+    // All mail of these days is behind a rate.
+    let shown = Sighting { since, seen: last, ..shown };
+    (shown.reporters.len() > 1).then_some(RateDrop { shown, rates: (now, lowest) })
 }
 
 /// Whether the rate of the last days is back to what it was.

@@ -1,9 +1,10 @@
 //! Waves of spoofing: far more unauthenticated mail than usual for a domain, seen by two reporters.
 
-use super::by_source::{BySource, MailFact, most_first};
+use super::by_source::{BySource, MailFact};
 use super::facts::float;
+use super::sighting::Sighting;
 use crate::model::SourceAddress;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Days over which mail is added up (a burst, and a longer wave), how many messages a reporter must see, and how many
 /// times its earlier maximum.
@@ -16,13 +17,8 @@ pub(crate) const OVER: i32 = 3;
 /// A wave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wave {
-    pub(crate) since: i32,
-    pub(crate) seen: i32,
-    pub(crate) messages: u64,
+    pub(crate) shown: Sighting,
     pub(crate) blocked: u64,
-    pub(crate) addresses: u64,
-    pub(crate) reporters: BTreeSet<u32>,
-    pub(crate) sources: Vec<SourceAddress>,
 }
 
 /// Unauthenticated messages by day and reporter, from addresses without any passing mail.
@@ -69,25 +65,14 @@ pub(crate) fn wave(mail: &BySource<MailFact>, today: i32, least: f64) -> Option<
     let usual = all.range(..first).map(|(_, messages)| *messages).max().unwrap_or(0);
     let most = all.range(first..=last).map(|(_, messages)| *messages).max().unwrap_or(0);
     let high = |messages: u64| messages > usual && messages.saturating_mul(20) >= most;
-    let mut outstanding = all.range(first..=last).filter(|(_, messages)| high(**messages)).map(|(day, _)| *day);
-    let since = outstanding.next()?;
-    let seen = outstanding.next_back().unwrap_or(since);
-    let mut found =
-        Wave { since, seen, messages: 0, blocked: 0, addresses: 0, reporters: BTreeSet::new(), sources: Vec::new() };
-    let mut largest = Vec::new();
-    for (source, facts) in spoofing(mail) {
-        let mut sent = 0_u64;
-        for fact in facts.iter().filter(|fact| (since..=seen).contains(&fact.day) && fact.unauthenticated > 0) {
-            sent = sent.saturating_add(fact.unauthenticated);
-            found.blocked = found.blocked.saturating_add(fact.blocked);
-            found.reporters.insert(fact.reporter);
-        }
-        if sent > 0 {
-            found.messages = found.messages.saturating_add(sent);
-            found.addresses += 1;
-            largest.push((source, sent));
-        }
-    }
-    found.sources = most_first(largest);
-    Some(found)
+    let mut high = all.range(first..=last).filter(|(_, messages)| high(**messages)).map(|(day, _)| *day);
+    let since = high.next()?;
+    let seen = high.next_back().unwrap_or(since);
+    let outstanding = || {
+        let facts = spoofing(mail).flat_map(|(source, facts)| facts.iter().map(move |fact| (source, fact)));
+        facts.filter(move |(_, fact)| (since..=seen).contains(&fact.day) && fact.unauthenticated > 0)
+    };
+    let shown = outstanding().map(|(source, fact)| (source, fact.day, fact.reporter, fact.unauthenticated));
+    let blocked = outstanding().fold(0_u64, |sum, (_, fact)| sum.saturating_add(fact.blocked));
+    Some(Wave { shown: Sighting::of(shown)?, blocked })
 }

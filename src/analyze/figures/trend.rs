@@ -78,7 +78,7 @@ pub(crate) struct WindowSums(Vec<Sums>);
 
 /// The same, with what else a comparison needs.
 pub(crate) struct Windows {
-    sums: WindowSums,
+    pub(crate) sums: WindowSums,
     /// For the reporters that reported before and now: the messages of the period, and those expected from their usual
     /// number per day.
     like_for_like: (u64, u64),
@@ -120,11 +120,6 @@ impl Windows {
     /// For one domain; `None`: for all.
     pub(crate) fn new(view: &View<'_>, domain: Option<u32>) -> Self {
         Self { sums: WindowSums::new(view, domain), like_for_like: like_for_like(view, domain) }
-    }
-
-    /// The sums alone.
-    pub(crate) fn sums(&self) -> &WindowSums {
-        &self.sums
     }
 
     /// The comparison, with further figures from `trend`; `None` if nothing earlier has data.

@@ -198,9 +198,9 @@ impl DomainFold {
             Role::Suspect => {
                 self.spoofing.add(group, view.added.scope.current);
                 self.steady_suspect |= group.steady;
+                self.suspects = self.suspects.saturating_add(group.sums.messages);
             }
         }
-        self.suspects = self.suspects.saturating_add(if group.role == Role::Suspect { group.sums.messages } else { 0 });
         self.failing.add(group);
         let holds = matches!(group.role, Role::Own | Role::Vendor | Role::Unclear)
             && (counts.failing.weeks.0 > 0 || counts.failing.period.0 > 0)
@@ -279,12 +279,11 @@ fn merge_into<K: std::hash::Hash + Eq>(entry: Entry<'_, K, Holder>, holder: Hold
 
 impl FailingSums {
     fn add(&mut self, group: &SenderGroup) {
-        let sums = match group.role {
-            Role::Own | Role::Vendor => &mut self.yours,
-            Role::Forwarder | Role::List => &mut self.forwarded,
+        let (sums, yours) = match group.role {
+            Role::Own | Role::Vendor => (&mut self.yours, true),
+            Role::Forwarder | Role::List => (&mut self.forwarded, false),
             Role::Unclear | Role::Suspect => return,
         };
-        let yours = matches!(group.role, Role::Own | Role::Vendor);
         for (window, (messages, passing)) in group.windows.into_iter().enumerate() {
             let failing = messages - passing.min(messages);
             sums[window] = sums[window].saturating_add(failing);

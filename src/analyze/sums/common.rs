@@ -103,7 +103,7 @@ pub(crate) struct SharedSums {
     pub(crate) reporters: Interner<Text>,
     pub(crate) patterns: Interner<PatternSums>,
     /// The policy domains that are distinguished.
-    domains: HashSet<u32, RandomState>,
+    pub(super) domains: HashSet<u32, RandomState>,
     /// How many distinguished policy domains are now part of [`OTHER`].
     pub(crate) more_domains: u64,
     /// Messages of addresses that were not told apart.
@@ -259,11 +259,6 @@ impl SharedSums {
     fn reporter(&mut self, name: &str) -> u32 {
         let full = self.reporters.bytes() >= self.bounds.reporters;
         if full { self.reporters.known_or_other(name) } else { self.reporters.word(name) }
-    }
-
-    /// The policy domains that are distinguished.
-    pub(crate) fn domains(&self) -> &HashSet<u32, RandomState> {
-        &self.domains
     }
 
     /// The ID of [`OTHER`].

@@ -1,7 +1,7 @@
 //! Folds rows into facts: one [`Fact`] for each source, [`Pattern`], day and reporter. A pattern is everything else
 //! about a row except its count.
 
-use super::interner::{Keyed, NONE};
+use super::interner::NONE;
 use crate::model::{Cause, Flags};
 use std::hash::{Hash, Hasher};
 
@@ -73,14 +73,6 @@ impl Pattern {
             return_path: own(self.return_path, spf),
             ..self
         }
-    }
-}
-
-impl Keyed for Pattern {
-    type Key = Self;
-
-    fn key(&self) -> &Self {
-        self
     }
 }
 

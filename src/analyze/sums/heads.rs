@@ -141,19 +141,6 @@ impl Keyed for PolicyIds {
     }
 }
 
-impl PolicyIds {
-    /// Whether it is this one: like [`PolicyIds::from`] and a comparison, without a copy.
-    fn is(&self, policy: &PolicyPublished) -> bool {
-        self.p == policy.p
-            && self.sp == policy.sp
-            && self.np == policy.np
-            && self.adkim == policy.adkim
-            && self.aspf == policy.aspf
-            && self.pct == policy.pct
-            && self.testing == policy.testing
-    }
-}
-
 /// The reports on one domain, history included.
 #[derive(Debug)]
 pub(crate) struct DomainReports {
@@ -176,10 +163,10 @@ impl Heads {
         if head.sender_auth == SenderAuth::Fail {
             return;
         }
+        let mut policy = PolicyIds::from(&head.policy);
         let policy = match self.latest.get(&domain) {
-            Some(latest) if self.policies.get(*latest).is(&head.policy) => *latest,
+            Some(latest) if *self.policies.get(*latest) == policy => *latest,
             _ => {
-                let mut policy = PolicyIds::from(&head.policy);
                 if self.policies.items().len() >= POLICIES && self.policies.find(&policy).is_none() {
                     policy = PolicyIds::default();
                 }

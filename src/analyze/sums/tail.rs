@@ -58,10 +58,10 @@ impl SharedSums {
     /// The domains beyond the bound of the answer. A report may name any domain: those with evidence come first.
     fn smallest_domains(&self, question: &Question) -> IdSet<u32> {
         let most = self.bounds.told;
-        if self.domains().len() <= most {
+        if self.domains.len() <= most {
             return IdSet::default();
         }
-        let mut sums: IdMap<u32, (bool, u64)> = self.domains().iter().map(|domain| (*domain, (false, 0))).collect();
+        let mut sums: IdMap<u32, (bool, u64)> = self.domains.iter().map(|domain| (*domain, (false, 0))).collect();
         for one in self.patterns.items().iter().filter(|one| !one.pattern.unproven) {
             let (passes, messages) = sums.entry(one.pattern.domain).or_default();
             *passes |= one.pattern.flags.has(Flags::PASS) && one.messages > 0;
