@@ -7,7 +7,7 @@
 
 use super::foreign::Foreign;
 use crate::judge::{is_within, organizational};
-use crate::model::{Text, is_in_network};
+use crate::model::{Text, is_in_network, parse_network};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -198,10 +198,8 @@ static BUILT_IN: LazyLock<ServiceTable> = LazyLock::new(|| {
         ServiceTable { services: Vec::new(), ranges: Vec::new(), below: HashMap::new(), exact: HashMap::new() };
     for (place, entry) in entries.into_iter().enumerate() {
         let name = Text::from(entry.name.as_str());
-        table.ranges.extend(entry.ranges.iter().filter_map(|range| {
-            let (network, bits) = range.split_once('/')?;
-            Some((network.parse().ok()?, bits.parse().ok()?, name.clone()))
-        }));
+        let ranges = entry.ranges.iter().filter_map(|range| parse_network(range));
+        table.ranges.extend(ranges.map(|(network, bits)| (network, bits, name.clone())));
         let service = entry.service();
         for proof in ServiceProof::ALL {
             for known in proof.domains(&service) {

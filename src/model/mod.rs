@@ -31,7 +31,7 @@ pub use record::{DkimAuth, Reason, Record, SpfAuth};
 pub use report::{Hash, Metadata, PolicyPublished, Report, ReportKey};
 pub use rows::{
     ColumnSet, Flags, ReportHead, ReportNotes, Rows, SIGNATURES_READ, SignatureColumns, SourceAddress, Words,
-    is_in_network, signature_line, speaks_of_body,
+    is_in_network, parse_network, signature_line, speaks_of_body,
 };
 pub use shared::SharedBytes;
 pub use tags::{Tag, Tags, is_tag_name};

@@ -40,6 +40,15 @@ pub fn is_in_network(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     address.is_ipv4() == network.is_ipv4() && difference & mask == 0
 }
 
+/// Parses an address or a network, and how many of its leading bits count: `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`.
+pub fn parse_network(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+    let address: IpAddr = address.trim().parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let bits: u8 = bits.map_or(Some(most), |bits| bits.trim().parse().ok())?;
+    (bits <= most).then_some((address, bits))
+}
+
 /// A column of words: one code per row, and the word for each code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {

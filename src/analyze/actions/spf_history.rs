@@ -4,7 +4,7 @@
 //! evaluator of `dns::spf` does not fit here: it treats such a term as a failed lookup and would stop before the term
 //! that decides. The analysis also has to build without `dns` and its resolver.
 
-use crate::model::{DnsHistory, RecordType};
+use crate::model::{DnsHistory, RecordType, is_in_network, parse_network};
 use jiff::Timestamp;
 use std::net::IpAddr;
 
@@ -71,7 +71,7 @@ impl PastEvaluation<'_> {
             };
             let matched = if let Some(range) = mechanism.strip_prefix("ip4:").or_else(|| mechanism.strip_prefix("ip6:"))
             {
-                contains(range, self.address)
+                parse_network(range).is_some_and(|(network, bits)| is_in_network(self.address, network, bits))
             } else if mechanism == "all" {
                 true
             } else if let Some(name) = mechanism.strip_prefix("include:") {
@@ -120,18 +120,6 @@ impl PastEvaluation<'_> {
         }
         self.check(name)
     }
-}
-
-/// Whether `192.0.2.0/24`, or an address alone, contains an address.
-fn contains(range: &str, address: IpAddr) -> bool {
-    let (network, bits) = range.split_once('/').unwrap_or((range, ""));
-    let Ok(network) = network.parse::<IpAddr>() else { return false };
-    if network.is_ipv4() != address.is_ipv4() {
-        return false;
-    }
-    let width = if network.is_ipv4() { 32 } else { 128 };
-    let bits = if bits.is_empty() { Some(width) } else { bits.parse().ok().filter(|bits| *bits <= width) };
-    bits.is_some_and(|bits| crate::model::is_in_network(address, network, bits))
 }
 
 #[cfg(test)]

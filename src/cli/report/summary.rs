@@ -6,7 +6,7 @@ use super::overview::{self, OverviewScope};
 use super::rhythm::{Extent, RhythmArgs};
 use crate::analyze::{Adder, Explainer, Question, Summary, Watched};
 use crate::cli::settings::file::Settings;
-use crate::cli::settings::{local_path, network_of};
+use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::format::SummaryForm;
@@ -18,6 +18,7 @@ use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::selection::{self, From, Selection};
 use crate::cli::wiring::shares::Shares;
 use crate::cli::wiring::{logo, repairs};
+use crate::model::parse_network;
 use crate::present::{self, Branding, Style};
 use anyhow::anyhow;
 use clap::ValueEnum as _;
@@ -296,7 +297,7 @@ fn explain(
     }
     let watched = match name {
         "unknown" => Watched::Unknown,
-        name => network_of(name).map(|(network, bits)| Watched::Network(network, bits)).ok_or_else(|| {
+        name => parse_network(name).map(|(network, bits)| Watched::Network(network, bits)).ok_or_else(|| {
             anyhow!("--explain {name}: expected an address, a network such as 192.0.2.0/24, or 'unknown'")
                 .hint("`dmarquet summary --format csv` lists the sources")
         })?,

@@ -2,9 +2,8 @@
 
 use super::reader::Section;
 use crate::analyze::Confirmed;
-use crate::model::Text;
+use crate::model::{Text, parse_network};
 use crate::normalize::canonical_domain;
-use std::net::IpAddr;
 
 /// Reads a table; `None` if it is incomplete or wrong.
 pub(super) fn read(section: &mut Section<'_>) -> Option<Confirmed> {
@@ -17,7 +16,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Confirmed> {
         domain(section, "signs_as", "a signing domain or a domain of a return path, such as \"esp.example\"");
     let network = section.text("network").map(str::to_owned);
     let network = network.and_then(|text| {
-        let read = network_of(&text);
+        let read = parse_network(&text);
         if read.is_none() {
             section.fault(
                 "network",
@@ -43,15 +42,6 @@ fn domain(section: &mut Section<'_>, key: &'static str, expected: &str) -> Optio
         section.fault(key, &format!("expected {expected}, found {text:?}"));
     }
     domain
-}
-
-/// `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`.
-pub(crate) fn network_of(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-    let address: IpAddr = address.trim().parse().ok()?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let bits: u8 = bits.map_or(Some(most), |bits| bits.trim().parse().ok())?;
-    (bits <= most).then_some((address, bits))
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@ mod smtp;
 mod syntax;
 
 pub(crate) use alert::{CommandSettings, WebhookFormat, WebhookSettings};
-pub(crate) use confirmed::network_of;
 pub(crate) use customer::{Customer, organizations};
 pub(crate) use mailbox::secrets_of;
 pub(crate) use secret::warning;

@@ -4,7 +4,7 @@
 
 use super::database::Ledger;
 use super::lookups::by_address;
-use crate::model::{NetworkClass, SourceClass, SourceOrigin};
+use crate::model::{NetworkClass, SourceClass, SourceOrigin, parse_network};
 use crate::store::error::StoreError;
 use crate::store::tables::values::time;
 use jiff::Timestamp;
@@ -59,11 +59,7 @@ pub(crate) fn ranges_answer(ranges: &[AddressRange]) -> String {
 }
 
 fn parse_ranges(answer: &str) -> Vec<AddressRange> {
-    let range = |line: &str| {
-        let (network, bits) = line.split_once('/')?;
-        Some((network.parse().ok()?, bits.parse().ok()?))
-    };
-    answer.lines().filter_map(range).collect()
+    answer.lines().filter_map(parse_network).collect()
 }
 
 /// What is kept, by the domain of the SPF record.
