@@ -11,6 +11,7 @@
 mod actions;
 mod answers;
 mod census;
+mod day_span;
 mod events;
 mod explained_by;
 mod figures;
@@ -42,7 +43,6 @@ pub use events::{
 };
 pub use explained_by::ExplainedBy;
 pub use figures::policies::PolicyChange;
-pub use figures::policies::PolicySeen;
 pub use figures::quality::{LoneReporter, LongReport, Quality, RepeatedReports};
 pub use figures::reporters::{MissingDays, ReporterDays, SilentDomain, SilentReporter};
 pub use figures::totals::{Subdomain, Totals};
@@ -56,6 +56,6 @@ pub use senders::source::SourceSummary;
 pub use senders::view::ServerOrigin;
 pub use senders::{Evidence, Role, Roles};
 pub use sums::adder::Adder;
-pub use sums::heads::ReportSums;
+pub use sums::heads::{PolicySeen, ReportSums};
 pub use sums::{Rate, Sums};
 pub use tls::{TlsAdvice, TlsCause, TlsHost, TlsReporter, TlsSessions, TlsSummary};

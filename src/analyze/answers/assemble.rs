@@ -13,7 +13,7 @@ use crate::analyze::figures::trend::{self, Windows};
 use crate::analyze::figures::{policies, quality};
 use crate::analyze::period::{SummaryPeriod, date, number};
 use crate::analyze::senders::{DomainFold, Folded, History, Horizon, PolicyScope, Role, View, Weights, fold};
-use crate::analyze::sums::DaySpan;
+use crate::analyze::day_span::DaySpan;
 use crate::analyze::sums::adder::{Adder, CollectedSums};
 use crate::analyze::sums::heads::DomainReports;
 use crate::analyze::sums::interner::{IdMap, OTHER};

@@ -1,7 +1,7 @@
 //! The mail of a period according to the reports, each row with its sender: the input of a simulation. It does not know
 //! what is proposed.
 
-use crate::analyze::figures::policies::{self, PolicySeen};
+use crate::analyze::figures::policies;
 use crate::analyze::foreign::Foreign;
 use crate::analyze::period::date;
 use crate::analyze::senders::Role;
@@ -12,6 +12,7 @@ use crate::analyze::senders::history::{History, Horizon};
 use crate::analyze::senders::view::{SourceFact, View, by_network, by_source};
 use crate::analyze::senders::weights::Weights;
 use crate::analyze::sums::adder::{Adder, CollectedSums};
+use crate::analyze::sums::heads::PolicySeen;
 use crate::analyze::sums::interner::{IdMap, NONE, OTHER};
 use crate::model::{Cause, Mismatch, SourceAddress, Text};
 use jiff::civil::Date;

@@ -6,7 +6,7 @@ use super::readiness::Readiness;
 use super::senders::Sender;
 use super::spoofing::Spoofing;
 use crate::analyze::actions::Action;
-use crate::analyze::figures::policies::{PolicyChange, PolicySeen};
+use crate::analyze::figures::policies::PolicyChange;
 use crate::analyze::figures::quality::Quality;
 use crate::analyze::figures::reporters::{ReporterDays, SilentDomain, SilentReporter};
 use crate::analyze::figures::totals::{Subdomain, Totals};
@@ -14,6 +14,7 @@ use crate::analyze::figures::trend::{Comparison, Point};
 use crate::analyze::foreign::Foreign;
 use crate::analyze::period::SummaryPeriod;
 use crate::analyze::senders::source::SourceSummary;
+use crate::analyze::sums::heads::PolicySeen;
 use crate::analyze::tls::TlsSummary;
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! What rules see of an event: the days that show it, how many messages, who saw them and where they came from.
 
-use crate::analyze::sums::DaySpan;
+use crate::analyze::day_span::DaySpan;
 use crate::model::SourceAddress;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

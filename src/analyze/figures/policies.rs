@@ -5,8 +5,7 @@
 use crate::analyze::foreign::Foreign;
 use crate::analyze::period::date;
 use crate::analyze::senders::View;
-use crate::analyze::sums::heads::PolicyIds;
-use crate::model::Text;
+use crate::analyze::sums::heads::PolicySeen;
 use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -32,7 +31,7 @@ pub struct PolicyChange {
 struct PolicyTag {
     name: &'static str,
     absent: Option<&'static str>,
-    read: fn(&PolicyIds) -> Option<Text>,
+    read: fn(&PolicySeen) -> Option<Foreign>,
 }
 
 const TAGS: [PolicyTag; 7] = [
@@ -54,7 +53,7 @@ pub(crate) fn strictness(policy: &str) -> Option<usize> {
 }
 
 /// Reports by policy, of one domain, by day.
-type PolicyDays<'a> = BTreeMap<i32, Vec<(&'a PolicyIds, u64)>>;
+type PolicyDays<'a> = BTreeMap<i32, Vec<(&'a PolicySeen, u64)>>;
 
 fn days<'a>(view: &'a View<'_>, domain: u32) -> PolicyDays<'a> {
     let mut days: PolicyDays<'a> = BTreeMap::new();
@@ -65,8 +64,8 @@ fn days<'a>(view: &'a View<'_>, domain: u32) -> PolicyDays<'a> {
 }
 
 /// The value of a tag that most reports of some days state; ties go to the value that sorts first.
-fn prevailing<'a>(tag: &PolicyTag, days: impl Iterator<Item = &'a Vec<(&'a PolicyIds, u64)>>) -> Option<Text> {
-    let mut values: BTreeMap<Text, u64> = BTreeMap::new();
+fn prevailing<'a>(tag: &PolicyTag, days: impl Iterator<Item = &'a Vec<(&'a PolicySeen, u64)>>) -> Option<Foreign> {
+    let mut values: BTreeMap<Foreign, u64> = BTreeMap::new();
     for (policy, reports) in days.flatten() {
         if let Some(value) = (tag.read)(policy) {
             *values.entry(value).or_default() += reports;
@@ -81,8 +80,8 @@ const LATE: i32 = 7;
 
 /// The last two days with reports, of some days.
 fn last_two<'a, 'd>(
-    days: impl DoubleEndedIterator<Item = (&'d i32, &'d Vec<(&'a PolicyIds, u64)>)>,
-) -> Vec<&'d Vec<(&'a PolicyIds, u64)>>
+    days: impl DoubleEndedIterator<Item = (&'d i32, &'d Vec<(&'a PolicySeen, u64)>)>,
+) -> Vec<&'d Vec<(&'a PolicySeen, u64)>>
 where
     'a: 'd,
 {
@@ -102,24 +101,17 @@ pub(crate) fn by_day(view: &View<'_>, domain: u32) -> Vec<(Date, PolicySeen)> {
 }
 
 /// What most reports of some days state, tag by tag.
-fn seen(days: &[&Vec<(&PolicyIds, u64)>]) -> PolicySeen {
+fn seen(days: &[&Vec<(&PolicySeen, u64)>]) -> PolicySeen {
     let most = |tag: usize| prevailing(&TAGS[tag], days.iter().copied());
     let stated_sp = PolicyTag { name: "sp", absent: None, read: |policy| policy.sp.clone() };
     let (p, followed) = (most(0), most(1));
-    let rank = |policy: Option<&Text>| policy.and_then(|policy| strictness(policy));
+    let rank = |policy: Option<&Foreign>| policy.and_then(|policy| strictness(policy.as_written()));
     // Most reports that leave `sp` out say that it follows `p`. A few that state a stricter one are no proof of it: the
     // next step of `p` would not be judged by mail of subdomains.
-    let is_proven = |sp: &Text| followed.as_ref() == Some(sp) || rank(Some(sp)) < rank(p.as_ref());
+    let is_proven = |sp: &Foreign| followed.as_ref() == Some(sp) || rank(Some(sp)) < rank(p.as_ref());
     let sp = prevailing(&stated_sp, days.iter().copied()).filter(is_proven);
-    PolicySeen {
-        sp: sp.map(Foreign::from),
-        np: most(2).map(Foreign::from),
-        adkim: most(3).map(Foreign::from),
-        aspf: most(4).map(Foreign::from),
-        pct: most(5).and_then(|pct| pct.parse().ok()),
-        testing: most(6).map(Foreign::from),
-        p: p.map(Foreign::from),
-    }
+    let pct = most(5).and_then(|pct| pct.as_written().parse().ok());
+    PolicySeen { sp, np: most(2), adkim: most(3), aspf: most(4), pct, testing: most(6), p }
 }
 
 /// The `p` at the end of each period of this many days; `None` if no report says.
@@ -132,7 +124,7 @@ pub(crate) fn by_period(
     let days = days(view, domain);
     let at_end = |start: i32| {
         let last = last_two(days.range(start..start.saturating_add(length)));
-        prevailing(&TAGS[0], last.into_iter()).map(Foreign::from)
+        prevailing(&TAGS[0], last.into_iter())
     };
     starts.map(at_end).collect()
 }
@@ -150,43 +142,21 @@ pub(crate) fn changes(view: &View<'_>, domain: u32) -> Vec<PolicyChange> {
     let mut changes = Vec::new();
     for tag in &TAGS {
         let (from, to) = (prevailing(tag, before.iter().copied()), prevailing(tag, after.iter().copied()));
-        let known = |value: &Option<Text>| value.as_deref().or(tag.absent).map(str::to_owned);
+        let written = |value: Option<&Foreign>| value.map(Foreign::as_written).or(tag.absent).map(str::to_owned);
         // If no report states a tag without a default, nothing is known about it.
-        let (Some(was), Some(is)) = (known(&from), known(&to)) else { continue };
-        let shows = |seen: &[(&PolicyIds, u64)]| {
-            seen.iter().any(|(policy, _)| (tag.read)(policy).as_deref().or(tag.absent) == Some(&is))
+        let (Some(was), Some(is)) = (written(from.as_ref()), written(to.as_ref())) else { continue };
+        let shows = |seen: &[(&PolicySeen, u64)]| {
+            seen.iter().any(|(policy, _)| written((tag.read)(policy).as_ref()).as_ref() == Some(&is))
         };
         let since = days.range(first - LATE..=*last).find(|(_, seen)| shows(seen)).map(|(day, _)| *day);
         // A subdomain policy that only follows `p` is not a separate change.
-        let follows = tag.name == "sp"
-            && changes
-                .iter()
-                .any(|change: &PolicyChange| change.tag == "p" && change.to == to.clone().map(Foreign::from));
+        let is_same = |change: &PolicyChange| change.tag == "p" && change.to == to;
+        let follows = tag.name == "sp" && changes.iter().any(is_same);
         if let Some(day) = since.filter(|_| was != is && !follows) {
-            let (from, to) = (from.map(Foreign::from), to.map(Foreign::from));
             let mixed_reports = days.get(&day).into_iter().flatten().map(|(_, reports)| reports).sum();
             let (policy_domain, day) = (view.foreign(domain), date(day));
             changes.push(PolicyChange { policy_domain, tag: tag.name, from, to, day, mixed_reports });
         }
     }
     changes
-}
-
-/// A published policy, as reports show it; `None` if none says.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct PolicySeen {
-    /// For the domain.
-    pub p: Option<Foreign>,
-    /// For subdomains.
-    pub sp: Option<Foreign>,
-    /// For subdomains that do not exist.
-    pub np: Option<Foreign>,
-    /// DKIM alignment.
-    pub adkim: Option<Foreign>,
-    /// SPF alignment.
-    pub aspf: Option<Foreign>,
-    /// Share of failing mail it is applied to.
-    pub pct: Option<i32>,
-    /// Test mode.
-    pub testing: Option<Foreign>,
 }

@@ -10,7 +10,8 @@ use super::weights::Weights;
 use crate::analyze::period::number;
 use crate::analyze::sums::interner::{IdMap, NONE, merge};
 use crate::analyze::sums::shards::ShardFacts;
-use crate::analyze::sums::{DayCounts, DaySpan, Messages};
+use crate::analyze::day_span::DaySpan;
+use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{
     ENOUGH_REPORTERS, HOME_ONE_IN, JUDGED_DAYS, NO_CHANCE, NO_STRAY, PASSED_ON_ONE_IN, REPAIRED_DAYS,
     SECOND_HOME_ONE_IN, STEADY_DAYS, STEADY_WEEKS, VISIBLE_ONE_IN, WORTH_A_LINE,

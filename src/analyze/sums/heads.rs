@@ -1,6 +1,7 @@
 //! Sums of report heads: who reported when, which policy was seen, what was odd.
 
 use super::interner::{IdMap, Interner, Keyed, OTHER};
+use crate::analyze::Foreign;
 use crate::analyze::period;
 use crate::analyze::thresholds::LONGEST_GAP;
 use crate::model::{PolicyPublished, ReportHead, SenderAuth, Text};
@@ -26,7 +27,7 @@ pub(crate) struct Heads {
     /// By policy domain, reporter and day.
     pub(crate) reports: BTreeMap<(u32, u32, i32), DayReports>,
     /// Every policy seen.
-    policies: Interner<PolicyIds>,
+    policies: Interner<PolicySeen>,
     /// Reports by policy domain, day and policy: sorted, so that those of one domain are found quickly.
     shown: BTreeMap<(u32, i32, u32), u64>,
     /// The policy of a domain's previous report.
@@ -104,22 +105,29 @@ pub(crate) struct LongReportIds {
     pub(crate) messages: u64,
 }
 
-/// A policy in the reports; `None` if no report says.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct PolicyIds {
-    pub(crate) p: Option<Text>,
-    pub(crate) sp: Option<Text>,
-    pub(crate) np: Option<Text>,
-    pub(crate) adkim: Option<Text>,
-    pub(crate) aspf: Option<Text>,
-    pub(crate) pct: Option<i32>,
-    pub(crate) testing: Option<Text>,
+/// A published policy, as reports show it; `None` if none says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct PolicySeen {
+    /// For the domain.
+    pub p: Option<Foreign>,
+    /// For subdomains.
+    pub sp: Option<Foreign>,
+    /// For subdomains that do not exist.
+    pub np: Option<Foreign>,
+    /// DKIM alignment.
+    pub adkim: Option<Foreign>,
+    /// SPF alignment.
+    pub aspf: Option<Foreign>,
+    /// Share of failing mail it is applied to.
+    pub pct: Option<i32>,
+    /// Test mode.
+    pub testing: Option<Foreign>,
 }
 
-impl From<&PolicyPublished> for PolicyIds {
+impl From<&PolicyPublished> for PolicySeen {
     fn from(policy: &PolicyPublished) -> Self {
         let tag = |value: &Option<Text>| {
-            value.as_ref().map(|value| if value.len() > TAG { OTHER.into() } else { value.clone() })
+            value.as_ref().map(|value| if value.len() > TAG { OTHER.into() } else { value.clone().into() })
         };
         Self {
             p: tag(&policy.p),
@@ -133,7 +141,7 @@ impl From<&PolicyPublished> for PolicyIds {
     }
 }
 
-impl Keyed for PolicyIds {
+impl Keyed for PolicySeen {
     type Key = Self;
 
     fn key(&self) -> &Self {
@@ -163,12 +171,12 @@ impl Heads {
         if head.sender_auth == SenderAuth::Fail {
             return;
         }
-        let mut policy = PolicyIds::from(&head.policy);
+        let mut policy = PolicySeen::from(&head.policy);
         let policy = match self.latest.get(&domain) {
             Some(latest) if *self.policies.get(*latest) == policy => *latest,
             _ => {
                 if self.policies.items().len() >= POLICIES && self.policies.find(&policy).is_none() {
-                    policy = PolicyIds::default();
+                    policy = PolicySeen::default();
                 }
                 let id = self.policies.id(&policy, || policy.clone());
                 self.latest.insert(domain, id);
@@ -209,7 +217,7 @@ impl Heads {
     }
 
     /// The policies of a domain: day, policy and how many reports show it, by day.
-    pub(crate) fn policies(&self, domain: u32) -> impl Iterator<Item = (i32, &PolicyIds, u64)> {
+    pub(crate) fn policies(&self, domain: u32) -> impl Iterator<Item = (i32, &PolicySeen, u64)> {
         let shown = self.shown.range((domain, i32::MIN, 0)..=(domain, i32::MAX, u32::MAX));
         shown.map(|((_, day, policy), reports)| (*day, self.policies.get(*policy), *reports))
     }

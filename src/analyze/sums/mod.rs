@@ -4,7 +4,6 @@ pub(crate) mod adder;
 pub(crate) mod classes;
 pub(crate) mod common;
 mod day_counts;
-mod day_span;
 pub(crate) mod facts;
 pub(crate) mod heads;
 pub(crate) mod interner;
@@ -15,6 +14,5 @@ mod statistics;
 mod tail;
 
 pub(crate) use day_counts::DayCounts;
-pub(crate) use day_span::DaySpan;
 pub(crate) use messages::Messages;
 pub use statistics::{Rate, Sums};

@@ -2,7 +2,7 @@
 
 use crate::analyze::period::{Period, number};
 use crate::analyze::question::Question;
-use crate::analyze::sums::DaySpan;
+use crate::analyze::day_span::DaySpan;
 use crate::analyze::tls::advice::TlsAdvice;
 use crate::model::{ReportKey, SenderAuth, Text, TlsFailure, TlsPolicyRow};
 use serde::Serialize;
