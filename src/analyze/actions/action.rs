@@ -1,8 +1,8 @@
 //! An action: what to change, why, how sure that is, since when it is known, and what happened after the change.
 
+use crate::analyze::Foreign;
 use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::sums::DayCounts;
-use crate::analyze::Foreign;
 use crate::model::{Cause, SourceAddress};
 use jiff::civil::Date;
 use serde::Serialize;

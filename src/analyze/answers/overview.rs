@@ -2,11 +2,11 @@
 
 use super::readiness::ReadinessVerdict;
 use super::summary::{DomainSummary, Summary};
+use crate::analyze::Foreign;
 use crate::analyze::actions::{Action, Change};
 use crate::analyze::period::SummaryPeriod;
 use crate::analyze::sums::Rate;
 use crate::analyze::thresholds::NO_CHANCE;
-use crate::analyze::Foreign;
 use crate::model::Text;
 use jiff::civil::Date;
 use serde::Serialize;

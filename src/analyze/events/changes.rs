@@ -48,7 +48,8 @@ pub fn compare(facts: &EventFacts, question: &EventQuestion<'_>) -> EventChanges
             None => changes.begun.push(incident),
         }
     }
-    changes.ended = question.known.iter().filter(|known| !known.ended).filter_map(|known| end(known, facts, question)).collect();
+    changes.ended =
+        question.known.iter().filter(|known| !known.ended).filter_map(|known| end(known, facts, question)).collect();
     // Ended events do not continue.
     let ended: BTreeSet<&str> = changes.ended.iter().map(|ended| ended.id.as_str()).collect();
     changes.going_on.retain(|(id, _)| !ended.contains(id.as_str()));

@@ -76,7 +76,11 @@ fn tags(subject: &str) -> BTreeMap<&str, &str> {
 }
 
 /// Whether an address has failures that another event explains: one of an earlier run, or one that was just `found`.
-pub(super) fn explained(domain: &str, known: &[KnownEvent], found: &[Incident]) -> impl Fn(SourceAddress) -> bool + use<> {
+pub(super) fn explained(
+    domain: &str,
+    known: &[KnownEvent],
+    found: &[Incident],
+) -> impl Fn(SourceAddress) -> bool + use<> {
     let breaks = [EventKind::KeyBroken, EventKind::SpfLost];
     let is_of = |of: Option<&str>, kind: &EventKind| of == Some(domain) && breaks.contains(kind);
     let now = found.iter().filter(|one| is_of(one.policy_domain.as_ref().map(Foreign::as_written), &one.kind));
@@ -90,9 +94,8 @@ pub(super) fn explained(domain: &str, known: &[KnownEvent], found: &[Incident]) 
 pub(super) fn end(known: &KnownEvent, facts: &EventFacts, question: &EventQuestion<'_>) -> Option<Ended> {
     let since = number(known.since);
     let domain = known.policy_domain.as_deref().and_then(|domain| facts.name_id(domain));
-    let ended = |day: i32, reporters: usize| {
-        Some(Ended { id: known.id.clone(), day: date(day), reporters: reporters as u64 })
-    };
+    let ended =
+        |day: i32, reporters: usize| Some(Ended { id: known.id.clone(), day: date(day), reporters: reporters as u64 });
     match known.kind {
         EventKind::KeyBroken => {
             let (signer, selector) = known.subject.split_once(' ')?;

@@ -2,8 +2,8 @@
 
 use super::by_source::Room;
 use super::{EventChanges, EventFacts, EventKind, EventQuestion, Rhythm, compare};
-use crate::analyze::tests::fixtures::{self, Line};
 use crate::analyze::period::{date, number};
+use crate::analyze::tests::fixtures::{self, Line};
 use crate::model::{Cause, Flags, Rows, Words};
 
 const TODAY: &str = "2026-11-22";

@@ -264,8 +264,7 @@ impl Attendance {
             let daily = days * 10 >= (over + 1) * 9;
             let told = silent.iter().any(|silent| silent.org_name == *org_name);
             if daily && !told && sums.messages >= all / 10 {
-                let days: Vec<Date> =
-                    (from..=self.over).filter(|day| !record.0.contains_key(day)).map(date).collect();
+                let days: Vec<Date> = (from..=self.over).filter(|day| !record.0.contains_key(day)).map(date).collect();
                 if !days.is_empty() {
                     missing.push(MissingDays { org_name: org_name.clone(), days });
                 }

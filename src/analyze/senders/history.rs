@@ -7,10 +7,10 @@ use super::reporter_set::ReporterSet;
 use super::top::{LargestSources, add_largest};
 use super::view::{SourceFact, View};
 use super::weights::Weights;
+use crate::analyze::day_span::DaySpan;
 use crate::analyze::period::number;
 use crate::analyze::sums::interner::{IdMap, NONE, merge};
 use crate::analyze::sums::shards::ShardFacts;
-use crate::analyze::day_span::DaySpan;
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{
     ENOUGH_REPORTERS, HOME_ONE_IN, JUDGED_DAYS, NO_CHANCE, NO_STRAY, PASSED_ON_ONE_IN, REPAIRED_DAYS,

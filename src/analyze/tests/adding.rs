@@ -181,10 +181,8 @@ fn beyond_the_bound_addresses_count_as_the_unknown_source_and_no_message_is_lost
     let own = |number: u32| Line::new("2026-11-18", &format!("192.0.2.{number}"), 3);
     let lines: Vec<Line> = (1..=500).map(forged).chain((1..=9).map(own)).collect();
     let told = |bounds: Bounds| {
-        let question = Question {
-            watch: Some(crate::analyze::Watched::Network("2001:db8::1f4".parse().unwrap(), 128)),
-            ..week()
-        };
+        let question =
+            Question { watch: Some(crate::analyze::Watched::Network("2001:db8::1f4".parse().unwrap(), 128)), ..week() };
         let adder = Adder::new(&question);
         adder.common().bounds = bounds;
         lines.chunks(40).for_each(|lines| adder.rows(&fixtures::rows(lines)));

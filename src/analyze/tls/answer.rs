@@ -2,10 +2,10 @@
 
 use super::advice::TlsAdvice;
 use super::sums::{CauseSums, PolicyKey, PolicySums, TlsSessions, TlsSums};
+use crate::analyze::Foreign;
 use crate::analyze::explained_by::ExplainedBy;
 use crate::analyze::period::date;
 use crate::analyze::thresholds::TLS_CHANCE_ONE_IN;
-use crate::analyze::Foreign;
 use crate::model::{DnsChange, DnsHistory, RecordType, Text};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -126,11 +126,8 @@ pub(crate) fn summaries(sums: TlsSums, first_day: Option<Date>, history: &DnsHis
 }
 
 fn summary((domain, kind): PolicyKey, sums: PolicySums, first_day: Option<Date>, history: &DnsHistory) -> TlsSummary {
-    let mut reporters: Vec<TlsReporter> = sums
-        .reporters
-        .into_iter()
-        .map(|(name, sessions)| TlsReporter { org_name: name.into(), sessions })
-        .collect();
+    let mut reporters: Vec<TlsReporter> =
+        sums.reporters.into_iter().map(|(name, sessions)| TlsReporter { org_name: name.into(), sessions }).collect();
     reporters.sort_by_key(|reporter| Reverse(reporter.sessions.all()));
     reporters.truncate(NAMED);
     let mut by_host: BTreeMap<Text, u64> = BTreeMap::new();

@@ -1,8 +1,8 @@
 //! Adds up rows of TLS reports: exact sums by domain, policy type and result type, with bounds on the number of each.
 
+use crate::analyze::day_span::DaySpan;
 use crate::analyze::period::{Period, number};
 use crate::analyze::question::Question;
-use crate::analyze::day_span::DaySpan;
 use crate::analyze::tls::advice::TlsAdvice;
 use crate::model::{ReportKey, SenderAuth, Text, TlsFailure, TlsPolicyRow};
 use serde::Serialize;
