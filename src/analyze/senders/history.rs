@@ -35,12 +35,11 @@ pub(crate) struct Horizon {
 impl Horizon {
     /// For the requested period, or the days that the rows span.
     pub(crate) fn new(view: &View<'_>) -> Self {
-        let (from, to) = match view.added.question.period {
-            Some(period) => (number(period.from()), number(period.to())),
-            None => {
-                let days: DaySpan = view.added.common.days.keys().map(|(_, day)| *day).collect();
-                (days.first().unwrap_or(i32::MAX), days.last().unwrap_or(i32::MIN))
-            }
+        let (from, to) = if let Some(period) = view.added.question.period {
+            (number(period.from()), number(period.to()))
+        } else {
+            let days: DaySpan = view.added.common.days.keys().map(|(_, day)| *day).collect();
+            (days.first().unwrap_or(i32::MAX), days.last().unwrap_or(i32::MIN))
         };
         Self { start: to.saturating_sub(JUDGED_DAYS - 1), from, to }
     }
