@@ -319,7 +319,7 @@ fn an_interrupted_run_is_reported_and_exits_with_2() {
     let done = child.wait_with_output().expect("it ends");
     let stderr = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("warning: stopping: ") && stderr.contains("warning: interrupted: "), "{stderr}");
+    assert!(stderr.contains("warning: stopping after ") && stderr.contains("warning: interrupted: "), "{stderr}");
 }
 
 #[test]
