@@ -8,87 +8,26 @@ use sqlparser::ast::{
 use std::ops::ControlFlow;
 
 /// Functions of one row's values.
-const OF_A_ROW: &[&str] = &[
-    "abs",
-    "array_contains",
-    "array_get",
-    "array_length",
-    "array_to_string",
-    "ceil",
-    "ceiling",
-    "char_length",
-    "character_length",
-    "coalesce",
-    "concat",
-    "concat_ws",
-    "date",
-    "date_part",
-    "div",
-    "ends_with",
-    "floor",
-    "greatest",
-    "if",
-    "ifnull",
-    "initcap",
-    "least",
-    "left",
-    "length",
-    "lower",
-    "lpad",
-    "ltrim",
-    "mod",
-    "nullif",
-    "octet_length",
-    "regexp_like",
-    "replace",
-    "right",
-    "round",
-    "rpad",
-    "rtrim",
-    "sign",
-    "split_part",
-    "starts_with",
-    "strftime",
-    "strpos",
-    "substr",
-    "trunc",
-    "truncate",
-    "upper",
-];
+const OF_A_ROW: &str = "
+    abs array_contains array_get array_length array_to_string ceil ceiling char_length character_length coalesce
+    concat concat_ws date date_part div ends_with floor greatest if ifnull initcap least left length lower lpad
+    ltrim mod nullif octet_length regexp_like replace right round rpad rtrim sign split_part starts_with strftime
+    strpos substr trunc truncate upper
+";
 
 /// Functions of many rows.
-const OF_ROWS: &[&str] = &[
-    "array_agg",
-    "avg",
-    "corr",
-    "count",
-    "covar",
-    "covar_pop",
-    "covar_samp",
-    "first",
-    "group_concat",
-    "last",
-    "listagg",
-    "max",
-    "median",
-    "min",
-    "quantile_cont",
-    "quantile_disc",
-    "stddev",
-    "stddev_samp",
-    "stdev",
-    "stdev_samp",
-    "string_agg",
-    "sum",
-    "total",
-    "var",
-    "var_samp",
-    "variance",
-];
+const OF_ROWS: &str = "
+    array_agg avg corr count covar covar_pop covar_samp first group_concat last listagg max median min
+    quantile_cont quantile_disc stddev stddev_samp stdev stdev_samp string_agg sum total var var_samp variance
+";
 
 /// Whether a function makes one value of many rows.
 pub(super) fn is_aggregate(function: &Function) -> bool {
-    OF_ROWS.contains(&function_name(function).as_str())
+    is_among(OF_ROWS, &function_name(function))
+}
+
+fn is_among(words: &str, name: &str) -> bool {
+    words.split_whitespace().any(|word| word == name)
 }
 
 /// What functions a query calls.
@@ -108,11 +47,10 @@ impl Calls {
             match expression {
                 Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => return ControlFlow::Break(()),
                 Expr::Function(function) => {
-                    let name = function_name(function);
                     let plain = function.over.is_none() && function.within_group.is_empty();
                     if plain && aggregate(function).is_some() {
                         calls.aggregates = true;
-                    } else if !plain || !OF_A_ROW.contains(&name.as_str()) {
+                    } else if !plain || !is_among(OF_A_ROW, &function_name(function)) {
                         return ControlFlow::Break(());
                     } else if argument(function).is_some_and(|argument| !matches!(argument, FunctionArgExpr::Expr(_))) {
                         calls.wild_argument = true;

@@ -5,7 +5,7 @@ use super::expression::{call, columns_in, number, parsed, wide};
 use crate::store::tables::table::TABLES;
 use sqlparser::ast::{
     DuplicateTreatment, Expr, FunctionArgExpr, FunctionArguments, Ident, OrderByKind, Query, Select, SelectItem,
-    TableFactor, VisitMut as _, VisitorMut, visit_expressions, visit_expressions_mut,
+    TableFactor, VisitMut, VisitorMut, visit_expressions, visit_expressions_mut,
 };
 use std::ops::ControlFlow;
 
@@ -141,7 +141,7 @@ pub(super) fn grouped(
     groups: &[Expr],
     names: &[String],
 ) -> Option<[String; 3]> {
-    let select = &unqualified(select);
+    let select = &unqualified(select, select);
     let items: Vec<(&Expr, Option<&str>)> = select
         .projection
         .iter()
@@ -174,8 +174,7 @@ pub(super) fn grouped(
             None => Some(group.clone()),
         }
     };
-    let groups =
-        groups.iter().map(|group| resolve(&unqualified_expression(group, select))).collect::<Option<Vec<_>>>()?;
+    let groups = groups.iter().map(|group| resolve(&unqualified(group, select))).collect::<Option<Vec<_>>>()?;
     let mut first = FirstStage::default();
     let made = |group: Expr| {
         let columns = columns_in(&group);
@@ -204,15 +203,14 @@ pub(super) fn grouped(
     let mut tail = String::new();
     if let Some(order) = &query.order_by {
         let OrderByKind::Expressions(order) = &order.kind else { return None };
-        let aliases: Vec<String> = names.to_vec();
         let mut made = Vec::new();
         for by in order {
             let mut by = by.clone();
             by.expr = match &by.expr {
                 // The name of an output column.
-                Expr::Identifier(name) if aliases.contains(&name.value) => by.expr,
+                Expr::Identifier(name) if names.contains(&name.value) => by.expr,
                 other if number(other).is_some() => by.expr,
-                other => last.rewritten(&unqualified_expression(other, select), &aliases)?,
+                other => last.rewritten(&unqualified(other, select), names)?,
             };
             made.push(by.to_string());
         }
@@ -265,36 +263,23 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A SELECT of one table, without the table name before columns.
-fn unqualified(select: &Select) -> Select {
-    let mut made = select.clone();
-    let names = table_names(select);
-    let _ = visit_expressions_mut(&mut made, |expression| strip(expression, &names));
-    made
-}
-
-fn unqualified_expression(expression: &Expr, select: &Select) -> Expr {
-    let mut made = expression.clone();
-    let names = table_names(select);
-    let _ = visit_expressions_mut(&mut made, |expression| strip(expression, &names));
-    made
-}
-
-fn table_names(select: &Select) -> Vec<String> {
-    match select.from.first().map(|from| &from.relation) {
+/// A part of a SELECT of one table, without the table name before columns.
+fn unqualified<T: Clone + VisitMut>(part: &T, select: &Select) -> T {
+    let names: Vec<String> = match select.from.first().map(|from| &from.relation) {
         Some(TableFactor::Table { name, alias, .. }) => {
             alias.iter().map(|alias| alias.name.value.clone()).chain([name.to_string()]).collect()
         }
         _ => Vec::new(),
-    }
-}
-
-fn strip(expression: &mut Expr, names: &[String]) -> ControlFlow<()> {
-    if let Expr::CompoundIdentifier(parts) = expression
-        && let [table, column] = parts.as_slice()
-        && names.contains(&table.value)
-    {
-        *expression = Expr::Identifier(column.clone());
-    }
-    ControlFlow::Continue(())
+    };
+    let mut made = part.clone();
+    let _ = visit_expressions_mut(&mut made, |expression| {
+        if let Expr::CompoundIdentifier(parts) = expression
+            && let [table, column] = parts.as_slice()
+            && names.contains(&table.value)
+        {
+            *expression = Expr::Identifier(column.clone());
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    made
 }

@@ -139,10 +139,9 @@ impl QueryTables {
         each: &mut dyn FnMut(DataFrame) -> Result<(), QueryError>,
     ) -> Result<(), QueryError> {
         let whole = self.planned(query)?;
-        let Some((scan, stages)) = self.stages(query, whole.clone())? else {
+        let Some(((name, chunks), stages)) = self.stages(query, whole.clone())? else {
             return each(narrowed(whole.collect()?)?);
         };
-        let (name, chunks) = scan;
         let context = |scan: &TableScan| -> PolarsResult<SQLContext> {
             let context = SQLContext::new();
             context.register(name, scan_lazily(scan)?);
