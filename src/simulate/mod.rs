@@ -23,6 +23,7 @@ mod test_mode;
 #[cfg(test)]
 mod tests;
 mod tree_walk;
+mod zone_entries;
 mod zone_file;
 
 pub use error::SimulationError;

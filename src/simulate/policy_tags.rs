@@ -1,12 +1,13 @@
 //! What a DMARC record requests from receivers: the tags that decide a message's fate, from reports or proposed.
 
 use super::SimulationError;
-use crate::analyze::PolicySeen;
-use crate::dns::dmarc::{DmarcRecord, Policy, Reach};
+use crate::analyze::{Foreign, PolicySeen};
+use crate::dns::dmarc::{DmarcRecord, Policy, Reach, SyntaxMistake};
 use std::fmt;
 
 /// The tags of a record that decide the fate of messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The default is what applies without a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PolicyTags {
     /// For the domain.
     pub p: Policy,
@@ -24,17 +25,6 @@ pub struct PolicyTags {
     pub testing: bool,
 }
 
-/// The policy of a domain without a record.
-const NOTHING: PolicyTags = PolicyTags {
-    p: Policy::None,
-    sp: None,
-    np: None,
-    adkim_strict: false,
-    aspf_strict: false,
-    pct: None,
-    testing: false,
-};
-
 /// Tags to replace; `None` leaves the tag as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TagChanges {
@@ -50,21 +40,17 @@ pub struct TagChanges {
     pub aspf_strict: Option<bool>,
 }
 
-impl Default for PolicyTags {
-    fn default() -> Self {
-        NOTHING
-    }
-}
-
 impl From<&PolicySeen> for PolicyTags {
     /// Invalid values count as absent.
     fn from(seen: &PolicySeen) -> Self {
-        let policy = |tag: &Option<crate::analyze::Foreign>| policy(tag.as_ref()?.as_written());
-        let begins = |tag: &Option<crate::analyze::Foreign>, with: char| {
-            tag.as_ref().is_some_and(|tag| tag.as_written().starts_with(with))
+        let policy = |tag: &Option<Foreign>| {
+            let word = tag.as_ref()?.as_written();
+            [Policy::None, Policy::Quarantine, Policy::Reject].into_iter().find(|policy| policy.as_str() == word)
         };
+        let begins =
+            |tag: &Option<Foreign>, with| tag.as_ref().is_some_and(|tag| tag.as_written().starts_with::<char>(with));
         Self {
-            p: policy(&seen.p).unwrap_or(Policy::None),
+            p: policy(&seen.p).unwrap_or_default(),
             sp: policy(&seen.sp),
             np: policy(&seen.np),
             adkim_strict: begins(&seen.adkim, 's'),
@@ -73,10 +59,6 @@ impl From<&PolicySeen> for PolicyTags {
             testing: begins(&seen.testing, 'y'),
         }
     }
-}
-
-fn policy(word: &str) -> Option<Policy> {
-    [Policy::None, Policy::Quarantine, Policy::Reject].into_iter().find(|policy| policy.as_str() == word)
 }
 
 impl PolicyTags {
@@ -147,17 +129,8 @@ impl PolicyTags {
 
 /// Whether it requests a policy and only has faults that receivers ignore.
 fn is_usable(record: &DmarcRecord) -> bool {
-    use crate::dns::dmarc::SyntaxMistake;
-    let ignored = |slip: &SyntaxMistake| {
-        matches!(
-            slip,
-            SyntaxMistake::Unknown(_)
-                | SyntaxMistake::Typo(..)
-                | SyntaxMistake::Removed(..)
-                | SyntaxMistake::Target(..)
-                | SyntaxMistake::Empty(_)
-        )
-    };
+    use SyntaxMistake::{Empty, Removed, Target, Typo, Unknown};
+    let ignored = |slip: &SyntaxMistake| matches!(slip, Unknown(_) | Typo(..) | Removed(..) | Target(..) | Empty(_));
     record.has_policy() && record.slips.iter().all(ignored)
 }
 

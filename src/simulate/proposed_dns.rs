@@ -18,12 +18,6 @@ pub(super) struct ProposedDns<'a> {
     touched: Cell<bool>,
 }
 
-impl std::fmt::Debug for ProposedDns<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ProposedDns").field("spf", &self.spf).finish_non_exhaustive()
-    }
-}
-
 impl<'a> ProposedDns<'a> {
     pub(super) fn new(below: &'a dyn Lookup, zone: Option<&'a ZoneFile>, spf: Option<(&'a str, &'a str)>) -> Self {
         Self { below, zone, spf, touched: Cell::new(false) }

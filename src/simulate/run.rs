@@ -57,12 +57,11 @@ pub fn simulate(
     };
     let proposed = ProposedResults { keys: &keys, spf: &none, changes_spf, in_force };
     let mut after = Rules {
-        domain: &request.domain,
         tags: resolved.tags,
         records: resolved.records.clone(),
-        organizations: Organizations::SuffixList,
         nonexistent: nonexistent(&dns, resolved.tags, (&request.domain, &senders)),
         proposed: Some(proposed),
+        ..before.clone()
     };
     let spf = if changes_spf { spf_anew(request, (&dns, &after), (mail, rows())) } else { none.clone() };
     after.proposed = Some(ProposedResults { spf: &spf, ..proposed });
@@ -195,16 +194,15 @@ fn judge(rules: &Rules<'_>, row: &MailRow, results: &MailResults) -> Result<Judg
     }
 }
 
-/// Adds changed messages.
-fn count(sums: &mut ChangeCounts, messages: u64, before: Judgment, after: Judgment) {
-    for (sum, holds) in [
-        (&mut sums.messages, true),
-        (&mut sums.newly_failing, before.passes && !after.passes),
-        (&mut sums.newly_passing, !before.passes && after.passes),
-        (&mut sums.stricter, after.fate > before.fate),
-        (&mut sums.milder, after.fate < before.fate),
-    ] {
-        add(sum, if holds { messages } else { 0 });
+/// Changed messages, by kind of change.
+fn changed(messages: u64, before: Judgment, after: Judgment) -> ChangeCounts {
+    let of = |holds: bool| if holds { messages } else { 0 };
+    ChangeCounts {
+        messages,
+        newly_failing: of(before.passes && !after.passes),
+        newly_passing: of(!before.passes && after.passes),
+        stricter: of(after.fate > before.fate),
+        milder: of(after.fate < before.fate),
     }
 }
 
@@ -230,11 +228,11 @@ impl<'a> SimulationSums<'a> {
             return;
         }
         let role = self.mail.senders[row.sender as usize].role;
-        count(&mut self.changes, row.messages, before, after);
-        count(self.roles.entry(role).or_default(), row.messages, before, after);
+        let changed = changed(row.messages, before, after);
+        self.changes.merge(changed);
+        self.roles.entry(role).or_default().merge(changed);
         if role != Role::Suspect {
-            let at = self.senders.entry(row.sender).or_default().entry(row.source).or_default();
-            count(at, row.messages, before, after);
+            self.senders.entry(row.sender).or_default().entry(row.source).or_default().merge(changed);
         }
         if after.fate > before.fate && self.is_loss(row, results, before) {
             let cause = self.cause(row, results, before);
@@ -266,7 +264,9 @@ impl<'a> SimulationSums<'a> {
         let Some(Ok(walked)) = self.walking.map(|rules| judge(rules, row, results)) else { return };
         if walked != after {
             add(&mut self.walk.messages, row.messages);
-            add(&mut self.walk.stricter, if walked.fate > after.fate { row.messages } else { 0 });
+            if walked.fate > after.fate {
+                add(&mut self.walk.stricter, row.messages);
+            }
             self.walk_domains.insert(&results.header_from);
         }
     }
@@ -280,9 +280,9 @@ impl<'a> SimulationSums<'a> {
     ) -> Simulation {
         let roles = self.roles.into_iter().map(|(role, changes)| RoleCount { role, changes }).collect();
         self.walk.header_from = self.walk_domains.into_iter().take(NAMED).cloned().map(Foreign::from).collect();
-        let (senders, more_senders) = changed(self.mail, self.senders);
+        let (senders, more_senders) = changed_senders(self.mail, self.senders);
         let reasons = obstacle::reasons(self.undecidable);
-        let messages = reasons.iter().fold(0, |sum: u64, reason| sum.saturating_add(reason.messages));
+        let messages = reasons.iter().map(|reason| reason.messages).fold(0, u64::saturating_add);
         Simulation {
             schema: SIMULATION_SCHEMA,
             policy_domain: request.domain.as_str().into(),
@@ -309,7 +309,7 @@ impl<'a> SimulationSums<'a> {
 const SENDERS: usize = 100;
 
 /// Senders with changed mail, most messages first, and the number of others.
-fn changed(
+fn changed_senders(
     mail: &AttributedMail,
     senders: BTreeMap<u32, BTreeMap<SourceAddress, ChangeCounts>>,
 ) -> (Vec<ChangedSender>, u64) {

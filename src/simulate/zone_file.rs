@@ -3,9 +3,12 @@
 //! performs no lookups.
 
 use super::SimulationError;
+use super::zone_entries::{ZoneEntry, ZoneWord, entries};
 use crate::dns::lookup::answer::{Data, DnsQuestion, Mx, QueryType, Txt};
 use crate::dns::lookup::name;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 /// The records of a zone file, with canonical names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,28 +20,6 @@ pub struct ZoneFile {
     names: BTreeSet<String>,
     /// Delegated names below the apex.
     delegated: BTreeSet<String>,
-}
-
-/// A word of a line, with escapes resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct ZoneWord {
-    bytes: Vec<u8>,
-    quoted: bool,
-}
-
-impl ZoneWord {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
-    }
-}
-
-/// The words between two significant line breaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct ZoneEntry {
-    line: usize,
-    /// Whether it begins with a blank: it has the same owner as the previous entry.
-    continued: bool,
-    words: Vec<ZoneWord>,
 }
 
 impl ZoneFile {
@@ -187,16 +168,13 @@ impl ZoneReader {
     /// The data of a record; `None` for types that no check uses.
     fn data(&self, kind: &str, words: &[ZoneWord]) -> Result<Option<(QueryType, Data)>, String> {
         let first = || words.first().map(ZoneWord::text).ok_or_else(|| format!("expected data after {kind}"));
-        let address = |family: &str| first().map(|text| (not(family, &text), text));
         Ok(Some(match kind {
             "A" => {
-                let (wrong, text) = address("an IPv4 address")?;
-                let address: std::net::Ipv4Addr = text.parse().map_err(|_| wrong)?;
+                let address: Ipv4Addr = parsed(&first()?, "an IPv4 address")?;
                 (QueryType::A, Data::Address(address.into()))
             }
             "AAAA" => {
-                let (wrong, text) = address("an IPv6 address")?;
-                let address: std::net::Ipv6Addr = text.parse().map_err(|_| wrong)?;
+                let address: Ipv6Addr = parsed(&first()?, "an IPv6 address")?;
                 (QueryType::Aaaa, Data::Address(address.into()))
             }
             "TXT" | "SPF" => {
@@ -214,8 +192,7 @@ impl ZoneReader {
                 let [preference, host, ..] = words else {
                     return Err("expected a preference and a host after MX".into());
                 };
-                let preference = preference.text();
-                let preference = preference.parse().map_err(|_| not("a preference from 0 to 65535", &preference))?;
+                let preference = parsed(&preference.text(), "a preference from 0 to 65535")?;
                 let host = host.text();
                 let host = if host == "." { String::new() } else { self.absolute(&host)? };
                 (QueryType::Mx, Data::Mx(Mx { preference, host }))
@@ -241,91 +218,14 @@ fn not(expected: &str, found: &str) -> String {
     format!("expected {expected}, found `{found}`")
 }
 
+fn parsed<T: FromStr>(text: &str, expected: &str) -> Result<T, String> {
+    text.parse().map_err(|_| not(expected, text))
+}
+
 /// `3600`, and BIND's `1h30m`.
 fn is_ttl(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit())
         && text.bytes().all(|byte| byte.is_ascii_digit() || b"SMHDW".contains(&byte))
-}
-
-/// Splits the text into entries: removes comments and joins lines in parentheses.
-fn entries(text: &[u8]) -> Result<Vec<ZoneEntry>, SimulationError> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut entries = Vec::new();
-    let (mut line, mut depth, mut at) = (1, 0_usize, 0);
-    let mut entry = ZoneEntry { line, continued: false, words: Vec::new() };
-    let mut fresh = true;
-    let fault = |line: usize, why: &str| SimulationError::Zone { line, why: why.to_owned() };
-    while let Some(byte) = text.get(at).copied() {
-        match byte {
-            b'\n' => {
-                line += 1;
-                at += 1;
-                if depth == 0 {
-                    if !entry.words.is_empty() {
-                        entries.push(entry);
-                    }
-                    entry = ZoneEntry { line, continued: false, words: Vec::new() };
-                    fresh = true;
-                    continue;
-                }
-            }
-            b' ' | b'\t' | b'\r' => {
-                entry.continued |= fresh;
-                at += 1;
-            }
-            b';' => at += text[at..].iter().position(|byte| *byte == b'\n').unwrap_or(text.len() - at),
-            b'(' => (depth, at) = (depth + 1, at + 1),
-            b')' => {
-                depth = depth.checked_sub(1).ok_or_else(|| fault(line, "expected `(` before `)`, found none"))?;
-                at += 1;
-            }
-            _ => {
-                let (word, end) = word(text, at).map_err(|why| fault(line, why))?;
-                entry.words.push(word);
-                at = end;
-            }
-        }
-        fresh = false;
-    }
-    if depth > 0 {
-        return Err(fault(entry.line, "expected `)` after `(`, found the end of the file"));
-    }
-    if !entry.words.is_empty() {
-        entries.push(entry);
-    }
-    Ok(entries)
-}
-
-/// The word at a position, and its end.
-fn word(text: &[u8], start: usize) -> Result<(ZoneWord, usize), &'static str> {
-    let quoted = text[start] == b'"';
-    let (mut bytes, mut at) = (Vec::new(), if quoted { start + 1 } else { start });
-    loop {
-        match text.get(at).copied() {
-            Some(b'"') if quoted => return Ok((ZoneWord { bytes, quoted }, at + 1)),
-            None | Some(b'\n') if quoted => return Err("expected a closing quotation mark on this line, found none"),
-            None | Some(b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"') if !quoted => {
-                return Ok((ZoneWord { bytes, quoted }, at));
-            }
-            Some(b'\\') => {
-                let digits = text.get(at + 1..at + 4).filter(|digits| digits.iter().all(u8::is_ascii_digit));
-                let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
-                let (byte, length) = match (number.map(u8::try_from), text.get(at + 1)) {
-                    (Some(Ok(byte)), _) => (byte, 4),
-                    (Some(Err(_)), _) => return Err("expected a number up to 255 after the backslash"),
-                    (None, Some(byte)) if *byte != b'\n' => (*byte, 2),
-                    (None, _) => return Err("expected a character after the backslash, found the end of the line"),
-                };
-                bytes.push(byte);
-                at += length;
-            }
-            Some(byte) => {
-                bytes.push(byte);
-                at += 1;
-            }
-            None => return Ok((ZoneWord { bytes, quoted }, at)),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@ use crate::model::Tags;
 use serde::Serialize;
 
 /// What a receiver is asked to do with mail that fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
     /// Nothing.
+    #[default]
     None,
     /// Treat as suspicious.
     Quarantine,
