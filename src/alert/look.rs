@@ -4,7 +4,8 @@ use super::message::AlertEvent;
 use super::operations::operations;
 use crate::analyze::period::{date, number};
 use crate::analyze::{
-    EventChanges, EventFacts, EventKind, EventQuestion, EventSeverity, KnownEvent, Rhythm, compare, reporter_identity,
+    EventChanges, EventFacts, EventKind, EventQuestion, EventSeverity, KnownEvent, Rhythm, compare, is_same,
+    reporter_identity,
 };
 use crate::model::{Owners, utc_day};
 use crate::store::{AlertMemory, AlertRun, Filter, Store, StoreError, StoredEvent};
@@ -80,7 +81,7 @@ pub fn look(store: &Store, now: Timestamp, rules: &AlertRules) -> Result<AlertLo
     let operations = operations(store, now, &rules.mailboxes, (!memory.first_run).then_some(memory.rejected))?;
     changes.ended.extend(operations.ended(&known, now));
     for incident in operations.found.iter().cloned() {
-        match known.iter().find(|known| crate::analyze::is_same(known, &incident)) {
+        match known.iter().find(|known| is_same(known, &incident)) {
             Some(known) if known.ended => {}
             Some(known) => changes.going_on.push((known.id.clone(), incident)),
             None => changes.begun.push(incident),
@@ -180,7 +181,7 @@ fn of_reports(
 
 /// Converts an event of the ledger.
 fn known(event: &StoredEvent) -> Option<KnownEvent> {
-    let body: AlertEvent = serde_json::from_str(event.body.as_deref()?).ok()?;
+    let body = AlertEvent::stored(event)?;
     Some(KnownEvent {
         id: event.id.clone(),
         kind: EventKind::from_word(&event.kind)?,
@@ -232,10 +233,7 @@ impl AlertLook {
         let by_id: BTreeMap<&str, &StoredEvent> = stored.iter().map(|event| (event.id.as_str(), event)).collect();
         for (id, incident) in &changes.going_on {
             let Some(event) = by_id.get(id.as_str()) else { continue };
-            let Some(mut body) = event.body.as_deref().and_then(|body| serde_json::from_str::<AlertEvent>(body).ok())
-            else {
-                continue;
-            };
+            let Some(mut body) = AlertEvent::stored(event) else { continue };
             let more: Vec<_> =
                 incident.sources.iter().filter(|source| !body.sources.contains(source)).copied().collect();
             body.sources.extend(more);
@@ -260,10 +258,7 @@ impl AlertLook {
         for end in &changes.ended {
             let event = stored.iter().find(|event| event.id == end.id);
             let (Some(event), Some(known)) = (event, known.iter().find(|known| known.id == end.id)) else { continue };
-            let Some(body) = event.body.as_deref().and_then(|body| serde_json::from_str::<AlertEvent>(body).ok())
-            else {
-                continue;
-            };
+            let Some(body) = AlertEvent::stored(event) else { continue };
             let ending = body.ended(known, end);
             // An event that was never reported needs no report of its end.
             let was_reported = event.state == "new";

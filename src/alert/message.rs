@@ -1,7 +1,7 @@
 //! The report of an event: the documented JSON, stored in the ledger and sent unchanged.
 
 use crate::analyze::{Ended, EventKind, Incident, IncidentDetails, KnownEvent, period};
-use crate::present;
+use crate::present::{self, wording::clean::Clean};
 use crate::store::StoredEvent;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -74,9 +74,14 @@ impl AlertMessage {
 }
 
 impl AlertEvent {
+    /// What the ledger has of an event, if it can be read.
+    pub(super) fn stored(event: &StoredEvent) -> Option<Self> {
+        serde_json::from_str(event.body.as_deref()?).ok()
+    }
+
     /// The beginning of an incident.
     pub(super) fn begun(incident: &Incident) -> Self {
-        let domain = incident.policy_domain.as_ref().map(|domain| present::alert_clean(domain.as_written()));
+        let domain = incident.policy_domain.as_ref().map(|domain| Clean::new(domain).to_string());
         Self {
             id: id(incident),
             kind: incident.kind.word().to_owned(),
@@ -137,7 +142,7 @@ pub fn open_events(stored: &[StoredEvent], today: Date) -> Vec<AlertEvent> {
     let open = stored.iter().filter(|event| {
         event.state == "new" && event.acknowledged.is_none() && (!endless(&event.kind) || is_recent(event.since, today))
     });
-    open.filter_map(|event| serde_json::from_str(event.body.as_deref()?).ok()).collect()
+    open.filter_map(AlertEvent::stored).collect()
 }
 
 /// Whether an event began so few days ago that it still counts as open. `since` is what the ledger says, whatever that is.

@@ -11,4 +11,3 @@ mod operations;
 pub use delivery::{AlertDelivery, DeliveryFailure, PRINT, deliver};
 pub use look::{AlertLook, AlertRules, look};
 pub use message::{AlertEvent, AlertMessage, SCHEMA, open_events};
-pub use operations::Operations;
