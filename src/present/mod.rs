@@ -21,14 +21,13 @@ pub use markup::alert_forms::{
     EventText, alert_html, alert_plain, alert_slack, alert_template_fault, alert_templated, alert_title,
 };
 pub use markup::html::html;
-pub use markup::mail::{SummaryMail, mail, subject as mail_subject};
+pub use markup::mail::{SummaryMail, heartbeat, mail, subject as mail_subject};
 pub use markup::markdown::markdown;
 pub use markup::overview::{overview_html, overview_markdown};
-pub use structured::csv::{csv, write_csv};
-pub use structured::json::{SCHEMA, explanation as explain_json, json, write_json};
+pub use structured::csv::{csv, overview_csv, write_csv};
+pub use structured::json::{SCHEMA, SIMULATION_JSON_SCHEMA, json, write_json};
 pub use structured::metrics::{Metric, metrics};
-pub use structured::overview::{overview_csv, overview_json};
-pub use text::alert::{alert_action, alert_clean, alert_end, alert_text};
+pub use text::alert::{alert_action, alert_end, alert_text};
 #[cfg(feature = "dns")]
 pub use text::census::census;
 #[cfg(feature = "dns")]
@@ -36,14 +35,13 @@ pub use text::consents::report_consents;
 #[cfg(feature = "dns")]
 pub use text::dns_changes::dns_changes;
 pub use text::explain::explain;
-pub use text::heartbeat::heartbeat;
 #[cfg(feature = "dns")]
 pub use text::message_check::message_check;
 pub use text::overview::overview_text;
 #[cfg(feature = "dns")]
 pub use text::posture::{posture, postures};
 #[cfg(feature = "dns")]
-pub use text::simulation::{SIMULATION_JSON_SCHEMA, json as simulation_json, text as simulation};
+pub use text::simulation::simulation;
 pub use text::summary::text;
 pub use wording::branding::{Branding, Logo};
 pub use wording::style::Style;

@@ -33,7 +33,7 @@ pub(crate) fn show(
         SummaryForm::Text => pager::show(&present::overview_text(&overview, style)),
         SummaryForm::Markdown => output::data(present::overview_markdown(&overview).as_bytes()),
         SummaryForm::Html => output::data(present::overview_html(&overview).as_bytes()),
-        SummaryForm::Json => output::data(present::overview_json(&overview).as_bytes()),
+        SummaryForm::Json => output::data(present::json(&overview).as_bytes()),
         SummaryForm::Csv => output::data(present::overview_csv(&overview).as_bytes()),
     }
 }

@@ -152,7 +152,7 @@ pub(crate) fn run(run: &CommandContext, args: &SimulateArgs) -> anyhow::Result<E
         OutputFormat::Text => {
             pager::show(&present::simulation(&answer, &pager::style(run.common.color)))?;
         }
-        OutputFormat::Json => output::data(present::simulation_json(&answer).as_bytes())?,
+        OutputFormat::Json => output::data(present::json(&answer).as_bytes())?,
     }
     Ok(match answer.exit_code() {
         0 => Exit::Handled,

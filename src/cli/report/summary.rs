@@ -317,7 +317,7 @@ fn explain(
         repairs::count_actions(store, &mut explanation.actions, &explanation.period)?;
     }
     match form {
-        SummaryForm::Json => output::data(present::explain_json(&explanation).as_bytes())?,
+        SummaryForm::Json => output::data(present::json(&explanation).as_bytes())?,
         _ => pager::show(&present::explain(&explanation, style))?,
     }
     Ok(exit)

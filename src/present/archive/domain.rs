@@ -2,10 +2,10 @@
 
 use super::record::{ActionWeek, DomainWeek, SenderWeek, TlsWeek, WeekRecord};
 use crate::analyze::{FailingBy, Point};
-use crate::present::markup::html::{Sheet, rendered};
+use crate::present::markup::html::rendered;
 use crate::present::page::results::{ResultColumns, columns};
 use crate::present::page::shared::{Mark, share};
-use crate::present::structured::json::written;
+use crate::present::structured::json::json;
 use crate::present::wording::branding::{Brand, Branding};
 use jiff::civil::Date;
 use minijinja::{context, value::Serde};
@@ -149,20 +149,24 @@ pub fn domain_page(weeks: &[WeekRecord], domain: &str, branding: &Branding) -> O
         weeks: rows,
     };
     let history = history(weeks, |week| find(week).map(|at| point(week, &week.domains[at])), true);
-    let pass = latest.map(|latest| share(latest.dmarc_pass, latest.messages));
-    let html = rendered(
-        "domain.html",
-        context! {
-            page => Serde(&page),
-            pass => pass,
-            history => Serde(&history),
-            brand => Serde(Brand::from(branding)),
-            style => Serde(Sheet::default()),
-            crumbs => vec![("../index.html", "Archive")],
-            here => domain,
-        },
-    );
-    Some((html, written(&page)))
+    Some(rendered_page("domain.html", (&page, domain), history.as_ref(), branding))
+}
+
+/// A page of the archive as HTML and JSON; `here` is its name.
+pub(super) fn rendered_page(
+    template: &str,
+    (page, here): (&impl Serialize, &str),
+    history: Option<&ResultColumns>,
+    branding: &Branding,
+) -> (String, String) {
+    let values = context! {
+        page => Serde(page),
+        history => Serde(history),
+        brand => Serde(Brand::from(branding)),
+        crumbs => vec![("../index.html", "Archive")],
+        here,
+    };
+    (rendered(template, values), json(page))
 }
 
 /// The names of the sender pages that a domain's page links to.
@@ -283,12 +287,11 @@ pub(super) fn actions<'a>(weeks: &'a [WeekRecord], is: impl Fn(&ActionWeek) -> b
 
 /// The senders of a domain, most recently seen first, and the number of others.
 fn senders<'a>(weeks: &'a [WeekRecord], domain: &str) -> (Vec<SenderPageRow<'a>>, u64) {
-    let recent = &weeks[weeks.len().saturating_sub(STRIP)..];
     let (mut seen, mut rows) = (BTreeSet::new(), Vec::new());
     for week in weeks.iter().rev() {
         for sender in week.senders.iter().filter(|sender| sender.domain == domain) {
             if seen.insert(sender.file.as_str()) && rows.len() < SENDERS {
-                let strip = strip(recent, |other| other.file == sender.file && other.domain == domain);
+                let strip = strip(weeks, |other| other.file == sender.file && other.domain == domain);
                 rows.push(sender_row(week, sender, strip));
             }
         }
@@ -314,7 +317,7 @@ fn sender_row<'a>(week: &'a WeekRecord, sender: &'a SenderWeek, strip: Vec<Strip
     }
 }
 
-/// One cell per week: whether all mail passes.
+/// One cell for each of the last weeks: whether all mail passes.
 pub(super) fn strip(weeks: &[WeekRecord], is: impl Fn(&SenderWeek) -> bool) -> Vec<StripCell> {
     let cell = |week: &WeekRecord| {
         let found = week.senders.iter().filter(|sender| is(sender));
@@ -329,7 +332,7 @@ pub(super) fn strip(weeks: &[WeekRecord], is: impl Fn(&SenderWeek) -> bool) -> V
         let week = week.week.rsplit('-').next().unwrap_or_default().to_owned();
         StripCell { week, messages, pass: share(passing, messages), class }
     };
-    weeks.iter().map(cell).collect()
+    weeks[weeks.len().saturating_sub(STRIP)..].iter().map(cell).collect()
 }
 
 /// The sums of a week over all domains.

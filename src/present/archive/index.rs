@@ -1,10 +1,10 @@
 //! The first page: the state of the last week, all domains with the worst first, all weeks.
 
 use super::record::{DomainWeek, TlsWeek, WeekRecord};
-use crate::present::markup::html::{Sheet, rendered};
+use crate::present::markup::html::rendered;
 use crate::present::page::results::columns;
 use crate::present::page::shared::{Mark, share};
-use crate::present::structured::json::written;
+use crate::present::structured::json::json;
 use crate::present::wording::branding::{Brand, Branding};
 use minijinja::{context, value::Serde};
 use serde::Serialize;
@@ -92,10 +92,9 @@ pub fn index_pages(weeks: &[WeekRecord], latest: usize, branding: &Branding) -> 
                 others => Serde(&others),
                 history => Serde(if at == 0 { chart.as_ref() } else { None }),
                 brand => Serde(Brand::from(branding)),
-                style => Serde(Sheet::default()),
             },
         );
-        pages.push((name(at), html, written(&page)));
+        pages.push((name(at), html, json(&page)));
     }
     pages
 }

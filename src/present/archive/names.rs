@@ -1,6 +1,7 @@
 //! Makes file names of pages from untrusted names: short, of few characters, and never reserved by an operating system.
 
 use crate::analyze::Foreign;
+use crate::present::wording::words::network;
 use std::net::IpAddr;
 
 /// Maximum length of the part taken from a name.
@@ -13,11 +14,11 @@ pub(crate) fn domain(domain: &Foreign) -> String {
 
 /// The file name of a page for an address or network, without extension: `192.0.2.7`, `192.0.2.0-24`, `2001-db8--25`.
 pub(crate) fn sender(address: Option<IpAddr>, prefix: u8) -> String {
-    let Some(address) = address else { return "unknown".to_owned() };
-    let single = prefix == if address.is_ipv4() { 32 } else { 128 };
-    let text = address.to_string().replace(':', "-");
-    let text = text.strip_prefix('-').map_or(text.clone(), |rest| format!("0-{rest}"));
-    if single { text } else { format!("{text}-{prefix}") }
+    if address.is_none() {
+        return "unknown".to_owned();
+    }
+    let name = network(address, prefix).replace([':', '/'], "-");
+    if name.starts_with('-') { format!("0{name}") } else { name }
 }
 
 /// Keeps lower-case letters, digits, dots and hyphens; if anything else was replaced, or the name is too long, appends

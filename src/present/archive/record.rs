@@ -8,11 +8,11 @@ use crate::present::markup::mail::subject;
 use crate::present::page::shared::{Mark, News};
 use crate::present::page::summary::page;
 use crate::present::page::tls;
-use crate::present::page::{sender_line, told_of};
+use crate::present::page::{domain_line, domain_rank, sender_line};
 use crate::present::wording::branding::Branding;
 use crate::present::wording::clean::Clean;
 use crate::present::wording::instructions::instruction;
-use crate::present::wording::words;
+use crate::present::wording::words::{self, between, shown, shown_or};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -209,9 +209,7 @@ impl WeekRecord {
             news: page.changes.into_iter().take(NEWS).collect(),
         }
     }
-}
 
-impl WeekRecord {
     /// Removes data that only a sender's newest week needs if the sender is in `seen`, then adds the other senders to
     /// it.
     pub fn slim(&mut self, seen: &mut BTreeSet<(String, String)>) {
@@ -230,28 +228,28 @@ impl WeekRecord {
 }
 
 fn domain_week(domain: &DomainSummary) -> DomainWeek {
-    let (sums, name) = (&domain.totals.sums, Clean::new(&domain.policy_domain).to_string());
+    let sums = &domain.totals.sums;
     let by = domain.trend.last().and_then(|point| point.failing).unwrap_or_default();
-    let told = told_of(domain);
+    let line = domain_line(domain, false, true);
     DomainWeek {
         file: names::domain(&domain.policy_domain),
-        domain: name,
+        domain: line.domain,
         messages: sums.messages,
         dmarc_pass: sums.dmarc_pass,
         reports: domain.totals.reports,
         reporters: domain.totals.reporters,
-        policy: told.policy,
+        policy: line.policy,
         p: domain.policy.as_ref().map(|policy| words::shown(policy.p.as_ref())).unwrap_or_default(),
-        mark: told.mark,
-        state: told.state,
-        why: told.why,
-        details: told.details,
+        mark: line.mark,
+        state: line.state,
+        why: line.why,
+        details: line.details,
         yours: by.yours,
         forwarded: by.forwarded,
         unclear: by.unclear,
         spoofed: domain.spoofing.messages,
         blocked: domain.spoofing.blocked,
-        rank: told.rank,
+        rank: domain_rank(domain),
     }
 }
 
@@ -270,8 +268,8 @@ fn tls_weeks(summary: &Summary) -> Vec<TlsWeek> {
 }
 
 fn tls_week(tls: &TlsSummary) -> TlsWeek {
-    let (domain, line, causes) = tls::told_of(tls);
-    let tls::TlsLine { policy, sessions, failed, rate, mark, state, .. } = line;
+    let (line, causes) = tls::told_of(tls);
+    let tls::TlsLine { domain, policy, sessions, failed, rate, mark, state, .. } = line;
     let file = tls.policy_domain.as_ref().map(names::domain).unwrap_or_default();
     TlsWeek { domain, file, policy, sessions, failed, rate, mark, state, causes }
 }
@@ -290,7 +288,7 @@ fn sender_week(sender: &Sender, rows: &[SampledRow]) -> SenderWeek {
     found.sort_by_key(|row| (row.row.dmarc_pass, std::cmp::Reverse(row.row.messages)));
     SenderWeek {
         file: names::sender(who.address, who.prefix),
-        network: words::network(who),
+        network: words::network(who.address, who.prefix),
         name: words::identity(who).unwrap_or_default(),
         domain: line.domain,
         addresses: who.addresses,
@@ -314,38 +312,32 @@ fn sender_week(sender: &Sender, rows: &[SampledRow]) -> SenderWeek {
 }
 
 fn row_week(row: &ExplainedRow) -> RowWeek {
-    let shown = |text: &Foreign, absent: &str| match Clean::new(text).to_string() {
-        text if text.is_empty() => absent.to_owned(),
-        text => text,
-    };
     let aligned = |aligned: bool| if aligned { ", aligned" } else { "" };
     let dkim = if row.dkim_domain.as_written().is_empty() {
         "unsigned".to_owned()
     } else {
-        let selector = shown(&row.dkim_selector, "");
-        let selector = if selector.is_empty() { selector } else { format!(" ({selector})") };
+        let selector = between(" (", &shown(Some(&row.dkim_selector)), ")");
         format!(
             "{} {}{selector}{}",
-            shown(&row.dkim_result, "no result"),
+            shown_or(&row.dkim_result, "no result"),
             Clean::new(&row.dkim_domain),
             aligned(row.dkim_aligned)
         )
     };
-    let reason = shown(&row.reason, "");
-    let reason = if reason.is_empty() { reason } else { format!(" ({reason})") };
+    let reason = between(" (", &shown(Some(&row.reason)), ")");
     RowWeek {
         day: row.day.to_string(),
-        reporter: shown(&row.org_name, "unknown"),
+        reporter: shown_or(&row.org_name, "unknown"),
         messages: row.messages,
         pass: row.dmarc_pass,
-        from: shown(&row.header_from, "unknown"),
+        from: shown_or(&row.header_from, "unknown"),
         dkim,
         spf: format!(
             "{} {}{}",
-            shown(&row.spf_result, "no result"),
-            shown(&row.spf_domain, ""),
+            shown_or(&row.spf_result, "no result"),
+            shown(Some(&row.spf_domain)),
             aligned(row.spf_aligned)
         ),
-        disposition: format!("{}{reason}", shown(&row.disposition, "not said")),
+        disposition: format!("{}{reason}", shown_or(&row.disposition, "not said")),
     }
 }

@@ -1,13 +1,10 @@
 //! The page of a sender (an address or network): its verdict and the reasons, its history, and its rows.
 
-use super::domain::{OpenAction, StripCell, actions, history, nothing, strip};
+use super::domain::{OpenAction, StripCell, actions, history, nothing, rendered_page, strip};
 use super::record::{RowWeek, SenderWeek, WeekRecord};
 use crate::analyze::{FailingBy, Point};
-use crate::present::markup::html::{Sheet, rendered};
 use crate::present::page::shared::{Mark, share};
-use crate::present::structured::json::written;
-use crate::present::wording::branding::{Brand, Branding};
-use minijinja::{context, value::Serde};
+use crate::present::wording::branding::Branding;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +13,6 @@ const TABLED: usize = 80;
 
 /// Maximum number of domains with details on a page.
 const DOMAINS: usize = 40;
-
-/// Weeks in the strip.
-const STRIP: usize = 8;
 
 /// The content of the page, and its JSON.
 #[derive(Debug, Serialize)]
@@ -120,7 +114,6 @@ pub fn sender_page(
         }
     }
     let (week, sender) = newest?;
-    let recent = &weeks[weeks.len().saturating_sub(STRIP)..];
     let page = SenderPage {
         network: &sender.network,
         name: &sender.name,
@@ -130,23 +123,12 @@ pub fn sender_page(
         more_identities: (seen.len() - identities.len()) as u64,
         identities,
         weeks: totals,
-        strip: strip(recent, |other| other.file == file),
+        strip: strip(weeks, |other| other.file == file),
         actions: actions(weeks, |action| action.sources.contains(&sender.network)),
         explain: format!("dmarquet summary --week {} --explain {}", week.week, explained(&sender.network)),
     };
     let chart = history(weeks, |week| point(week, file), false);
-    let html = rendered(
-        "sender.html",
-        context! {
-            page => Serde(&page),
-            history => Serde(&chart),
-            brand => Serde(Brand::from(branding)),
-            style => Serde(Sheet::default()),
-            crumbs => vec![("../index.html", "Archive")],
-            here => page.network,
-        },
-    );
-    Some((html, written(&page)))
+    Some(rendered_page("sender.html", (&page, page.network), chart.as_ref(), branding))
 }
 
 /// In the form for `--explain`.

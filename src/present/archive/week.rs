@@ -4,7 +4,7 @@ use super::domain::archive_domains;
 use super::names;
 use super::record::WeekRecord;
 use crate::analyze::Summary;
-use crate::present::markup::html::{Sheet, rendered};
+use crate::present::markup::html::rendered;
 use crate::present::page::summary::page;
 use crate::present::wording::branding::Branding;
 use minijinja::{context, value::Serde};
@@ -24,8 +24,5 @@ pub fn week_page(summary: &Summary, record: &WeekRecord, branding: &Branding) ->
         line.href = format!("../senders/{}.html", names::sender(line.source.0, line.source.1));
     }
     let week = summary.period.week.clone().unwrap_or_default();
-    rendered(
-        "page.html",
-        context! { page => Serde(&page), style => Serde(Sheet::default()), crumbs => vec![("../index.html", "Archive")], here => week },
-    )
+    rendered("page.html", context! { page => Serde(&page), crumbs => vec![("../index.html", "Archive")], here => week })
 }

@@ -1,10 +1,11 @@
 //! Formats of events for webhooks and mails. Each format escapes its input, so hostile text is harmless.
 
 use crate::present::wording::numbers::counted;
-use minijinja::{AutoEscape, Environment, Value, context};
+use minijinja::{AutoEscape, Environment, context, value::Serde};
+use serde::Serialize;
 
 /// The fields of an event used by these formats. All texts are clean.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct EventText {
     /// `critical`, `warning`, `info`, or `resolved`.
     pub level: String,
@@ -71,20 +72,8 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8
 pub fn alert_html(events: &[EventText]) -> String {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment
-        .render_str(
-            PAGE,
-            context! { title => alert_title(events), events => events.iter().map(value).collect::<Vec<_>>() },
-        )
-        .expect("the template is tested")
-}
-
-fn value(event: &EventText) -> Value {
-    let event = event.clone();
-    context! {
-        level => event.level, id => event.id, kind => event.kind, policy_domain => event.policy_domain,
-        since => event.since, text => event.text, action => event.action,
-    }
+    let values = context! { title => alert_title(events), events => Serde(events) };
+    environment.render_str(PAGE, values).expect("the template is tested")
 }
 
 /// Text for Slack and compatible services, where `&`, `<` and `>` would be markup.
@@ -92,8 +81,7 @@ pub fn alert_slack(events: &[EventText]) -> String {
     let text = format!("{}\n{}", alert_title(events), alert_plain(events));
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     // Text that would become a mention, a link or bold.
-    let text: String =
-        text.chars().map(|char| if matches!(char, '*' | '_' | '~' | '`') { lookalike(char) } else { char }).collect();
+    let text: String = text.chars().map(lookalike).collect();
     serde_json::json!({ "text": text }).to_string()
 }
 
@@ -103,7 +91,8 @@ fn lookalike(char: char) -> char {
         '*' => '\u{2217}',
         '_' => '\u{ff3f}',
         '~' => '\u{223c}',
-        _ => '\u{2bb}',
+        '`' => '\u{2bb}',
+        other => other,
     }
 }
 
@@ -143,9 +132,7 @@ pub fn alert_templated(template: &str, content_type: &str, events: &[EventText])
     let worst = ["critical", "warning", "info", "resolved"]
         .into_iter()
         .find(|level| events.iter().any(|event| event.level == *level));
-    let known = context! {
-        title => alert_title(&events), text => text, worst => worst, events => events.iter().map(value).collect::<Vec<_>>(),
-    };
+    let known = context! { title => alert_title(&events), text, worst, events => Serde(&events) };
     environment.render_str(template, known).map_err(|error| error.to_string())
 }
 

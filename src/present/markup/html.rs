@@ -5,7 +5,7 @@ use crate::analyze::Summary;
 use crate::present::page::summary::page;
 use crate::present::wording::branding::Branding;
 use crate::present::wording::numbers::{count, counted};
-use crate::present::wording::words::{self, MONTHS};
+use crate::present::wording::words;
 use minijinja::{
     AutoEscape, Environment, Output, State, Value, context, escape_formatter, syntax::SyntaxConfig, value::Serde,
 };
@@ -17,19 +17,7 @@ use std::sync::LazyLock;
 /// Never: the template is part of the program, and tested.
 pub fn html(summary: &Summary, branding: &Branding) -> String {
     let page = page(summary, branding);
-    rendered("page.html", context! { page => Serde(&page), style => Serde(Sheet::default()) })
-}
-
-/// The head of every page.
-#[derive(Debug, serde::Serialize)]
-pub(crate) struct Sheet {
-    css: &'static str,
-}
-
-impl Default for Sheet {
-    fn default() -> Self {
-        Self { css: include_str!("templates/page.css") }
-    }
+    rendered("page.html", context! { page => Serde(&page) })
 }
 
 /// Renders a template.
@@ -44,6 +32,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_syntax(block_lines());
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_formatter(escaped);
+    environment.add_global("css", include_str!("templates/page.css"));
     let styled = "<span class=\"nb\">";
     environment.add_filter("soft", move |text: &str| Value::from_safe_string(soft(text, LONG, styled)));
     environment.add_filter("tight", move |text: &str| Value::from_safe_string(soft(text, TIGHT, styled)));
@@ -89,15 +78,17 @@ pub(crate) fn block_lines() -> SyntaxConfig {
     syntax.build().expect("the default delimiters are well-formed")
 }
 
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 /// Minimum length of a word that may be broken.
 const LONG: usize = 20;
 
 /// The same in table columns.
 const TIGHT: usize = 11;
 
-/// Text as HTML: escaped; names of `long` characters may break between their labels, and weeks as `2026-W47` do not break at all, because
-/// they stand in a span that begins with `whole`.
-pub(crate) fn soft(text: &str, long: usize, whole: &str) -> String {
+/// Text as HTML: escaped; names of `long` characters may break between their labels, and weeks as `2026-W47` do not break
+/// at all, because they stand in a span that begins with `whole`.
+fn soft(text: &str, long: usize, whole: &str) -> String {
     let mut html = String::with_capacity(text.len() + 16);
     let mut before = None;
     for word in text.split(' ') {

@@ -10,6 +10,7 @@ use crate::present::wording::branding::Branding;
 use crate::present::wording::instructions;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::style::Style;
+use crate::present::wording::words;
 use minijinja::{context, value::Serde};
 use serde::Serialize;
 
@@ -57,18 +58,15 @@ pub fn mail(summary: &Summary, branding: &Branding, site: Option<&str>) -> Summa
 
 /// `DMARC 2026-W47: 5 things to do, 4,132 spoofed messages not blocked, 83.7% pass`.
 pub fn subject(summary: &Summary) -> String {
-    let period = match (&summary.period.week, summary.period.from.zip(summary.period.to)) {
-        (Some(week), _) => format!("DMARC {week}"),
-        (None, Some((from, to))) if from == to => format!("DMARC {from}"),
-        (None, Some((from, to))) => format!("DMARC {from} to {to}"),
-        (None, None) => "DMARC".to_owned(),
-    };
+    let period = format!("DMARC {}", words::period(&summary.period));
+    let period = period.trim_end();
     let of_tls = summary.tls.iter().any(TlsSummary::is_failing);
-    if summary.totals.sums.messages == 0 && of_tls {
-        return format!("{period}: TLS sessions failed");
-    }
     if summary.totals.sums.messages == 0 {
-        let what = if summary.totals.reports == 0 { "no reports" } else { "no messages" };
+        let what = match summary.totals.reports {
+            _ if of_tls => "TLS sessions failed",
+            0 => "no reports",
+            _ => "no messages",
+        };
         return format!("{period}: {what}");
     }
     let actions = (to_do(summary).count() as u64).saturating_add(summary.more_actions);
@@ -80,6 +78,21 @@ pub fn subject(summary: &Summary) -> String {
         Some(format!("{} pass", percent(summary.totals.sums.pass_rate()))),
     ];
     format!("{period}: {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+/// The subject and the one line of a mail that only shows that all is well, and that dmarquet runs.
+pub fn heartbeat(summary: &Summary) -> (String, String) {
+    let (period, totals) = (words::period(&summary.period), &summary.totals);
+    let line = format!(
+        "All well, {period}: {} from {} about {}; {} of {} pass DMARC. dmarquet is running, and sends the full summary when \
+         there is something to do.",
+        counted(totals.reports, "report", "reports"),
+        counted(totals.reporters, "reporter", "reporters"),
+        counted(summary.domains.len() as u64, "domain", "domains"),
+        percent(totals.sums.pass_rate()),
+        words::messages(totals.sums.messages),
+    );
+    (format!("DMARC summary {period}: all well"), line)
 }
 
 /// The preview that clients show after the subject.

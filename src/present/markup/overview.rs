@@ -51,7 +51,7 @@ pub fn overview_html(overview: &Overview) -> String {
 mod tests {
     use super::*;
     use crate::analyze::{OverviewDomain, tests::weeks::eventful};
-    use crate::present::structured::overview::overview_csv;
+    use crate::present::structured::csv::overview_csv;
     use crate::present::text::overview::overview_text;
     use crate::present::wording::style::Style;
     use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -24,7 +24,7 @@ pub(crate) struct Sparkline {
     columns: Vec<Rectangle>,
 }
 
-/// A rectangle with its description.
+/// A rectangle.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Rectangle {
     x: String,
@@ -33,20 +33,20 @@ pub(crate) struct Rectangle {
     height: String,
     /// The class that colors it.
     class: &'static str,
-    title: String,
 }
 
-/// Parts of a whole, side by side.
+/// A part of a bar: its start and length in percent.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct PartBar {
-    parts: Vec<Rectangle>,
+pub(crate) struct BarPart {
+    x: String,
+    width: String,
+    /// The class that colors it.
+    class: &'static str,
 }
 
 /// Columns of parts on top of each other, and a line of shares above them.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct StackedColumns {
-    width: u32,
-    height: u32,
     columns: Vec<Rectangle>,
     labels: Vec<(String, String)>,
     /// The largest sum, at the top of the axis.
@@ -58,10 +58,8 @@ pub(crate) struct StackedColumns {
 /// Shares over time.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ShareLine {
-    width: u32,
-    height: u32,
     path: String,
-    points: Vec<(String, String, String)>,
+    points: Vec<(String, String)>,
     /// The range of earlier shares: its top and height.
     band: Option<(String, String)>,
     /// The share at the bottom of the axis, in percent.
@@ -70,7 +68,9 @@ pub(crate) struct ShareLine {
 }
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// The left margin of the large charts, for the axis.
+/// The width of the large charts, and their height without the labels.
+const LARGE: (f64, f64) = (480.0, 150.0);
+/// Their left margin, for the axis.
 const MARGIN: f64 = 44.0;
 
 fn shown(number: f64) -> String {
@@ -159,7 +159,6 @@ pub(crate) fn count_sparkline(counts: &[u64], class: &'static str, description: 
             width: shown(step - 3.0),
             height: shown(height),
             class: if at + 1 == counts.len() { class } else { "c-other" },
-            title: String::new(),
         }
     };
     let character = |count: &u64| if *count == 0 { ' ' } else { bar(float(*count) / float(most)) };
@@ -176,8 +175,8 @@ pub(crate) fn count_sparkline(counts: &[u64], class: &'static str, description: 
     })
 }
 
-/// Parts of a whole over a width of 100; every nonzero part is visible.
-pub(crate) fn part_bar(parts: &[(&'static str, u64)]) -> PartBar {
+/// Parts of a whole, side by side; every nonzero part is visible.
+pub(crate) fn part_bar(parts: &[(&'static str, u64)]) -> Vec<BarPart> {
     let there: Vec<&(&'static str, u64)> = parts.iter().filter(|(_, count)| *count > 0).collect();
     let whole: f64 = there.iter().map(|(_, count)| float(*count)).sum();
     let least = 0.6;
@@ -186,24 +185,16 @@ pub(crate) fn part_bar(parts: &[(&'static str, u64)]) -> PartBar {
     let mut x = 0.0;
     let draw = |((class, _), width): (&&(&'static str, u64), &f64)| {
         let width = width / sum * 100.0;
-        let part = Rectangle {
-            x: format!("{x:.2}"),
-            y: "0".to_owned(),
-            width: format!("{width:.2}"),
-            height: "1".to_owned(),
-            class,
-            title: String::new(),
-        };
+        let part = BarPart { x: format!("{x:.2}"), width: format!("{width:.2}"), class };
         x += width;
         part
     };
-    PartBar { parts: there.iter().zip(&widths).map(draw).collect() }
+    there.iter().zip(&widths).map(draw).collect()
 }
 
-/// A period of [`stacked`]: its label, what its column says, and its parts from the bottom up.
+/// A period of [`stacked`]: its label, and its parts from the bottom up.
 pub(crate) struct Stack {
     pub(crate) label: String,
-    pub(crate) title: String,
     pub(crate) parts: Vec<(&'static str, u64)>,
 }
 
@@ -214,7 +205,7 @@ pub(crate) fn stacked(stacks: &[Stack], count: impl Fn(u64) -> String) -> Option
     if stacks.len() < 2 {
         return None;
     }
-    let (width, height) = (480.0, 150.0);
+    let (width, height) = LARGE;
     let step = (width - MARGIN) / place(stacks.len());
     let mut columns = Vec::new();
     for (at, stack) in stacks.iter().enumerate() {
@@ -222,19 +213,10 @@ pub(crate) fn stacked(stacks: &[Stack], count: impl Fn(u64) -> String) -> Option
         for (class, part) in stack.parts.iter().filter(|(_, part)| *part > 0) {
             let tall = (float(*part) / float(most) * (height - 8.0)).max(1.2);
             y -= tall;
-            columns.push(Rectangle {
-                x: shown(x),
-                y: shown(y),
-                width: shown(step * 0.8),
-                height: shown(tall),
-                class,
-                title: stack.title.clone(),
-            });
+            columns.push(Rectangle { x: shown(x), y: shown(y), width: shown(step * 0.8), height: shown(tall), class });
         }
     }
     Some(StackedColumns {
-        width: 480,
-        height: 172,
         columns,
         labels: labels(stacks.iter().map(|stack| stack.label.as_str()), |at| MARGIN + (place(at) + 0.5) * step),
         most: count(most),
@@ -249,36 +231,30 @@ fn labels<'a>(labels: impl ExactSizeIterator<Item = &'a str>, x: impl Fn(usize) 
     labels.enumerate().filter(|(at, _)| fits(at)).map(|(at, label)| (shown(x(at)), label.to_owned())).collect()
 }
 
-/// Shares by period with the range of all but the last.
-pub(crate) fn share_line(shares: &[(String, Option<f64>, String)]) -> Option<ShareLine> {
-    let known: Vec<f64> = shares.iter().filter_map(|(_, share, _)| *share).collect();
+/// Labels and shares by period, with the range of all shares but the last.
+pub(crate) fn share_line(shares: &[(String, Option<f64>)]) -> Option<ShareLine> {
+    let known: Vec<f64> = shares.iter().filter_map(|(_, share)| *share).collect();
     if known.len() < 2 {
         return None;
     }
     let low = low_end(known.iter().copied());
-    let (width, height) = (480.0, 150.0);
+    let (width, height) = LARGE;
     let y = |share: f64| 8.0 + (1.0 - (share - low) / (1.0 - low)) * (height - 8.0);
     let step = (width - MARGIN) / place(shares.len());
     let x = |at: usize| MARGIN + (place(at) + 0.5) * step;
     let at: Vec<Option<(f64, f64)>> =
-        shares.iter().enumerate().map(|(at, (_, share, _))| share.map(|share| (x(at), y(share)))).collect();
-    let before: Vec<f64> = shares[..shares.len() - 1].iter().filter_map(|(_, share, _)| *share).collect();
+        shares.iter().enumerate().map(|(at, (_, share))| share.map(|share| (x(at), y(share)))).collect();
+    let before: Vec<f64> = shares[..shares.len() - 1].iter().filter_map(|(_, share)| *share).collect();
     let (top, bottom) = (before.iter().copied().fold(0.0, f64::max), before.iter().copied().fold(1.0, f64::min));
-    let points = at.iter().zip(shares).filter_map(|(point, (.., title))| {
-        let (x, y) = (*point)?;
-        Some((shown(x), shown(y), title.clone()))
-    });
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 or 80")]
     let low_percent = (low * 100.0).round() as u32;
     Some(ShareLine {
-        width: 480,
-        height: 172,
         path: line(&at),
-        points: points.collect(),
+        points: at.iter().flatten().map(|(x, y)| (shown(*x), shown(*y))).collect(),
         // A range of nearly everything is meaningless.
         band: (before.len() > 1 && top - bottom < 0.5).then(|| (shown(y(top)), shown((y(bottom) - y(top)).max(2.0)))),
         low: low_percent,
-        labels: labels(shares.iter().map(|(label, ..)| label.as_str()), x),
+        labels: labels(shares.iter().map(|(label, _)| label.as_str()), x),
     })
 }
 
@@ -295,8 +271,8 @@ mod tests {
     #[test]
     fn every_part_that_has_data_is_shown() {
         let bar = part_bar(&[("c-pass", 1_000_000), ("c-spoof", 1), ("c-fix", 0)]);
-        assert_eq!(bar.parts.len(), 2);
-        assert!(bar.parts[1].width.parse::<f64>().unwrap() > 0.5);
+        assert_eq!(bar.len(), 2);
+        assert!(bar[1].width.parse::<f64>().unwrap() > 0.5);
         let columns = count_sparkline(&[1_000_000, 1, 0], "c-pass", String::new()).unwrap();
         assert_eq!(columns.text.chars().collect::<Vec<_>>(), ['█', '▁', ' ']);
     }
@@ -305,6 +281,6 @@ mod tests {
     fn one_period_is_no_chart() {
         assert!(share_sparkline(&[Some(1.0)], None, false, String::new()).is_none());
         assert!(count_sparkline(&[7], "c-pass", String::new()).is_none());
-        assert!(share_line(&[(String::new(), Some(1.0), String::new())]).is_none());
+        assert!(share_line(&[(String::new(), Some(1.0))]).is_none());
     }
 }

@@ -1,10 +1,10 @@
 //! The domains: a line each, with details of notable ones, or of all if there are few.
 
-use super::chart::{PartBar, Sparkline, part_bar, share_sparkline};
+use super::chart::Sparkline;
 use super::results::{ResultColumns, columns};
-use super::shared::Mark;
-use super::tiles::label;
-use crate::analyze::{DomainSummary, PolicySeen, Rate, ReadinessVerdict, Summary};
+use super::shared::{Mark, share};
+use super::tiles::pass_rates;
+use crate::analyze::{DomainSummary, Foreign, PolicySeen, ReadinessVerdict, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
@@ -25,24 +25,18 @@ pub(crate) struct DomainLine {
     pub(crate) usual: String,
     /// The median alone.
     pub(crate) median: String,
-    pub(crate) dkim: String,
-    pub(crate) spf: String,
     /// Spoofed messages, and what receivers did with them.
     pub(crate) spoofed: String,
     pub(crate) spoofed_fate: String,
     pub(crate) spoofed_mark: Mark,
-    /// The answer to "can it have a stricter policy?" in a sentence.
-    pub(crate) readiness: String,
     pub(crate) mark: Mark,
-    /// The same in two words.
+    /// The answer to "can it have a stricter policy?" in two words.
     pub(crate) state: String,
     /// And why.
     pub(crate) why: String,
     pub(crate) details: Vec<String>,
     /// Whether to show details.
     pub(crate) whole: bool,
-    /// Pass, fail, spoofed.
-    pub(crate) results: PartBar,
     /// The pass rate of the last periods.
     pub(crate) trend: Option<Sparkline>,
     pub(crate) history: Option<ResultColumns>,
@@ -72,9 +66,9 @@ pub(super) fn domains(summary: &Summary) -> DomainTable {
     let tabled = listed.len() > FEW;
     let mut note = String::new();
     if tabled {
-        worst_first(&mut listed);
+        listed.sort_by_key(|domain| domain_rank(domain));
     }
-    let mut lines: Vec<DomainLine> = listed.iter().map(|one| domain(one, alone, weeks)).collect();
+    let mut lines: Vec<DomainLine> = listed.iter().map(|one| domain_line(one, alone, weeks)).collect();
     if tabled {
         let mut room = FEW;
         for (line, domain) in lines.iter_mut().zip(&listed) {
@@ -92,13 +86,8 @@ pub(super) fn domains(summary: &Summary) -> DomainTable {
     DomainTable { lines, tabled, note }
 }
 
-/// The most urgent first, then those with the most messages.
-fn worst_first(domains: &mut [&DomainSummary]) {
-    domains.sort_by_key(|domain| rank(domain));
-}
-
 /// The urgency of a domain; lower is more urgent.
-fn rank(domain: &DomainSummary) -> u64 {
+pub(crate) fn domain_rank(domain: &DomainSummary) -> u64 {
     let spoofed = domain.spoofing.is_alarming();
     match state(domain).0 {
         Mark::Fix if domain.readiness.lost_now > 0 => 0,
@@ -107,32 +96,6 @@ fn rank(domain: &DomainSummary) -> u64 {
         _ if matches!(domain.readiness.verdict, ReadinessVerdict::Ready | ReadinessVerdict::Parked) => 3,
         Mark::Calm => 4,
         Mark::Good => 5,
-    }
-}
-
-/// The description of a domain.
-#[derive(Debug)]
-pub(crate) struct DomainWords {
-    pub(crate) policy: String,
-    pub(crate) mark: Mark,
-    pub(crate) state: String,
-    pub(crate) why: String,
-    pub(crate) details: Vec<String>,
-    /// Its urgency; lower is more urgent.
-    pub(crate) rank: u64,
-}
-
-/// Describes a domain.
-pub(crate) fn told_of(domain: &DomainSummary) -> DomainWords {
-    let policy = domain.policy.as_ref().map(policy).filter(|tags| !tags.is_empty());
-    let (mark, state) = state(domain);
-    DomainWords {
-        policy: policy.unwrap_or_else(|| "not seen".to_owned()),
-        mark,
-        state,
-        why: why(domain),
-        details: details(domain, false),
-        rank: rank(domain),
     }
 }
 
@@ -154,7 +117,7 @@ fn listed(domains: &[DomainSummary], more: u64) -> (Vec<&DomainSummary>, Option<
              --format json lists them.",
             counted(folded.len() as u64 + more.saturating_sub(1), "more domain", "more domains"),
             words::messages(messages),
-            percent(Rate::of(passing, messages)),
+            share(passing, messages),
         )
     });
     (listed, told)
@@ -186,19 +149,11 @@ fn by_verdict(domains: &[DomainSummary]) -> String {
     format!("{}: {}.", counted(domains.len() as u64, "domain", "domains"), told.join("; "))
 }
 
-fn domain(domain: &DomainSummary, alone: bool, weeks: bool) -> DomainLine {
+/// Describes a domain; `alone`: it is the only one of the page.
+pub(crate) fn domain_line(domain: &DomainSummary, alone: bool, weeks: bool) -> DomainLine {
     let (sums, spoofing) = (&domain.totals.sums, &domain.spoofing);
-    let share = |part| percent(Rate::of(part, sums.messages));
     let policy = domain.policy.as_ref().map(policy).filter(|tags| !tags.is_empty());
     let comparison = domain.comparison.as_ref();
-    let shares: Vec<Option<f64>> =
-        domain.trend.iter().map(|point| Rate::of(point.dmarc_pass, point.messages).map(Rate::share)).collect();
-    let told: Vec<String> = domain
-        .trend
-        .iter()
-        .map(|point| format!("{} {}", label(point), percent(Rate::of(point.dmarc_pass, point.messages))))
-        .collect();
-    let spoofed = spoofing.messages.min(sums.failing());
     let open = spoofing.not_blocked();
     let (mark, state) = state(domain);
     DomainLine {
@@ -210,8 +165,6 @@ fn domain(domain: &DomainSummary, alone: bool, weeks: bool) -> DomainLine {
         pass: percent(sums.pass_rate()),
         usual: comparison.map(|comparison| words::comparison(comparison, weeks)).unwrap_or_default(),
         median: comparison.map(|comparison| words::share(comparison.pass_rate_usual)).unwrap_or_default(),
-        dkim: share(sums.dkim_aligned),
-        spf: share(sums.spf_aligned),
         spoofed: count(spoofing.messages),
         spoofed_fate: match (spoofing.messages, open) {
             (0, _) => String::new(),
@@ -219,19 +172,12 @@ fn domain(domain: &DomainSummary, alone: bool, weeks: bool) -> DomainLine {
             _ => format!("{} not blocked", count(open)),
         },
         spoofed_mark: if open > 0 { Mark::Spoof } else { Mark::Calm },
-        readiness: words::readiness(&domain.readiness),
         mark,
         state,
         why: why(domain),
         details: details(domain, alone),
         whole: true,
-        results: part_bar(&[
-            ("c-pass", sums.dmarc_pass),
-            ("c-fix", sums.failing() - spoofed),
-            ("c-other", spoofed - open.min(spoofed)),
-            ("c-spoof", open.min(spoofed)),
-        ]),
-        trend: share_sparkline(&shares, None, true, format!("Pass rate by period: {}.", told.join(", "))),
+        trend: pass_rates(&domain.trend, None, true),
         history: columns(&domain.trend, true),
     }
 }
@@ -270,7 +216,7 @@ fn why(domain: &DomainSummary) -> String {
 
 /// The published policy, without default values.
 fn policy(policy: &PolicySeen) -> String {
-    let word = |value: &Option<crate::analyze::Foreign>| words::shown(value.as_ref());
+    let word = |value: &Option<Foreign>| words::shown(value.as_ref());
     let (p, sp) = (word(&policy.p), word(&policy.sp));
     let subdomains = if sp.is_empty() { p.clone() } else { sp.clone() };
     let pct = policy.pct.map(|pct| pct.to_string()).unwrap_or_default();
@@ -351,7 +297,7 @@ fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
                 "{} ({}, {} pass)",
                 Clean::new(&name.header_from),
                 words::messages(name.messages),
-                percent(Rate::of(name.dmarc_pass, name.messages))
+                share(name.dmarc_pass, name.messages)
             )
         })
         .collect();

@@ -61,9 +61,7 @@ fn doubt(losing: &Losing, is_known: bool) -> Doubt {
 
 /// The table that confirms a sender: by what it authenticates as, else by its address.
 fn lines(who: &SenderName) -> Vec<String> {
-    let other = |name: &&Foreign| **name != who.policy_domain;
-    let proven = who.signs_as.as_ref().filter(other).or(who.returns_to.as_ref().filter(other));
-    let by = proven.map_or_else(
+    let by = words::authenticated_as(who).map_or_else(
         || who.address.map(|address| format!("network = \"{address}/{}\"", who.prefix)),
         |name| Some(format!("signs_as = {}", quoted(name))),
     );

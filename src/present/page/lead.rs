@@ -3,7 +3,6 @@
 use super::shared::{names, to_do};
 use super::tls;
 use crate::analyze::{DomainSummary, Sender, Summary};
-use crate::present::wording::clean::Clean;
 use crate::present::wording::instructions::title;
 use crate::present::wording::numbers::count;
 use crate::present::wording::words;
@@ -46,7 +45,7 @@ fn spoofing(summary: &Summary) -> String {
     let of = |domain: &DomainSummary| if open > 0 { domain.spoofing.not_blocked() } else { domain.spoofing.messages };
     let mut domains: Vec<&DomainSummary> = summary.domains.iter().filter(|domain| of(domain) > 0).collect();
     domains.sort_by_key(|domain| std::cmp::Reverse(of(domain)));
-    let names = names(domains.iter().map(|domain| Clean::new(&domain.policy_domain).to_string()).collect(), "domains");
+    let names = names(words::each_shown(domains.iter().map(|domain| &domain.policy_domain)), "domains");
     match (spoofing.messages, open) {
         (1, 0) => format!("Receivers blocked the only message that probably spoofs {names}."),
         (all, 0) => format!("Receivers blocked all {} that probably spoof {names}.", words::messages(all)),
@@ -58,20 +57,17 @@ fn spoofing(summary: &Summary) -> String {
 fn own_mail(summary: &Summary) -> String {
     let failing: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.needs_repair()).collect();
     let repaired: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.was_repaired()).collect();
-    let said = [
-        (!failing.is_empty()).then(|| fail(&failing)),
-        (!repaired.is_empty()).then(|| failed(&repaired, !failing.is_empty())),
-    ];
-    let said: Vec<String> = said.into_iter().flatten().collect();
-    if !said.is_empty() {
-        return said.join(" ");
+    match (failing.is_empty(), repaired.is_empty()) {
+        (true, true) => {}
+        (false, true) => return fail(&failing),
+        (true, false) => return failed(&repaired, false),
+        (false, false) => return format!("{} {}", fail(&failing), failed(&repaired, true)),
     }
-    let lost = summary.domains.iter().fold(0_u64, |sum, domain| sum.saturating_add(domain.readiness.lost_now));
+    let lost = summary.domains.iter().map(|domain| domain.readiness.lost_now).fold(0, u64::saturating_add);
     let has_own = summary.domains.iter().any(|domain| domain.readiness.legitimate > 0);
     match lost {
         0 if !has_own => "None of this mail is known to be yours.".to_owned(),
         0 => "All your senders pass.".to_owned(),
-        1 => "Your senders pass, except for 1 message that receivers blocked.".to_owned(),
         lost => format!("Your senders pass, except for {} that receivers blocked.", words::messages(lost)),
     }
 }
@@ -101,17 +97,13 @@ fn failed(senders: &[&Sender], beside: bool) -> String {
 }
 
 fn domains(senders: &[&Sender]) -> String {
-    let mut domains: Vec<String> =
-        senders.iter().map(|sender| Clean::new(&sender.who.policy_domain).to_string()).collect();
-    let mut seen = std::collections::BTreeSet::new();
-    domains.retain(|domain| seen.insert(domain.clone()));
-    names(domains, "domains")
+    names(words::each_shown(senders.iter().map(|sender| &sender.who.policy_domain)), "domains")
 }
 
 /// What receivers did with the failing mail of these senders.
 fn fate(senders: &[&Sender]) -> String {
-    let blocked = senders.iter().fold(0_u64, |sum, sender| sum.saturating_add(sender.blocked));
-    let all = senders.iter().fold(0_u64, |sum, sender| sum.saturating_add(sender.sums.failing()));
+    let blocked = senders.iter().map(|sender| sender.blocked).fold(0, u64::saturating_add);
+    let all = senders.iter().map(|sender| sender.sums.failing()).fold(0, u64::saturating_add);
     match blocked {
         0 => String::new(),
         blocked if blocked >= all => ", and receivers blocked all of that mail".to_owned(),

@@ -16,8 +16,7 @@ pub(crate) mod summary;
 mod tiles;
 pub(crate) mod tls;
 
-pub(crate) use domains::{DomainLine, told_of};
-
+pub(crate) use domains::{DomainLine, domain_line, domain_rank};
 pub(crate) use senders::{SenderLine, sender_line};
 pub(crate) use tiles::Tile;
 

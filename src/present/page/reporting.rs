@@ -25,7 +25,7 @@ pub(crate) struct ReporterRow {
 }
 
 /// The reports of a day.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct ReporterCell {
     /// Messages; empty without a report.
     pub(crate) messages: String,
@@ -62,12 +62,7 @@ fn row(reporter: &ReporterDays, days: &[(String, String)]) -> ReporterRow {
 
 fn cell(day: &ReportSums, whole: &str) -> ReporterCell {
     if day.reports == 0 {
-        return ReporterCell {
-            messages: String::new(),
-            pass: String::new(),
-            heat: 0,
-            title: format!("{whole}: no report"),
-        };
+        return ReporterCell { title: format!("{whole}: no report"), ..ReporterCell::default() };
     }
     let failing = day.messages - day.dmarc_pass.min(day.messages);
     let one_in = |many: u64| failing.saturating_mul(many) <= day.messages;

@@ -1,6 +1,6 @@
 //! Where messages come from and what receivers do with them: a bar for the period, and columns for the last ones.
 
-use super::chart::{PartBar, ShareLine, Stack, StackedColumns, part_bar, share_line, stacked};
+use super::chart::{BarPart, ShareLine, Stack, StackedColumns, part_bar, share_line, stacked};
 use super::tiles::label;
 use crate::analyze::{FailingBy, Point, Rate, Summary};
 use crate::present::wording::numbers::{count, percent};
@@ -12,7 +12,7 @@ use serde::Serialize;
 pub(crate) struct ResultBar {
     pub(crate) caption: String,
     pub(crate) description: String,
-    pub(crate) bar: PartBar,
+    pub(crate) bar: Vec<BarPart>,
     pub(crate) legend: Vec<LegendEntry>,
 }
 
@@ -57,11 +57,10 @@ const SPOOFED: &str = "c-spoof";
 /// The bar of a period with messages.
 pub(super) fn bar(summary: &Summary) -> Option<ResultBar> {
     let sums = &summary.totals.sums;
-    let by = summary.trend.last().and_then(|point| point.failing);
-    let by = by.or_else(|| (sums.messages > 0).then(FailingBy::default))?;
     if sums.messages == 0 {
         return None;
     }
+    let by = summary.trend.last().and_then(|point| point.failing).unwrap_or_default();
     let spoofing = &summary.spoofing;
     let spoofed = spoofing.messages.min(sums.failing());
     let blocked = spoofing.blocked.min(spoofed);
@@ -100,11 +99,10 @@ pub(crate) fn columns(trend: &[Point], policies: bool) -> Option<ResultColumns> 
         None => format!("{}: no messages", label(point)),
         rate => format!("{}: {}, {} pass", label(point), words::messages(point.messages), percent(rate)),
     };
-    let stacks: Vec<Stack> =
-        trend.iter().map(|point| Stack { label: label(point), title: title(point), parts: parts(point) }).collect();
+    let stacks: Vec<Stack> = trend.iter().map(|point| Stack { label: label(point), parts: parts(point) }).collect();
     let volumes = stacked(&stacks, count)?;
-    let shares: Vec<(String, Option<f64>, String)> =
-        trend.iter().map(|point| (label(point), rate(point).map(Rate::share), title(point))).collect();
+    let shares: Vec<(String, Option<f64>)> =
+        trend.iter().map(|point| (label(point), rate(point).map(Rate::share))).collect();
     let described: Vec<String> = trend.iter().map(described).collect();
     let policies = if policies { runs(trend) } else { Vec::new() };
     let told: Vec<String> =
@@ -158,11 +156,10 @@ fn runs(trend: &[Point]) -> Vec<PolicyRun> {
             _ => runs.push((policy, at, 1)),
         }
     }
-    let percent = |part: usize| format!("{}", part * 10_000 / trend.len().max(1)).parse::<f64>().unwrap_or(0.0) / 100.0;
-    let run = |(policy, start, length): (String, usize, usize)| PolicyRun {
-        policy,
-        start: format!("{:.2}", percent(start)),
-        length: format!("{:.2}", percent(length)),
+    let percent = |part: usize| {
+        let hundredths = part * 10_000 / trend.len();
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
     };
+    let run = |(policy, start, length)| PolicyRun { policy, start: percent(start), length: percent(length) };
     runs.into_iter().map(run).collect()
 }

@@ -82,27 +82,24 @@ pub(super) fn lists(summary: &Summary) -> Vec<SenderList> {
     let senders: Vec<&Sender> = summary.senders.iter().filter(listed).collect();
     let most = senders.iter().map(|sender| sender.sums.messages).max().unwrap_or(0);
     let shown = &senders[..senders.len().min(LISTED)];
-    let kinds: [(&'static str, &[Role], &str); 4] = [
-        ("Yours", &[Role::Own], ""),
-        ("Services", &[Role::Vendor], "probably yours"),
-        ("Forwarders and mailing lists", &[Role::Forwarder, Role::List], "nothing to fix on your side"),
-        ("Unclear", &[Role::Unclear], "too little is known of them"),
+    let kinds: [(&'static str, &[Role], Option<&str>); 4] = [
+        ("Yours", &[Role::Own], None),
+        ("Services", &[Role::Vendor], Some("probably yours")),
+        ("Forwarders and mailing lists", &[Role::Forwarder, Role::List], Some("nothing to fix on your side")),
+        ("Unclear", &[Role::Unclear], Some("too little is known of them")),
     ];
-    let list = |(head, roles, remark): (&'static str, &[Role], &str)| {
+    let list = |(head, roles, remark): (&'static str, &[Role], Option<&str>)| {
         let is = |sender: &&&Sender| roles.contains(&sender.who.role);
         let all = senders.iter().filter(is).count() as u64;
         if all == 0 {
             return None;
         }
         let failing = senders.iter().filter(is).filter(|sender| sender.needs_repair()).count() as u64;
-        let parts = [
-            counted(all, "sender", "senders"),
-            if failing > 0 { format!("{} to fix", count(failing)) } else { String::new() },
-            remark.to_owned(),
-        ];
-        let note: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let to_fix = (failing > 0).then(|| format!("{} to fix", count(failing)));
+        let parts = [Some(counted(all, "sender", "senders")), to_fix, remark.map(str::to_owned)];
+        let note = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
         let lines = shown.iter().filter(is).map(|sender| line(sender, most)).collect();
-        Some(SenderList { head, note: note.join("; "), lines })
+        Some(SenderList { head, note, lines })
     };
     kinds.into_iter().filter_map(list).collect()
 }
@@ -115,11 +112,11 @@ pub(crate) fn sender_line(sender: &Sender) -> SenderLine {
 fn line(sender: &Sender, most: u64) -> SenderLine {
     let (sums, who) = (&sender.sums, &sender.who);
     let name = words::identity(who);
-    let network = words::network(who);
-    let many = if who.addresses > 1 { counted(who.addresses, "address", "addresses") } else { String::new() };
+    let network = words::network(who.address, who.prefix);
+    let many = words::several_addresses(who.addresses);
     let (name, address) = match name {
-        Some(name) => (name, if many.is_empty() { network } else { format!("{network}, {many}") }),
-        None => (network, many),
+        Some(name) => (name, many.map_or(network.clone(), |many| format!("{network}, {many}"))),
+        None => (network, many.unwrap_or_default()),
     };
     let (mark, state) = state(sender);
     SenderLine {
@@ -221,19 +218,12 @@ pub(super) fn suspects(summary: &Summary) -> Option<SuspectFold> {
     };
     let listed: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.who.role == Role::Suspect).collect();
     let line = |sender: &&Sender| SuspectLine {
-        source: words::network(&sender.who),
-        about: [
-            words::identity(&sender.who).unwrap_or_default(),
-            if sender.who.addresses > 1 {
-                counted(sender.who.addresses, "address", "addresses")
-            } else {
-                String::new()
-            },
-        ]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(", "),
+        source: words::network(sender.who.address, sender.who.prefix),
+        about: words::identity(&sender.who)
+            .into_iter()
+            .chain(words::several_addresses(sender.who.addresses))
+            .collect::<Vec<_>>()
+            .join(", "),
         domain: Clean::new(&sender.who.policy_domain).to_string(),
         messages: count(sender.sums.messages),
         blocked: count(sender.blocked),

@@ -4,6 +4,7 @@ use crate::analyze::{Action, Rate, Summary};
 use crate::present::wording::{numbers::percent, words};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Maximum number of changes of a kind on a page.
 pub(crate) const NAMED: usize = 5;
@@ -67,7 +68,9 @@ impl News {
 /// How many senders or domains a sentence names.
 const NAMED_IN_SENTENCE: usize = 2;
 
-/// `a`, `a and b`, `a, b and 3 more domains`.
-pub(super) fn names(names: Vec<String>, what: &str) -> String {
+/// `a`, `a and b`, `a, b and 3 more domains`; each once.
+pub(super) fn names(mut names: Vec<String>, what: &str) -> String {
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
     words::list_some(names, NAMED_IN_SENTENCE, &format!(" {what}"))
 }

@@ -50,13 +50,18 @@ pub(super) fn label(point: &Point) -> String {
     }
 }
 
+/// The pass rates of a series; see [`share_sparkline`].
+pub(super) fn pass_rates(trend: &[Point], median: Option<f64>, whole: bool) -> Option<Sparkline> {
+    let rate = |point: &Point| Rate::of(point.dmarc_pass, point.messages);
+    let shares: Vec<Option<f64>> = trend.iter().map(|point| rate(point).map(Rate::share)).collect();
+    let described = series(trend, |point| percent(rate(point)));
+    share_sparkline(&shares, median, whole, format!("Pass rate by period: {described}."))
+}
+
 fn pass_rate(summary: &Summary) -> Tile {
     let rate = summary.totals.sums.pass_rate();
-    let shares: Vec<Option<f64>> =
-        summary.trend.iter().map(|point| Rate::of(point.dmarc_pass, point.messages).map(Rate::share)).collect();
-    let described = series(&summary.trend, |point| percent(Rate::of(point.dmarc_pass, point.messages)));
     let usual = summary.comparison.as_ref().map(|comparison| comparison.pass_rate_usual);
-    let chart = share_sparkline(&shares, usual, false, format!("Pass rate by period: {described}."));
+    let chart = pass_rates(&summary.trend, usual, false);
     let (mark, state, note) = match (&summary.comparison, rate) {
         (Some(comparison), Some(rate)) => against(comparison, rate.share(), weeks(summary)),
         _ => (Mark::Calm, String::new(), "Nothing earlier to compare with".to_owned()),
@@ -71,12 +76,15 @@ fn against(comparison: &Comparison, now: f64, weeks: bool) -> (Mark, String, Str
     let points = shown(now) - shown(usual);
     let median = format!("{} {}", words::median_of(comparison, weeks), words::share(usual));
     let word = if format!("{:.1}", points.abs()) == "1.0" { "point" } else { "points" };
-    match (comparison.rate_moved, points.abs() >= 0.05) {
-        (_, false) => (Mark::Calm, "As usual".to_owned(), median),
-        (true, _) if points < 0.0 => (Mark::Fix, format!("Down {:.1} {word}", -points), median),
-        (true, _) => (Mark::Good, format!("Up {points:.1} {word}"), median),
-        _ if points < 0.0 => (Mark::Calm, format!("Down {:.1} {word}, within its range", -points), median),
-        _ => (Mark::Calm, format!("Up {points:.1} {word}, within its range"), median),
+    if points.abs() < 0.05 {
+        return (Mark::Calm, "As usual".to_owned(), median);
+    }
+    let (mark, direction) = if points < 0.0 { (Mark::Fix, "Down") } else { (Mark::Good, "Up") };
+    let moved = format!("{direction} {:.1} {word}", points.abs());
+    if comparison.rate_moved {
+        (mark, moved, median)
+    } else {
+        (Mark::Calm, format!("{moved}, within its range"), median)
     }
 }
 
@@ -117,8 +125,7 @@ fn senders(summary: &Summary) -> Tile {
     let number = to_fix.map_or(failing.len() as u64, |number| number.saturating_sub(repaired));
     let messages = failing.iter().fold(0_u64, |sum, sender| sum.saturating_add(sender.sums.failing()));
     let usual = usual(summary, |comparison| comparison.senders_to_fix_usual);
-    let mut names: Vec<String> =
-        failing.iter().map(|sender| Clean::new(&sender.who.policy_domain).to_string()).collect();
+    let mut names = words::each_shown(failing.iter().map(|sender| &sender.who.policy_domain));
     names.sort_unstable();
     names.dedup();
     let of = match (names.as_slice(), summary.domains.len()) {
@@ -131,10 +138,7 @@ fn senders(summary: &Summary) -> Tile {
     } else if number == 0 {
         (Mark::Good, "None of yours fails".to_owned())
     } else {
-        (
-            Mark::Fix,
-            if messages == 1 { "1 message fails".to_owned() } else { format!("{} fail", words::messages(messages)) },
-        )
+        (Mark::Fix, counted(messages, "message fails", "messages fail"))
     };
     let figure = |point: &Point| point.senders_to_fix.unwrap_or(0);
     let note: Vec<String> = of.into_iter().chain(usual).collect();
@@ -173,7 +177,7 @@ fn messages(summary: &Summary) -> Tile {
 
 /// The policy step that is ready, else what blocks the largest domain's next step.
 fn next_step(summary: &Summary) -> Tile {
-    let tile = |number: String, mark, state: &str, note: String| Tile {
+    let tile = |number, mark, state: &str, note| Tile {
         label: "Next policy step",
         number,
         wordy: true,
@@ -197,10 +201,7 @@ fn next_step(summary: &Summary) -> Tile {
                 format!("None of your mail would be lost{}", readiness.map(words::except_lone).unwrap_or_default())
             }
             (0, _) => "Almost none of your mail would be lost".to_owned(),
-            (more, _) => format!(
-                "{} ready, too",
-                if more == 1 { "1 more domain is".to_owned() } else { format!("{} more domains are", count(more)) }
-            ),
+            (more, _) => format!("{} ready, too", counted(more, "more domain is", "more domains are")),
         };
         return tile(format!("{tag}={to} for {}", Clean::new(&action.policy_domain)), Mark::Good, "Ready", note);
     }

@@ -94,7 +94,7 @@ pub(super) fn section(summary: &Summary) -> Option<TlsSection> {
     }
     let reporters: BTreeSet<&Foreign> =
         all.iter().flat_map(|tls| &tls.reporters).map(|reporter| &reporter.org_name).collect();
-    let names: Vec<String> = reporters.into_iter().map(|name| Clean::new(name).to_string()).collect();
+    let names = words::each_shown(reporters);
     let mut note = "What senders say of their TLS sessions with your mail servers".to_owned();
     if !names.is_empty() {
         note = format!("{note}, as reported by {}", listed(&names));
@@ -113,7 +113,7 @@ fn line(tls: &TlsSummary) -> TlsLine {
     let at: BTreeSet<&Foreign> =
         tls.causes.iter().filter(|cause| tls.is_fault(cause)).flat_map(|cause| &cause.mx).collect();
     let hosts = tls.hosts.iter().map(|host| &host.mx).filter(|host| at.contains(host));
-    let hosts: Vec<String> = hosts.map(|host| Clean::new(host).to_string()).collect();
+    let hosts = words::each_shown(hosts);
     let failed = tls.causes.iter().fold(tls.failed_sessions, |most, cause| most.max(cause.failed_sessions));
     let (mark, state) = match (failed, tls.sessions()) {
         (0, 0) => (Mark::Calm, "No sessions".to_owned()),
@@ -225,7 +225,7 @@ impl SharedCause<'_> {
 
     /// `Certificate expired at mx.example.com`.
     fn title(&self, advice: &TlsAdvice, domains: &[String]) -> String {
-        let hosts: Vec<String> = self.cause.mx.iter().map(|host| Clean::new(host).to_string()).collect();
+        let hosts = words::each_shown(&self.cause.mx);
         let named = match &self.cause.result_type {
             Some(name) if advice.result_type.is_empty() => format!("{} \"{}\"", advice.title, Clean::new(name)),
             _ => advice.title.to_owned(),
@@ -271,7 +271,7 @@ impl SharedCause<'_> {
         facts.extend(self.since(summary));
         let reporters = self.of.iter().map(|(_, cause)| cause.reporters).max().unwrap_or(0);
         facts.push(format!("seen by {}", counted(reporters, "reporter", "reporters")));
-        let reasons: Vec<String> = self.cause.reasons.iter().map(|reason| Clean::new(reason).to_string()).collect();
+        let reasons = words::each_shown(&self.cause.reasons);
         if !reasons.is_empty() {
             facts.push(format!("reason codes: {}", reasons.join(", ")));
         }
@@ -317,22 +317,17 @@ pub(super) fn lead(summary: &Summary) -> Option<String> {
     let mut all: Vec<&TlsSummary> = summary.tls.iter().filter(failing).collect();
     all.sort_by_key(|tls| Reverse(tls.failed_sessions));
     let worst = all.first()?;
-    let mut domains: Vec<String> = Vec::new();
-    for domain in all.iter().map(|tls| domain(tls)) {
-        if !domains.contains(&domain) {
-            domains.push(domain);
-        }
+    if all.iter().any(|tls| tls.policy_domain != worst.policy_domain) {
+        return Some(format!("TLS fails for {}.", names(all.iter().map(|tls| domain(tls)).collect(), "domains")));
     }
-    Some(match domains.as_slice() {
-        [one] => format!(
-            "Of {} to {one} ({}), {} failed: {}.",
-            counted(worst.sessions(), "TLS session", "TLS sessions"),
-            kind(worst.policy_type.as_ref()),
-            count(worst.failed_sessions),
-            first_title(worst)
-        ),
-        several => format!("TLS fails for {}.", names(several.to_vec(), "domains")),
-    })
+    Some(format!(
+        "Of {} to {} ({}), {} failed: {}.",
+        counted(worst.sessions(), "TLS session", "TLS sessions"),
+        domain(worst),
+        kind(worst.policy_type.as_ref()),
+        count(worst.failed_sessions),
+        first_title(worst)
+    ))
 }
 
 /// Causes that are new in the period.
@@ -349,8 +344,8 @@ pub(super) fn news(summary: &Summary) -> Vec<News> {
     news.collect()
 }
 
-/// A policy in a week, for an archive.
-pub(crate) fn told_of(tls: &TlsSummary) -> (String, TlsLine, Vec<String>) {
+/// A policy in a week, and the titles of its causes, for an archive.
+pub(crate) fn told_of(tls: &TlsSummary) -> (TlsLine, Vec<String>) {
     let titles = causes(&[tls]).iter().map(|cause| cause.title(&cause.cause.advice(), &cause.domains())).collect();
-    (domain(tls), line(tls), titles)
+    (line(tls), titles)
 }

@@ -1,38 +1,54 @@
-//! The sources as CSV (RFC 4180), one line per address, for spreadsheets.
+//! Sources, and the overview of many domains, as CSV (RFC 4180) for spreadsheets. A field that a spreadsheet could take for
+//! a formula is led by an apostrophe.
 
-use crate::analyze::{Role, SourceSummary, Summary, SummaryPeriod};
+use crate::analyze::{Foreign, Overview, OverviewRow, Rate, Role, SourceSummary, Summary, SummaryPeriod};
+use crate::model::NetworkClass;
 use crate::present::wording::clean::Clean;
 use std::io::{self, Write};
 
-/// The names of the columns, in order.
-const HEADER: [&str; 23] = [
-    "source_ip",
-    "name",
-    "messages",
-    "dmarc_pass",
-    "dkim_aligned",
-    "spf_aligned",
-    "both",
-    "dkim_only",
-    "spf_only",
-    "neither",
-    "records",
-    "authenticated_unaligned",
-    "cause",
-    "reporters",
-    "first_seen",
-    "last_seen",
-    "domains",
-    "roles",
-    "from",
-    "to",
-    "origin",
-    "rung",
-    "class",
+/// The columns of sources, in order: the name, and the field of a line. The unknown source has an empty address.
+const SOURCE_COLUMNS: [(&str, fn(&SourceSummary, &SummaryPeriod) -> String); 23] = [
+    ("source_ip", |source, _| or_empty(source.source_ip)),
+    ("name", |source, _| text(source.name.as_ref())),
+    ("messages", |source, _| source.sums.messages.to_string()),
+    ("dmarc_pass", |source, _| source.sums.dmarc_pass.to_string()),
+    ("dkim_aligned", |source, _| source.sums.dkim_aligned.to_string()),
+    ("spf_aligned", |source, _| source.sums.spf_aligned.to_string()),
+    ("both", |source, _| source.sums.both.to_string()),
+    ("dkim_only", |source, _| source.sums.dkim_only.to_string()),
+    ("spf_only", |source, _| source.sums.spf_only.to_string()),
+    ("neither", |source, _| source.sums.neither.to_string()),
+    ("records", |source, _| source.sums.records.to_string()),
+    ("authenticated_unaligned", |source, _| source.authenticated_unaligned.to_string()),
+    ("cause", |source, _| source.cause.as_str().to_owned()),
+    ("reporters", |source, _| source.reporters.to_string()),
+    ("first_seen", |source, _| source.first_seen.to_string()),
+    ("last_seen", |source, _| source.last_seen.to_string()),
+    ("domains", |source, _| source.domains.iter().map(|domain| text(Some(domain))).collect::<Vec<_>>().join(" ")),
+    ("roles", |source, _| source.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")),
+    ("from", |_, period| or_empty(period.from)),
+    ("to", |_, period| or_empty(period.to)),
+    ("origin", |source, _| text(source.origin.as_ref().map(|origin| &origin.name))),
+    ("rung", |source, _| or_empty(source.origin.as_ref().map(|origin| origin.rung))),
+    ("class", |source, _| or_empty(source.class.map(NetworkClass::as_str))),
 ];
 
-/// All sources. The unknown source has an empty address. A field that a spreadsheet could take for a formula is led by an
-/// apostrophe.
+/// The columns of the overview, named as in JSON. Null is empty.
+const OVERVIEW_COLUMNS: [(&str, fn(&OverviewRow) -> String); 11] = [
+    ("policy_domain", |row| text(Some(&row.policy_domain))),
+    ("customer", |row| text(row.customer.as_ref())),
+    ("messages", |row| row.messages.to_string()),
+    ("lost_now", |row| row.lost_now.to_string()),
+    ("next_step_share", |row| or_empty(row.next_step_share.map(Rate::share))),
+    ("spoofed_not_blocked", |row| row.spoofed_not_blocked.to_string()),
+    ("key_broken_since", |row| or_empty(row.key_broken_since)),
+    ("last_report", |row| or_empty(row.last_report)),
+    ("dns_fault", |row| text(row.dns_fault.as_ref())),
+    ("state", |row| row.state.as_str().to_owned()),
+    ("last_tls_report", |row| or_empty(row.last_tls_report)),
+];
+
+/// All sources.
 ///
 /// # Panics
 /// Never: a vector takes all lines, and they are UTF-8.
@@ -47,46 +63,33 @@ pub fn csv(summary: &Summary) -> String {
 /// # Errors
 /// Those of `out`.
 pub fn write_csv(summary: &Summary, mut out: impl Write) -> io::Result<()> {
-    write!(out, "{}\r\n", HEADER.join(","))?;
+    out.write_all(line(SOURCE_COLUMNS.map(|(name, _)| name.to_owned())).as_bytes())?;
     for source in &summary.sources {
-        let fields = fields(source, &summary.period);
-        write!(out, "{}\r\n", fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(","))?;
+        out.write_all(line(SOURCE_COLUMNS.map(|(_, field)| field(source, &summary.period))).as_bytes())?;
     }
     Ok(())
 }
 
-fn fields(source: &SourceSummary, period: &SummaryPeriod) -> [String; HEADER.len()] {
-    let sums = &source.sums;
-    let number = |number: u64| number.to_string();
-    [
-        source.source_ip.map(|address| address.to_string()).unwrap_or_default(),
-        source.name.as_ref().map(|name| inert(&Clean::new(name))).unwrap_or_default(),
-        number(sums.messages),
-        number(sums.dmarc_pass),
-        number(sums.dkim_aligned),
-        number(sums.spf_aligned),
-        number(sums.both),
-        number(sums.dkim_only),
-        number(sums.spf_only),
-        number(sums.neither),
-        number(sums.records),
-        number(source.authenticated_unaligned),
-        source.cause.as_str().to_owned(),
-        number(source.reporters),
-        source.first_seen.to_string(),
-        source.last_seen.to_string(),
-        source.domains.iter().map(|domain| inert(&Clean::new(domain))).collect::<Vec<_>>().join(" "),
-        source.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" "),
-        period.from.map(|day| day.to_string()).unwrap_or_default(),
-        period.to.map(|day| day.to_string()).unwrap_or_default(),
-        source.origin.as_ref().map(|origin| inert(&Clean::new(&origin.name))).unwrap_or_default(),
-        source.origin.as_ref().map(|origin| origin.rung.to_string()).unwrap_or_default(),
-        source.class.map(|class| class.as_str().to_owned()).unwrap_or_default(),
-    ]
+/// The overview, one line per domain.
+pub fn overview_csv(overview: &Overview) -> String {
+    let lines = overview.domains.iter().map(|row| line(OVERVIEW_COLUMNS.map(|(_, field)| field(row))));
+    std::iter::once(line(OVERVIEW_COLUMNS.map(|(name, _)| name.to_owned()))).chain(lines).collect()
+}
+
+fn line<const COLUMNS: usize>(fields: [String; COLUMNS]) -> String {
+    fields.map(|field| quoted(&field)).join(",") + "\r\n"
+}
+
+fn or_empty(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn text(text: Option<&Foreign>) -> String {
+    text.map(|text| inert(&Clean::new(text))).unwrap_or_default()
 }
 
 /// Keeps spreadsheets from evaluating a formula.
-pub(super) fn inert(text: &Clean) -> String {
+fn inert(text: &Clean) -> String {
     let text = text.to_string();
     if text.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) {
         format!("'{text}")
@@ -95,7 +98,7 @@ pub(super) fn inert(text: &Clean) -> String {
     }
 }
 
-pub(super) fn quoted(field: &str) -> String {
+fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\r', '\n']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {
@@ -106,7 +109,6 @@ pub(super) fn quoted(field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::Foreign;
 
     #[test]
     fn formulas_of_strangers_stay_text() {

@@ -1,96 +1,58 @@
-//! The summary as JSON: every number, in the format of `summary.schema.json`.
+//! Answers as JSON: every number, in the formats of `summary.schema.json` and `simulation.schema.json`.
 
-use crate::analyze::{Explanation, Summary};
 use crate::present::wording::clean::is_shown;
 use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter};
+use serde_json::ser::{PrettyFormatter, Serializer};
 use std::io::{self, Write};
 
-/// The JSON Schema (2020-12) of [`json`].
+/// The JSON Schema (2020-12) of a summary.
 pub const SCHEMA: &str = include_str!("summary.schema.json");
 
-/// The JSON, indented, with a final newline. Characters that could control a terminal or are invisible are escaped: the
-/// value is what the reporter wrote, but the bytes are harmless.
+/// The JSON Schema (2020-12) of a simulation.
+pub const SIMULATION_JSON_SCHEMA: &str = include_str!("simulation.schema.json");
+
+/// An answer as JSON, indented, with a final newline. Characters that could control a terminal or are invisible are escaped:
+/// the value is what the reporter wrote, but the bytes are harmless.
 ///
 /// # Panics
-/// Never: everything in a summary can be written as JSON.
-pub fn json(summary: &Summary) -> String {
-    written(summary)
+/// Never: everything in an answer can be written as JSON.
+pub fn json(answer: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    write_json(answer, &mut bytes).expect("an answer has string keys and finite numbers only, and a vector takes them");
+    String::from_utf8(bytes).expect("serde_json writes UTF-8")
 }
 
 /// Writes the same as [`json`], which with many sources may be too much to hold in memory.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_json(summary: &Summary, out: impl Write) -> io::Result<()> {
-    write(summary, out)
-}
-
-/// An explanation as JSON, in the style of [`json`].
-pub fn explanation(explanation: &Explanation) -> String {
-    written(explanation)
-}
-
-pub(crate) fn written(answer: &impl Serialize) -> String {
-    let mut bytes = Vec::new();
-    write(answer, &mut bytes).expect("an answer has string keys and finite numbers only, and a vector takes them");
-    String::from_utf8(bytes).expect("serde_json writes UTF-8")
-}
-
-fn write(answer: &impl Serialize, mut out: impl Write) -> io::Result<()> {
-    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Escaping(PrettyFormatter::with_indent(b" ")));
-    answer.serialize(&mut serializer)?;
+pub fn write_json(answer: &impl Serialize, out: impl Write) -> io::Result<()> {
+    let mut out = Escaping(out);
+    answer.serialize(&mut Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(b" ")))?;
     out.write_all(b"\n")
 }
 
-/// Indented JSON, with invisible and control characters escaped.
-struct Escaping(PrettyFormatter<'static>);
+/// Escapes invisible and control characters in JSON. Line breaks in it are never part of a string.
+struct Escaping<W>(W);
 
-impl Formatter for Escaping {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some((at, char)) = rest.char_indices().find(|(_, char)| !is_shown(*char)) {
-            writer.write_all(&rest.as_bytes()[..at])?;
-            char.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(writer, "\\u{unit:04x}"))?;
-            rest = &rest[at + char.len_utf8()..];
+impl<W: Write> Write for Escaping<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+            return self.0.write(bytes);
         }
-        writer.write_all(rest.as_bytes())
+        // serde_json writes a string in pieces of whole characters.
+        for char in str::from_utf8(bytes).map_err(io::Error::other)?.chars() {
+            if char == '\n' || is_shown(char) {
+                write!(self.0, "{char}")?;
+            } else {
+                char.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(self.0, "\\u{unit:04x}"))?;
+            }
+        }
+        Ok(bytes.len())
     }
 
-    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_array(writer)
-    }
-
-    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_array(writer)
-    }
-
-    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_array_value(writer, first)
-    }
-
-    fn end_array_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_array_value(writer)
-    }
-
-    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_object(writer)
-    }
-
-    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_object(writer)
-    }
-
-    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_object_key(writer, first)
-    }
-
-    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_object_value(writer)
-    }
-
-    fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_object_value(writer)
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

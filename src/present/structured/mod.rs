@@ -3,4 +3,3 @@
 pub(crate) mod csv;
 pub(crate) mod json;
 pub(crate) mod metrics;
-pub(crate) mod overview;

@@ -3,13 +3,13 @@
 use crate::analyze::{EventKind, Incident, IncidentDetails};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted};
-use crate::present::wording::words::{messages, weekday};
+use crate::present::wording::words::{messages, shown, weekday};
 use jiff::civil::Date;
 use std::net::IpAddr;
 
 /// What happens, in a line without control characters.
 pub fn alert_text(incident: &Incident) -> String {
-    let domain = incident.policy_domain.as_ref().map_or_else(String::new, |domain| Clean::new(domain).to_string());
+    let domain = shown(incident.policy_domain.as_ref());
     let since = weekday(incident.since);
     let by = format!("seen by {}", counted(incident.reporters, "reporter", "reporters"));
     let from = from(&incident.sources);
@@ -95,7 +95,7 @@ pub fn alert_text(incident: &Incident) -> String {
 
 /// What to do about it.
 pub fn alert_action(incident: &Incident) -> String {
-    let domain = incident.policy_domain.as_ref().map_or_else(String::new, |domain| Clean::new(domain).to_string());
+    let domain = shown(incident.policy_domain.as_ref());
     match &incident.details {
         IncidentDetails::Key { dkim_domain, selector, .. } => format!(
             "Compare the TXT record at {}._domainkey.{} with the key that the sender signs with, and publish the right one.",
@@ -171,11 +171,6 @@ pub fn alert_end(
         _ => format!("{} is over", kind.word()),
     };
     format!("Resolved: {what}, since {}{by}. It began on {}.", weekday(day), weekday(since))
-}
-
-/// Cleans other text shown next to these.
-pub fn alert_clean(text: &str) -> String {
-    Clean::new(&text.into()).to_string()
 }
 
 /// Number of common characters shown before and after a difference.

@@ -1,9 +1,10 @@
 //! The census of reporters as text: faults first, then how policies are found, then software.
 
-use super::posture::{line, section};
+use super::layout::{line, section};
 use crate::analyze::{Census, CountedText, DomainMethod, ReporterCensus};
 use crate::model::{FindingCode, counted};
 use crate::present::wording::clean::Clean;
+use crate::present::wording::words;
 
 /// Lines of a section; JSON has all.
 const NAMED: usize = 15;
@@ -88,8 +89,7 @@ fn methods(text: &mut String, census: &Census) {
     {
         let reporters = of(word);
         if !reporters.is_empty() {
-            let names: Vec<String> =
-                reporters.iter().take(NAMED).map(|reporter| Clean::new(&reporter.org_name).to_string()).collect();
+            let names = words::each_shown(reporters.iter().take(NAMED).map(|reporter| &reporter.org_name));
             let more = reporters.len().saturating_sub(NAMED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             lines.push(format!("{title}: {}{more}", names.join(", ")));

@@ -1,6 +1,6 @@
 //! Consents to receive reports, for all domains: what to publish, whom to ask, and failed lookups.
 
-use super::posture::{line, section};
+use super::layout::{line, section};
 use crate::dns::finding::txt_record;
 use crate::dns::posture::consents::{ConsentPublisher, ConsentState, ReportConsent, ReportConsents};
 

@@ -1,6 +1,6 @@
 //! Changes of DNS records as text.
 
-use super::posture::line;
+use super::layout::line;
 use crate::dns::lookup::name::is_within;
 use crate::model::DnsChange;
 

@@ -1,12 +1,12 @@
 //! One source explained, for a terminal: its role, the reasons, what to do, and its rows.
 
-use super::summary::TextLayout;
-use crate::analyze::{ExplainedRow, Explanation, Foreign, Rate, ServerOrigin, SourceSummary};
+use super::layout::TextLayout;
+use crate::analyze::{ExplainedRow, Explanation, Rate, ServerOrigin, SourceSummary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::instructions::instruction;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::style::Style;
-use crate::present::wording::words;
+use crate::present::wording::words::{self, between, shown, shown_or};
 
 /// Maximum number of addresses of a network listed separately.
 const SHOWN_SOURCES: usize = 20;
@@ -15,8 +15,7 @@ const SHOWN_SOURCES: usize = 20;
 fn title(explanation: &Explanation) -> String {
     match explanation.source_ip {
         None => "The unknown source".to_owned(),
-        Some(address) if explanation.prefix == if address.is_ipv4() { 32 } else { 128 } => address.to_string(),
-        Some(address) => format!("{address}/{}", explanation.prefix),
+        address => words::network(address, explanation.prefix),
     }
 }
 
@@ -51,7 +50,7 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     let is_host = |origin: &&ServerOrigin| found.is_some_and(|source| source.name.as_ref() == Some(&origin.name));
     let origin = found.and_then(|source| source.origin.as_deref()).filter(|origin| !is_host(origin)).map(words::origin);
     let known: Vec<String> = origin.into_iter().chain(host).chain(network).collect();
-    let host = if known.is_empty() { String::new() } else { format!(" ({})", known.join("; ")) };
+    let host = between(" (", &known.join("; "), ")");
     writer.bold(&format!("{}{host}{days}", title(explanation)));
     if explanation.sources.is_empty() {
         writer.wrapped("Not seen in these days.", "");
@@ -70,7 +69,7 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     }
     for sender in &explanation.senders {
         let evidence: Vec<String> = sender.evidence.iter().map(words::evidence).collect();
-        let evidence = if evidence.is_empty() { String::new() } else { format!(" Evidence: {}.", evidence.join("; ")) };
+        let evidence = between(" Evidence: ", &evidence.join("; "), ".");
         let line = format!(
             "{}: {}, {}.{evidence}",
             words::sender(&sender.who),
@@ -104,9 +103,6 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
 }
 
 fn row(writer: &mut TextLayout, row: &ExplainedRow) {
-    let shown = |text: &Foreign, absent: &str| {
-        if text.as_written().is_empty() { absent.to_owned() } else { Clean::new(text).to_string() }
-    };
     let aligned = |aligned: bool| if aligned { "aligned" } else { "not aligned" };
     let verdict = if row.dmarc_pass { "pass" } else { "FAIL" };
     writer.item(
@@ -115,38 +111,30 @@ fn row(writer: &mut TextLayout, row: &ExplainedRow) {
             "{} {verdict}: {} as {} (policy of {}), reported by {}: {}.",
             words::weekday(row.day),
             words::messages(row.messages),
-            shown(&row.header_from, "nobody"),
-            shown(&row.policy_domain, "nobody"),
-            shown(&row.org_name, "nobody"),
+            shown_or(&row.header_from, "nobody"),
+            shown_or(&row.policy_domain, "nobody"),
+            shown_or(&row.org_name, "nobody"),
             words::cause(row.cause),
         ),
     );
-    let selector = if row.dkim_selector.as_written().is_empty() {
-        String::new()
-    } else {
-        format!(", selector {}", Clean::new(&row.dkim_selector))
-    };
+    let selector = between(", selector ", &shown(Some(&row.dkim_selector)), "");
     let dkim = match row.dkim_domain.as_written() {
         "" => "unsigned".to_owned(),
         _ => format!(
             "DKIM {} by {}{selector}, {}",
-            shown(&row.dkim_result, "no result"),
+            shown_or(&row.dkim_result, "no result"),
             Clean::new(&row.dkim_domain),
             aligned(row.dkim_aligned)
         ),
     };
     let spf = format!(
         "SPF {} for {}, {}",
-        shown(&row.spf_result, "no result"),
-        shown(&row.spf_domain, "nobody"),
+        shown_or(&row.spf_result, "no result"),
+        shown_or(&row.spf_domain, "nobody"),
         aligned(row.spf_aligned)
     );
-    let reason = if row.reason.as_written().is_empty() {
-        String::new()
-    } else {
-        format!(", because: {}", Clean::new(&row.reason))
-    };
-    writer.wrapped(&format!("{dkim}; {spf}; disposition {}{reason}", shown(&row.disposition, "not said")), "    ");
+    let reason = between(", because: ", &shown(Some(&row.reason)), "");
+    writer.wrapped(&format!("{dkim}; {spf}; disposition {}{reason}", shown_or(&row.disposition, "not said")), "    ");
 }
 
 #[cfg(test)]

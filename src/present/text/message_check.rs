@@ -1,6 +1,7 @@
 //! The text of `check --message`: a mail judged as by a receiver.
 
-use super::posture::{line, section, verdict};
+use super::layout::{line, section};
+use super::posture::verdict;
 use crate::dns::dkim::Signature;
 use crate::dns::verify::message::MessageCheck;
 

@@ -8,7 +8,7 @@ pub(crate) mod consents;
 #[cfg(feature = "dns")]
 pub(crate) mod dns_changes;
 pub(crate) mod explain;
-pub(crate) mod heartbeat;
+mod layout;
 #[cfg(feature = "dns")]
 pub(crate) mod message_check;
 pub(crate) mod overview;

@@ -1,8 +1,8 @@
 //! The overview of many domains for a terminal.
 
+use super::layout::TextLayout;
 use crate::analyze::Overview;
 use crate::present::page::overview::{OverviewLine, OverviewPage, overview_page};
-use crate::present::wording::clean::to_ascii;
 use crate::present::wording::style::Style;
 
 /// Maximum width of name columns.
@@ -18,25 +18,24 @@ pub fn overview_text(overview: &Overview, style: &Style) -> String {
     let (domain, customer) =
         (longest(|line| &line.domain, DOMAIN_WIDTH), longest(|line| &line.customer, CUSTOMER_WIDTH));
     let messages = longest(|line| &line.shown_messages, 20).max("messages".len());
-    let bold = |text: &str| if style.color { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() };
-    let mut text = format!("{}\n{}\n", bold(&title), subtitle);
+    let mut out = TextLayout::new(*style);
+    out.bold(&title);
+    out.line(subtitle);
     if lines.is_empty() {
-        return text;
+        return out.finish();
     }
     let row = |name: &str, whose: &str, number: &str, what: &str| {
         let whose = if customer == 0 { String::new() } else { format!("  {whose:<customer$}") };
-        format!("{name:<domain$}{whose}  {number:>messages$}  {what}\n")
+        format!("{name:<domain$}{whose}  {number:>messages$}  {what}")
     };
-    text.push('\n');
-    text.push_str(&bold(row("domain", "customer", "messages", "what").trim_end()));
-    text.push('\n');
+    out.head(&row("domain", "customer", "messages", "what"));
     for line in &lines {
         for (number, finding) in line.findings.iter().enumerate() {
-            text.push_str(&match number {
+            out.line(match number {
                 0 => row(&line.domain, &line.customer, &line.shown_messages, finding),
                 _ => row("", "", "", finding),
             });
         }
     }
-    if style.ascii { to_ascii(&text) } else { text }
+    out.finish()
 }

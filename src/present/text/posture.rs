@@ -1,5 +1,6 @@
 //! A domain's mail setup as text: failed lookups, findings, then facts.
 
+use super::layout::{line, section};
 use crate::dns::dkim::Selector;
 use crate::dns::finding::{self, CheckFinding};
 use crate::dns::hosts::mx::Delivery;
@@ -7,8 +8,7 @@ use crate::dns::posture::domain::Posture;
 use crate::dns::posture::sources::SourceDns;
 use crate::dns::spf::{Evaluation, Node, NodeState, TermFact};
 use crate::dns::transport::{HostTlsa, MtaSts, PolicyState, TlsRpt};
-use crate::present::wording::clean::is_shown;
-use crate::present::wording::numbers::{self, counted};
+use crate::present::wording::numbers::{count, counted};
 use crate::present::wording::words;
 use std::fmt::Write as _;
 
@@ -43,7 +43,7 @@ pub fn posture(posture: &Posture) -> String {
         shown.for_each(|one| source(&mut text, one));
         let more = others.len().saturating_sub(FAILING_LISTED) as u64;
         if more > 0 {
-            let more = numbers::counted(more, "more source", "more sources");
+            let more = counted(more, "more source", "more sources");
             line(&mut text, 1, &format!("and {more} of which nothing passed DMARC; --format json lists them"));
         }
     }
@@ -174,9 +174,9 @@ fn transport(text: &mut String, posture: &Posture) {
 /// A number of seconds in a readable unit.
 fn kept_for(seconds: u64) -> String {
     match seconds {
-        0..7200 => numbers::counted(seconds, "second", "seconds"),
-        7200..172_800 => numbers::counted(seconds / 3600, "hour", "hours"),
-        _ => numbers::counted(seconds / 86_400, "day", "days"),
+        0..7200 => counted(seconds, "second", "seconds"),
+        7200..172_800 => counted(seconds / 3600, "hour", "hours"),
+        _ => counted(seconds / 86_400, "day", "days"),
     }
 }
 
@@ -203,7 +203,7 @@ pub fn postures(postures: &[Posture]) -> String {
 }
 
 /// `pass by include:_spf.example.net > ip4:192.0.2.0/24`, with the cost.
-pub(crate) fn verdict(evaluation: &Evaluation) -> String {
+pub(super) fn verdict(evaluation: &Evaluation) -> String {
     let mut words = evaluation.result.as_str().to_owned();
     let path: Vec<String> = evaluation.path.iter().map(|step| format!("{} ({})", step.term, step.domain)).collect();
     if !path.is_empty() {
@@ -262,7 +262,7 @@ fn dkim(text: &mut String, selector: &Selector) {
             "; last used {} by {}; {} of {} verified",
             seen.last,
             sources.join(", "),
-            numbers::count(seen.passed.max(0).unsigned_abs()),
+            count(seen.passed.max(0).unsigned_abs()),
             messages(seen.messages)
         )
     });
@@ -285,24 +285,12 @@ fn source(text: &mut String, source: &SourceDns) {
             "{} ({name}): {}; {} passed DMARC, {} passed SPF aligned{spf}",
             seen.address,
             messages(seen.messages),
-            numbers::count(seen.dmarc_pass.max(0).unsigned_abs()),
-            numbers::count(seen.spf_aligned.max(0).unsigned_abs())
+            count(seen.dmarc_pass.max(0).unsigned_abs()),
+            count(seen.spf_aligned.max(0).unsigned_abs())
         ),
     );
 }
 
 fn messages(number: i64) -> String {
     words::messages(number.max(0).unsigned_abs())
-}
-
-pub(crate) fn section(text: &mut String, name: &str) {
-    let _ = writeln!(text, "\n{name}");
-}
-
-/// One line, indented, with characters that must not be shown replaced: records contain untrusted text.
-pub(crate) fn line(text: &mut String, depth: usize, words: &str) {
-    text.extend(std::iter::repeat_n("  ", depth));
-    let ends = words.ends_with('\n');
-    text.extend(words.trim_end_matches('\n').chars().map(|char| if is_shown(char) { char } else { '\u{fffd}' }));
-    text.push_str(if ends { "\n\n" } else { "\n" });
 }

@@ -1,9 +1,8 @@
-//! A simulation as text and JSON: the verdict, who loses mail, other changes, and what cannot be decided.
+//! A simulation as text: the verdict, who loses mail, other changes, and what cannot be decided.
 
-use super::summary::TextLayout;
+use super::layout::TextLayout;
 use crate::analyze::{Foreign, Rate, Role};
 use crate::dns::dmarc::Policy;
-use crate::present::structured::json::written;
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::style::Style;
@@ -13,9 +12,6 @@ use crate::simulate::{
     TreeWalkCheck, UndecidableReason,
 };
 
-/// The JSON Schema (2020-12) of [`json`].
-pub const SIMULATION_JSON_SCHEMA: &str = include_str!("../structured/simulation.schema.json");
-
 /// Maximum number of senders in the text; JSON has all.
 const LISTED: usize = 40;
 /// Maximum number of other senders per role in the text.
@@ -23,18 +19,13 @@ const NAMED: usize = 5;
 /// Maximum number of names per reason in the text.
 const NAMES: usize = 3;
 
-/// The simulation as JSON, indented, with a final line break.
-pub fn json(simulation: &Simulation) -> String {
-    written(simulation)
-}
-
 /// The simulation as text.
-pub fn text(simulation: &Simulation, style: &Style) -> String {
+pub fn simulation(simulation: &Simulation, style: &Style) -> String {
     let mut writer = TextLayout::new(*style);
     let domain = Clean::new(&simulation.policy_domain);
     writer.bold(&format!("{domain}: {}", verdict(simulation)));
     writer.wrapped(&comparison(simulation), "");
-    writer.head("");
+    writer.blank();
     writer.wrapped(&numbers(simulation), "");
     writer.wrapped(&consequence(simulation), "");
     lost(&mut writer, simulation);
@@ -44,7 +35,7 @@ pub fn text(simulation: &Simulation, style: &Style) -> String {
         simulation.undecidable.reasons.iter().for_each(|reason| writer.item("· ", &undecidable(reason)));
     }
     checks(&mut writer, simulation);
-    writer.head("");
+    writer.blank();
     writer.wrapped(
         "This is what the record asks of receivers. A receiver may decide otherwise, and mail without a report is not \
          included.",
@@ -80,7 +71,7 @@ fn comparison(simulation: &Simulation) -> String {
         format!("The policy changes from {}, {seen}, to {}.", now.dmarc, then.dmarc)
     };
     let spf = then.spf.as_ref().map(|spf| format!("SPF becomes {}.", Clean::new(spf)));
-    let selectors: Vec<String> = then.removed_selectors.iter().map(|name| Clean::new(name).to_string()).collect();
+    let selectors = words::each_shown(&then.removed_selectors);
     let keys = (!selectors.is_empty()).then(|| match selectors.as_slice() {
         [one] => format!("The DKIM key of selector {one} is removed."),
         several => format!("The DKIM keys of selectors {} are removed.", several.join(", ")),
@@ -163,10 +154,9 @@ fn lost(writer: &mut TextLayout, simulation: &Simulation) {
 
 /// `192.0.2.0/24 (SendGrid, 12 addresses)`.
 fn address(sender: &SimulatedSender) -> String {
-    let several = (sender.addresses > 1).then(|| counted(sender.addresses, "address", "addresses"));
-    let known: Vec<String> =
-        sender.name().map(|name| Clean::new(name).to_string()).into_iter().chain(several).collect();
-    let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
+    let several = words::several_addresses(sender.addresses);
+    let known: Vec<String> = words::each_shown(sender.name()).into_iter().chain(several).collect();
+    let known = words::between(" (", &known.join(", "), ")");
     format!("{}{known}", sender.address.as_deref().unwrap_or("an unknown source"))
 }
 
@@ -186,14 +176,10 @@ fn cause(lost: &LostSender, domain: &Foreign) -> String {
 
 fn example(sender: &LostSender) -> String {
     let example = &sender.example;
-    let dkim: Vec<String> = example.dkim.iter().map(|signature| Clean::new(signature).to_string()).collect();
+    let dkim = words::each_shown(&example.dkim);
     let dkim = if dkim.is_empty() { "unsigned".to_owned() } else { format!("DKIM {}", dkim.join(", ")) };
     let spf = example.spf.as_ref().map(|spf| format!(", SPF {}", Clean::new(spf))).unwrap_or_default();
-    let reporter = if example.org_name.as_written().is_empty() {
-        String::new()
-    } else {
-        format!(" from {}", Clean::new(&example.org_name))
-    };
+    let reporter = words::between(" from ", &words::shown(Some(&example.org_name)), "");
     format!(
         "For example {}{reporter}: From {}, {dkim}{spf}. {}, and would be {}.",
         words::weekday(example.day),
@@ -245,7 +231,7 @@ fn of_role(count: &RoleCount) -> String {
 
 fn undecidable(reason: &UndecidableReason) -> String {
     let messages = words::messages(reason.messages);
-    let names: Vec<String> = reason.details.iter().take(NAMES).map(|name| Clean::new(name).to_string()).collect();
+    let names = words::each_shown(reason.details.iter().take(NAMES));
     let more = reason.more_details + reason.details.len().saturating_sub(NAMES) as u64;
     let more = if more > 0 { format!(", and {} more", count(more)) } else { String::new() };
     let names = format!("{}{more}", names.join("; "));
@@ -288,7 +274,7 @@ fn checks(writer: &mut TextLayout, simulation: &Simulation) {
 }
 
 fn tree_walk(walk: &TreeWalkCheck) -> String {
-    let names: Vec<String> = walk.header_from.iter().map(|name| Clean::new(name).to_string()).collect();
+    let names = words::each_shown(&walk.header_from);
     format!(
         "Receivers that find the organization by the tree walk of RFC 9989 instead of the suffix list would judge {} \
          differently, {} of them more strictly: From {}.",
@@ -301,7 +287,7 @@ fn tree_walk(walk: &TreeWalkCheck) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::present::structured::json::tests::check;
+    use crate::present::structured::json::{SIMULATION_JSON_SCHEMA, json, tests::check};
     use crate::present::wording::clean::is_shown;
     use crate::simulate::{
         ChangedMail, LossExample, LostMail, MailCount, ProposedRecords, RecordInForce, SimulatedWeeks, TestModeCheck,
@@ -310,7 +296,7 @@ mod tests {
 
     const HOSTILE: &str = "<b>\u{1b}]0;x\u{7}\u{202e}\u{9b}2J\n\"";
 
-    fn simulation(name: &str) -> Simulation {
+    fn made(name: &str) -> Simulation {
         let day = |text: &str| text.parse().unwrap();
         let foreign = || Foreign::from(name);
         let changes = |messages, (newly_failing, newly_passing), (stricter, milder)| ChangeCounts {
@@ -405,17 +391,17 @@ mod tests {
 
     #[test]
     fn the_text_of_a_simulation_is_as_expected() {
-        insta::assert_snapshot!(text(&simulation("example.com"), &Style::default()));
+        insta::assert_snapshot!(simulation(&made("example.com"), &Style::default()));
     }
 
     #[test]
     fn hostile_text_is_inert_and_no_line_is_too_wide() {
-        let answer = simulation(HOSTILE);
-        for rendering in [text(&answer, &Style::default()), json(&answer)] {
+        let answer = made(HOSTILE);
+        for rendering in [simulation(&answer, &Style::default()), json(&answer)] {
             let wrong = rendering.chars().find(|char| *char != '\n' && !is_shown(*char));
             assert_eq!(wrong, None, "{rendering}");
         }
-        let plain = text(&simulation("example.com"), &Style { ascii: true, ..Style::default() });
+        let plain = simulation(&made("example.com"), &Style { ascii: true, ..Style::default() });
         assert!(plain.is_ascii() && plain.lines().all(|line| line.len() <= 80), "{plain}");
     }
 
@@ -425,9 +411,9 @@ mod tests {
         let none = Simulation {
             tree_walk: None,
             in_force: RecordInForce { day: None, dmarc: "p=none".into() },
-            ..simulation("example.com")
+            ..made("example.com")
         };
-        for answer in [simulation("example.com"), none] {
+        for answer in [made("example.com"), none] {
             let value = serde_json::from_str(&json(&answer)).unwrap();
             check(&value, &schema, &schema, "simulation");
         }
@@ -435,8 +421,8 @@ mod tests {
 
     #[test]
     fn the_first_line_says_what_matters() {
-        let mut answer = simulation("example.com");
-        let first = |answer: &Simulation| text(answer, &Style::default()).lines().next().unwrap().to_owned();
+        let mut answer = made("example.com");
+        let first = |answer: &Simulation| simulation(answer, &Style::default()).lines().next().unwrap().to_owned();
         assert_eq!(first(&answer), "example.com: 310 messages would be lost, 10 of them from unclear senders");
         answer.lost = LostMail::default();
         assert_eq!(first(&answer), "example.com: not everything could be looked up; nothing else would be lost");

@@ -27,12 +27,6 @@ impl Clean {
     }
 }
 
-impl From<&Foreign> for Clean {
-    fn from(text: &Foreign) -> Self {
-        Self::new(text)
-    }
-}
-
 impl fmt::Display for Clean {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
@@ -54,7 +48,7 @@ pub(crate) fn to_ascii(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
-            ' '..='~' | '\n' => plain.push(char),
+            _ if char.is_ascii() => plain.push(char),
             '…' => plain.push_str("..."),
             '–' | '—' | '−' | '─' | '▃' | '▄' => plain.push('-'),
             '·' | '•' => plain.push('*'),

@@ -1,14 +1,13 @@
-//! Actions in words: an instruction, the exact record, the reason, and the confidence. The same in every format.
+//! Actions in words: an instruction, the exact record, the evidence, and the confidence. The same in every format.
 
 use super::{
     clean::Clean,
-    numbers::{count, counted, percent},
-    repaired::{RepairOutcome, came_of},
+    numbers::{count, counted},
+    reasons::why,
+    repaired::RepairOutcome,
     words,
 };
-use crate::analyze::{
-    Action, Change, Confidence, DomainSummary, Foreign, KeyProblem, Readiness, ReadinessVerdict, Summary,
-};
+use crate::analyze::{Action, Change, Confidence, DomainSummary, Foreign, KeyProblem, Summary};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -84,14 +83,14 @@ pub(crate) fn title(action: &Action) -> String {
             RepairOutcome::Failing => format!("Check {subject} again: published, but mail still fails"),
         };
     }
+    let unless_sure = |doubt: &'static str| if action.confidence == Confidence::High { "" } else { doubt };
     match &action.change {
         Change::PublishPolicy { tag, to, from, .. } => {
             let all = from.as_ref().is_some_and(|from| from.as_written() == *to);
             format!("Publish {tag}={to} for {}{domain}", if all { "all mail of " } else { "" })
         }
         Change::RepairKey { selector, fault, .. } => {
-            let key = key_name(selector.as_ref());
-            let doubt = if action.confidence == Confidence::High { "" } else { ", if it is yours" };
+            let (key, doubt) = (key_name(selector.as_ref()), unless_sure(", if it is yours"));
             match fault {
                 KeyProblem::Missing => format!("Publish {key} of {sources} for {domain}{doubt}"),
                 KeyProblem::Weak => format!("Replace {key} of {sources} for {domain} with a longer one{doubt}"),
@@ -99,19 +98,17 @@ pub(crate) fn title(action: &Action) -> String {
             }
         }
         Change::CheckModification { .. } => {
-            let doubt = if action.confidence == Confidence::High { "" } else { ", if it is yours" };
+            let doubt = unless_sure(", if it is yours");
             format!("Find what changes the mail of {sources} after it is signed as {domain}{doubt}")
         }
         Change::AlignSender { organization, .. } => {
-            let doubt = if action.confidence == Confidence::High { "" } else { ", if it sends for you" };
-            format!("Have {} sign as {domain}{doubt}", Clean::new(organization))
+            format!("Have {} sign as {domain}{}", Clean::new(organization), unless_sure(", if it sends for you"))
         }
         Change::RelaxAlignment { .. } => format!("Relax alignment for {domain}, so that mail of {sources} passes"),
         Change::AuthorizeSource { include, .. } => match include {
             Some(include) => format!("Put include:{include} back into SPF for {domain}, which {sources} needs"),
             None if action.since.is_some() => format!("Authorize {sources} again to send as {domain}"),
-            None if action.confidence == Confidence::High => format!("Authorize {sources} to send as {domain}"),
-            None => format!("Authorize {sources} to send as {domain}, if it is yours"),
+            None => format!("Authorize {sources} to send as {domain}{}", unless_sure(", if it is yours")),
         },
         Change::RepairSpf { .. } => format!("Repair the SPF record that {sources} is checked against for {domain}"),
         Change::Sign => format!("Sign the mail of {sources} with DKIM as {domain}"),
@@ -188,8 +185,7 @@ fn record(action: &Action) -> Vec<RecordPart> {
     let domain = Clean::new(&action.policy_domain);
     match &action.change {
         Change::PublishPolicy { name, tag, from, to, remove } => {
-            let mut parts =
-                vec![RecordPart::exact("Name", Clean::new(name).to_string()), RecordPart::exact("Type", "TXT")];
+            let mut parts = txt_record(Clean::new(name));
             match from {
                 Some(from) if from.as_written() != *to => {
                     parts.push(RecordPart::exact("Replace", format!("{tag}={}", Clean::new(from))));
@@ -223,14 +219,12 @@ fn record(action: &Action) -> Vec<RecordPart> {
         Change::AlignSender { .. } | Change::Sign => vec![RecordPart::exact("Under", format!("_domainkey.{domain}"))],
         Change::CheckModification { .. } => Vec::new(),
         Change::RelaxAlignment { tags } => {
-            let mut parts =
-                vec![RecordPart::exact("Name", format!("_dmarc.{domain}")), RecordPart::exact("Type", "TXT")];
+            let mut parts = txt_record(format!("_dmarc.{domain}"));
             parts.extend(tags.iter().map(|tag| RecordPart::exact("Set", format!("{tag}=r"))));
             parts
         }
         Change::AuthorizeSource { spf_domain, include } => {
-            let mut parts =
-                vec![RecordPart::exact("Name", Clean::new(spf_domain).to_string()), RecordPart::exact("Type", "TXT")];
+            let mut parts = txt_record(Clean::new(spf_domain));
             match include {
                 Some(include) => parts.push(RecordPart::exact("Add", format!("include:{include}"))),
                 // The servers of a service change: authorizing them one by one is no repair.
@@ -242,10 +236,12 @@ fn record(action: &Action) -> Vec<RecordPart> {
             parts.push(RecordPart::described("Where", "before the final all"));
             parts
         }
-        Change::RepairSpf { spf_domain } => {
-            vec![RecordPart::exact("Name", Clean::new(spf_domain).to_string()), RecordPart::exact("Type", "TXT")]
-        }
+        Change::RepairSpf { spf_domain } => txt_record(Clean::new(spf_domain)),
     }
+}
+
+fn txt_record(name: impl ToString) -> Vec<RecordPart> {
+    vec![RecordPart::exact("Name", name.to_string()), RecordPart::exact("Type", "TXT")]
 }
 
 /// The term of an SPF record that authorizes an address.
@@ -253,125 +249,13 @@ fn mechanism(address: IpAddr) -> String {
     if address.is_ipv4() { format!("ip4:{address}") } else { format!("ip6:{address}") }
 }
 
-fn why(summary: Option<&Summary>, action: &Action, domain: Option<&DomainSummary>) -> String {
-    if let Some(repair) = &action.repair {
-        return format!("It was {}.", came_of(repair, action.tracking.state));
-    }
-    let fate = summary.map(|summary| fate(summary, action)).unwrap_or_default();
-    let reason = match &action.change {
-        Change::PublishPolicy { .. } => {
-            return domain.map(|domain| why_stricter(domain, when(summary))).unwrap_or_default();
-        }
-        Change::RepairKey { fault: KeyProblem::Missing, .. } => "Receivers cannot find or read this key",
-        Change::RepairKey { fault: KeyProblem::Weak, .. } => "Receivers refuse this key as too short",
-        Change::RepairKey { fault: KeyProblem::Mismatch, .. } => "Its signatures do not match the published key",
-        Change::CheckModification { body: true, .. } => "Receivers say that the body was changed after signing",
-        Change::CheckModification { body: false, .. } => "The same key verifies from other addresses",
-        Change::AlignSender { .. } => "It authenticates only with its own domain",
-        Change::RelaxAlignment { .. } => "Your own domain passes, but strict alignment refuses it",
-        Change::AuthorizeSource { .. } if action.since.is_some() => "It passed SPF before and no longer does",
-        Change::AuthorizeSource { .. } if action.confidence == Confidence::High => "You confirmed that it is yours",
-        Change::AuthorizeSource { .. } => "It is in the network of one of your authorized servers",
-        Change::RepairSpf { .. } => "Receivers cannot evaluate this record",
-        Change::Sign => "It passes by SPF alone, which forwarding breaks",
-    };
-    match (fate.is_empty(), reason.starts_with("Receivers")) {
-        (true, _) => format!("{reason}."),
-        (false, true) => format!("{reason}. They {fate}"),
-        (false, false) => format!("{reason}. Receivers {fate}"),
-    }
-}
-
-/// The period, if it is a week.
-fn when(summary: Option<&Summary>) -> &'static str {
-    if summary.is_some_and(|summary| summary.period.week.is_some()) { " this week" } else { "" }
-}
-
-/// What receivers did with the messages of an action, as far as known.
-fn fate(summary: &Summary, action: &Action) -> String {
-    let is = |address: Option<IpAddr>| address.is_some_and(|address| action.sources.contains(&address));
-    let of = summary.senders.iter().filter(|sender| {
-        sender.who.policy_domain == action.policy_domain && is(sender.who.address) && sender.sums.failing() > 0
-    });
-    let (failing, blocked) = of.fold((0_u64, 0_u64), |(failing, blocked), sender| {
-        (failing.saturating_add(sender.sums.failing()), blocked.saturating_add(sender.blocked))
-    });
-    let when = when(Some(summary));
-    match (failing, blocked) {
-        (0, _) | (_, 0) => String::new(),
-        (1, 1) => format!("blocked its message{when}."),
-        (failing, blocked) if blocked >= failing => {
-            format!("blocked all {} that failed{when}.", words::messages(failing))
-        }
-        (failing, blocked) => {
-            format!("blocked {} of {} that failed{when}.", count(blocked), words::messages(failing))
-        }
-    }
-}
-
-/// Why a domain can have a stricter policy.
-fn why_stricter(domain: &DomainSummary, when: &str) -> String {
-    let (readiness, spoofing) = (&domain.readiness, &domain.spoofing);
-    let mut sentences = Vec::new();
-    let open = spoofing.not_blocked();
-    if open > 0 {
-        let name = Clean::new(&domain.policy_domain);
-        let verb = if open == 1 { "that probably spoofs" } else { "that probably spoof" };
-        sentences.push(format!("Receivers did not block {} {verb} {name}.", words::messages(open)));
-    }
-    sentences.push(match readiness.verdict {
-        ReadinessVerdict::Parked => {
-            "Nothing legitimate sends as this domain, so no mail of yours would be lost.".to_owned()
-        }
-        _ => lost(readiness),
-    });
-    if readiness.forwarded_at_risk > 0 {
-        let fails = if readiness.forwarded_at_risk == 1 { "fails" } else { "fail" };
-        sentences.push(format!(
-            "{} from forwarders and mailing lists {fails} too.",
-            words::messages(readiness.forwarded_at_risk)
-        ));
-    }
-    sentences.extend(lone(readiness, when));
-    sentences.join(" ")
-}
-
-/// What receivers would do, by their own reports, with mail that they alone see fail.
-fn lone(readiness: &Readiness, when: &str) -> Option<String> {
-    let receivers = words::lone_reporters(readiness)?;
-    let messages = readiness.lone_reporters.iter().fold(0_u64, |sum, lone| sum.saturating_add(lone.messages));
-    let rejects = readiness.next.as_deref().is_some_and(|next| next.contains("reject"));
-    let (reports, it) = if readiness.lone_reporters.len() == 1 { ("reports", "It") } else { ("report", "They") };
-    let (fail, them, they) = if messages == 1 { ("fails", "it", "it does") } else { ("fail", "them", "they do") };
-    Some(format!(
-        "{receivers} alone {reports} that {} of yours {fail} there{when}. {it} would {} {them}. The other receivers see this \
-         mail pass, so {they} not count against this step.",
-        words::messages(messages),
-        if rejects { "reject" } else { "quarantine" },
-    ))
-}
-
-fn lost(readiness: &Readiness) -> String {
-    let legitimate = counted(readiness.legitimate, "message", "messages");
-    match readiness.would_be_lost {
-        0 => format!("All {legitimate} from your senders in eight weeks pass, so none would be lost."),
-        lost => format!(
-            "Of {legitimate} from your senders in eight weeks, {} ({}) would be lost.",
-            count(lost),
-            percent(readiness.loss())
-        ),
-    }
-}
-
 fn facts(action: &Action, domain: Option<&DomainSummary>) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     if let (Change::PublishPolicy { .. }, Some(domain)) = (&action.change, domain) {
         let spoofing = &domain.spoofing;
         if spoofing.messages > 0 {
-            facts.push((
-                "Spoofed",
-                format!("{}, {} blocked", words::messages(spoofing.messages), count(spoofing.blocked)),
-            ));
+            let spoofed = format!("{}, {} blocked", words::messages(spoofing.messages), count(spoofing.blocked));
+            facts.push(("Spoofed", spoofed));
         }
         facts.push(("Your mail", format!("{} in eight weeks", words::messages(action.messages))));
     } else {

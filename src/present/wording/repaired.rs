@@ -1,7 +1,6 @@
 //! The result of a repair in DNS, in words.
 
 use super::{
-    clean::Clean,
     numbers::{count, counted},
     words,
 };
@@ -52,12 +51,11 @@ pub(crate) fn came_of(repair: &Repair, state: ActionState) -> String {
             words::messages(repair.messages)
         ),
         _ => {
-            let names = repair.still_failing.iter().map(|name| Clean::new(name).to_string()).collect();
             format!(
                 "{published}; {} of {} still failed since then, at {}",
                 count(repair.failing),
                 words::messages(repair.messages),
-                words::list(names)
+                words::list(words::each_shown(&repair.still_failing))
             )
         }
     }

@@ -8,10 +8,12 @@ use super::{
 use crate::{
     analyze::{
         Comparison, Evidence, Foreign, HeldBy, Network, Rate, Readiness, ReadinessVerdict, Role, SenderName,
-        ServerOrigin,
+        ServerOrigin, SummaryPeriod,
     },
     model::Cause,
 };
+use jiff::civil::Date;
+use std::net::IpAddr;
 
 /// A cause in a short phrase, for a table.
 pub(crate) const fn cause(cause: Cause) -> &'static str {
@@ -64,17 +66,48 @@ pub(crate) fn shown(text: Option<&Foreign>) -> String {
     text.map(|text| Clean::new(text).to_string()).unwrap_or_default()
 }
 
-/// `messages`.
+/// Cleaned untrusted text, or another where it is empty.
+pub(crate) fn shown_or(text: &Foreign, absent: &str) -> String {
+    let text = Clean::new(text).to_string();
+    if text.is_empty() { absent.to_owned() } else { text }
+}
+
+/// A text between two others, or nothing if it is empty.
+pub(crate) fn between(before: &str, text: &str, after: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{before}{text}{after}") }
+}
+
+/// Each of them cleaned.
+pub(crate) fn each_shown<'a>(texts: impl IntoIterator<Item = &'a Foreign>) -> Vec<String> {
+    texts.into_iter().map(|text| Clean::new(text).to_string()).collect()
+}
+
+/// `1 message`, `2,345 messages`.
 pub(crate) fn messages(number: u64) -> String {
     counted(number, "message", "messages")
 }
 
+/// `12 addresses`, where there are several.
+pub(crate) fn several_addresses(number: u64) -> Option<String> {
+    (number > 1).then(|| counted(number, "address", "addresses"))
+}
+
+/// `2026-W47`, `2026-11-16` or `2026-11-16 to 2026-11-18`; empty without data.
+pub(crate) fn period(period: &SummaryPeriod) -> String {
+    match (&period.week, period.from.zip(period.to)) {
+        (Some(week), _) => week.clone(),
+        (None, Some((from, to))) if from == to => from.to_string(),
+        (None, Some((from, to))) => format!("{from} to {to}"),
+        (None, None) => String::new(),
+    }
+}
+
 /// An address or network: `192.0.2.7`, `192.0.2.0/24`.
-pub(crate) fn network(who: &SenderName) -> String {
-    match who.address {
+pub(crate) fn network(address: Option<IpAddr>, prefix: u8) -> String {
+    match address {
         None => "unknown source".to_owned(),
-        Some(address) if who.prefix == 32 || who.prefix == 128 => address.to_string(),
-        Some(address) => format!("{address}/{}", who.prefix),
+        Some(address) if prefix == if address.is_ipv4() { 32 } else { 128 } => address.to_string(),
+        Some(address) => format!("{address}/{prefix}"),
     }
 }
 
@@ -98,13 +131,17 @@ pub(crate) fn announced(network: &Network) -> Option<String> {
 /// The name of a sender: its service and host name, else what it authenticates as, unless that is the domain itself. Where
 /// nothing more is known, the owner of its network.
 pub(crate) fn identity(who: &SenderName) -> Option<String> {
-    let other = |name: &&Foreign| **name != who.policy_domain;
-    let authenticated = || who.signs_as.as_ref().filter(other).or(who.returns_to.as_ref().filter(other));
     let name = host(who.name.as_ref(), who.name_confirmed)
-        .or_else(|| authenticated().map(|name| Clean::new(name).to_string()));
+        .or_else(|| authenticated_as(who).map(|name| Clean::new(name).to_string()));
     let parts: Vec<String> = service(who).into_iter().chain(name).collect();
     let network = || who.origin.as_ref().filter(|origin| origin.rung > 4).map(origin);
     if parts.is_empty() { network() } else { Some(parts.join(", ")) }
+}
+
+/// The domain that a sender authenticates as, unless it is the domain itself.
+pub(crate) fn authenticated_as(who: &SenderName) -> Option<&Foreign> {
+    let other = |name: &&Foreign| **name != who.policy_domain;
+    who.signs_as.as_ref().filter(other).or(who.returns_to.as_ref().filter(other))
 }
 
 /// The service of a sender, or another organization that DNS delegates to, with the evidence.
@@ -136,7 +173,7 @@ pub(crate) const fn proof(rung: u8) -> &'static str {
 /// A sender in a sentence: `192.0.2.0/24 (esp.example) as example.com`.
 pub(crate) fn sender(who: &SenderName) -> String {
     let name = identity(who).map(|name| format!(" ({name})")).unwrap_or_default();
-    format!("{}{name} as {}", network(who), Clean::new(&who.policy_domain))
+    format!("{}{name} as {}", network(who.address, who.prefix), Clean::new(&who.policy_domain))
 }
 
 /// The evidence for a sender's role.
@@ -179,29 +216,14 @@ pub(crate) fn evidence(evidence: &Evidence) -> String {
 }
 
 /// `Wed, Nov 18`.
-pub(crate) fn weekday(day: jiff::civil::Date) -> String {
-    use jiff::civil::Weekday;
-    let name = match day.weekday() {
-        Weekday::Monday => "Mon",
-        Weekday::Tuesday => "Tue",
-        Weekday::Wednesday => "Wed",
-        Weekday::Thursday => "Thu",
-        Weekday::Friday => "Fri",
-        Weekday::Saturday => "Sat",
-        Weekday::Sunday => "Sun",
-    };
-    format!("{name}, {}", month_day(day))
+pub(crate) fn weekday(day: Date) -> String {
+    day.strftime("%a, %b %-d").to_string()
 }
 
 /// `Nov 18`.
-pub(crate) fn month_day(day: jiff::civil::Date) -> String {
-    let month = usize::try_from(day.month() - 1).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"");
-    format!("{month} {}", day.day())
+pub(crate) fn month_day(day: Date) -> String {
+    day.strftime("%b %-d").to_string()
 }
-
-/// Abbreviated months.
-pub(crate) const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// `a, b and c`.
 pub(crate) fn list(mut items: Vec<String>) -> String {
@@ -223,13 +245,13 @@ pub(crate) fn list_some(mut items: Vec<String>, most: usize, what: &str) -> Stri
 const MOST_RANGES: usize = 7;
 
 /// The days from the first to the last: `Nov 9`, or `Nov 16 to Nov 22`.
-pub(crate) fn days_between(first: jiff::civil::Date, last: jiff::civil::Date) -> String {
+pub(crate) fn days_between(first: Date, last: Date) -> String {
     if first == last { month_day(first) } else { format!("{} to {}", month_day(first), month_day(last)) }
 }
 
 /// Days in order, consecutive ones as a range: `Wed, Nov 18`, or `Nov 16 and Nov 20 to Nov 22`.
-pub(crate) fn days(days: &[jiff::civil::Date]) -> String {
-    let mut ranges: Vec<(jiff::civil::Date, jiff::civil::Date)> = Vec::new();
+pub(crate) fn days(days: &[Date]) -> String {
+    let mut ranges: Vec<(Date, Date)> = Vec::new();
     for day in days {
         match ranges.last_mut() {
             Some((_, last)) if last.tomorrow().is_ok_and(|next| next == *day) => *last = *day,
@@ -271,27 +293,9 @@ pub(crate) fn share(share: f64) -> String {
     percent(Rate::of(if share > 0.0 { part.max(1) } else { 0 }, 1_000_000))
 }
 
-/// The readiness for the next policy step as a phrase.
-pub(crate) fn readiness(readiness: &Readiness) -> String {
-    let (next, lost) = (readiness.next.as_deref().unwrap_or("a stricter policy"), readiness.loss());
-    let loses = lost.is_some_and(|lost| lost.part > 0);
-    let up_to = if readiness.unconfirmed > 0 { "up to " } else { "" };
-    match readiness.verdict {
-        ReadinessVerdict::Done => "already at p=reject".to_owned(),
-        ReadinessVerdict::Ready if !loses => {
-            format!("ready for {next}: no legitimate mail would be lost{}", except_lone(readiness))
-        }
-        ReadinessVerdict::Ready => format!("ready for {next}: {} of your mail would be lost", percent(lost)),
-        ReadinessVerdict::NotYet => format!("not ready for {next}: {}", held(readiness, up_to)),
-        ReadinessVerdict::Parked => format!("no legitimate mail: publish {next}"),
-        ReadinessVerdict::TooLittle => format!("too early to judge {next}: {}", missing(readiness)),
-    }
-}
-
 /// The receivers that alone see mail of the user fail; `None` without any.
 pub(crate) fn lone_reporters(readiness: &Readiness) -> Option<String> {
-    let names: Vec<String> =
-        readiness.lone_reporters.iter().map(|lone| Clean::new(&lone.org_name).to_string()).collect();
+    let names = each_shown(readiness.lone_reporters.iter().map(|lone| &lone.org_name));
     (!names.is_empty()).then(|| list_some(names, 2, " receivers"))
 }
 
@@ -300,14 +304,9 @@ pub(crate) fn except_lone(readiness: &Readiness) -> String {
     lone_reporters(readiness).map_or(String::new(), |receivers| format!(", except perhaps at {receivers}"))
 }
 
-/// Why the next step has to wait, as a separate phrase.
+/// Why the next step has to wait.
 pub(crate) fn why_not(readiness: &Readiness) -> String {
-    match readiness.verdict {
-        ReadinessVerdict::TooLittle => capital(&missing(readiness)),
-        ReadinessVerdict::Done | ReadinessVerdict::Ready | ReadinessVerdict::NotYet | ReadinessVerdict::Parked => {
-            capital(&held(readiness, if readiness.unconfirmed > 0 { "up to " } else { "" }))
-        }
-    }
+    capital(&if readiness.verdict == ReadinessVerdict::TooLittle { missing(readiness) } else { held(readiness) })
 }
 
 /// `p=none`, or that it is in no report.
@@ -316,12 +315,15 @@ pub(crate) fn policy(p: Option<&Foreign>) -> String {
 }
 
 /// What blocks a policy step, worst first.
-fn held(readiness: &Readiness, up_to: &str) -> String {
+fn held(readiness: &Readiness) -> String {
+    let up_to = if readiness.unconfirmed > 0 { "up to " } else { "" };
     let lost = || format!("{up_to}{} of your mail would be lost", percent(readiness.loss()));
     match readiness.held_by.first() {
         Some(HeldBy::OwnSender) => {
             let whole = readiness.losing.iter().find(|losing| losing.whole);
-            whole.map_or_else(lost, |losing| format!("all mail from {} fails", network(&losing.who)))
+            whole.map_or_else(lost, |losing| {
+                format!("all mail from {} fails", network(losing.who.address, losing.who.prefix))
+            })
         }
         Some(HeldBy::UnclearSenders) => {
             format!("{} fail from senders that may be yours", messages(readiness.unclear))
@@ -339,11 +341,6 @@ fn held(readiness: &Readiness, up_to: &str) -> String {
     }
 }
 
-/// `120 legitimate messages`.
-fn legitimate(messages: u64) -> String {
-    counted(messages, "legitimate message", "legitimate messages")
-}
-
 /// What is missing for a verdict, and when it will be available.
 fn missing(readiness: &Readiness) -> String {
     let mut missing = Vec::new();
@@ -354,7 +351,8 @@ fn missing(readiness: &Readiness) -> String {
         missing.push(format!("{} so far, it takes 2", counted(readiness.reporters, "reporter", "reporters")));
     }
     if readiness.legitimate < 100 {
-        missing.push(format!("{} so far, it takes 100", legitimate(readiness.legitimate)));
+        let legitimate = counted(readiness.legitimate, "legitimate message", "legitimate messages");
+        missing.push(format!("{legitimate} so far, it takes 100"));
     }
     missing.join("; ")
 }
