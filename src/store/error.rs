@@ -170,10 +170,23 @@ impl StoreError {
         move |source| Self::Io { path, doing, source }
     }
 
-    /// A Parquet error, with its file; an input or output error inside it is returned as such.
+    /// A Parquet error, with its file.
     pub(crate) fn parquet(path: &Path, doing: &'static str) -> impl FnOnce(polars_error::PolarsError) -> Self {
         let path = path.to_owned();
         move |source| Self::Parquet { path, doing, source }
+    }
+
+    /// A file without its expected content.
+    pub(crate) fn damaged(path: &Path, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), expected: expected.into(), found: found.into() }
+    }
+
+    /// What was read; `None` if the file is damaged. Other errors stay.
+    pub(crate) fn unless_damaged<T>(read: Result<T, Self>) -> Result<Option<T>, Self> {
+        match read {
+            Err(Self::Damaged { .. }) => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// A ledger error.

@@ -162,8 +162,8 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The suffixes of the two files that SQLite keeps beside the ledger.
-const LOG_FILES: [&str; 2] = ["-wal", "-shm"];
+/// The suffixes of the files that SQLite keeps beside the ledger: its log, the log's index, and a journal of older days.
+pub(crate) const LOG_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Gives the files beside the ledger its group: SQLite copies only its mode.
 pub(crate) fn share_log(ledger: &Path) {
@@ -175,7 +175,13 @@ pub(crate) fn share_log(ledger: &Path) {
     }
 }
 
-fn beside(ledger: &Path, suffix: &str) -> std::path::PathBuf {
+/// Whether the ledger has a log that is not written back.
+pub(crate) fn has_log(ledger: &Path) -> bool {
+    std::fs::metadata(beside(ledger, "-wal")).is_ok_and(|log| log.len() > 0)
+}
+
+/// A file beside the ledger, by its suffix.
+pub(crate) fn beside(ledger: &Path, suffix: &str) -> std::path::PathBuf {
     let mut name = ledger.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -76,6 +76,11 @@ impl FileKind {
         }
     }
 
+    /// The kind with this folder.
+    pub fn parse(folder: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.folder() == folder)
+    }
+
     /// The extension of its files.
     pub const fn extension(self) -> &'static str {
         match self {
@@ -201,8 +206,7 @@ impl Layout {
     pub fn month_of(path: &str) -> Option<(FileKind, Month)> {
         let path = Path::new(path);
         let folder = path.parent()?;
-        let kind = FileKind::ALL.into_iter().find(|kind| folder.parent() == Some(Path::new(kind.folder())))?;
-        Some((kind, Month::of_folder(folder)?))
+        Some((FileKind::parse(folder.parent()?.to_str()?)?, Month::of_folder(folder)?))
     }
 
     /// The name a file has while it is written: hidden from every reader that globs `*.parquet` or lists visible files.

@@ -1,10 +1,15 @@
-//! Shared by the exports: formats, the version of a table, and the month of a file without rows.
+//! Shared by the exports: formats, Arrow files, and the months of Parquet files.
 
+use super::text_rows::TextFormat;
 use crate::store::disk::layout::Month;
 use crate::store::tables::columns::Table;
 use crate::store::tables::filter::Filter;
 use jiff::civil::Date;
-use polars_arrow::datatypes::Metadata;
+use polars_arrow::datatypes::{ArrowSchema, Metadata};
+use polars_arrow::io::ipc::write::{FileWriter, WriteOptions};
+use polars_error::PolarsResult;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The formats written to a single stream.
@@ -29,6 +34,30 @@ impl RowFormat {
             Self::Arrow => "arrow",
         }
     }
+
+    /// As a format of text; `None` for Arrow.
+    pub(super) const fn text(self) -> Option<TextFormat> {
+        match self {
+            Self::Ndjson => Some(TextFormat::Ndjson),
+            Self::Csv => Some(TextFormat::Csv),
+            Self::Spreadsheet => Some(TextFormat::Spreadsheet),
+            Self::Arrow => None,
+        }
+    }
+}
+
+/// Begins an Arrow IPC file of a table.
+pub(super) fn arrow_file<W: Write>(table: &Table, out: W) -> PolarsResult<(FileWriter<W>, Arc<ArrowSchema>)> {
+    let schema = Arc::new(table.schema());
+    let mut writer = FileWriter::new(out, schema.clone(), None, WriteOptions { compression: None });
+    writer.set_custom_schema_metadata(metadata(table));
+    writer.start()?;
+    Ok((writer, schema))
+}
+
+/// The file of a table for a month, below the folder of an export.
+pub(super) fn monthly_file(table: &Table, month: Month) -> PathBuf {
+    Path::new(table.name).join(month.folder()).join(format!("{}.parquet", table.name))
 }
 
 /// The metadata of an Arrow schema: the version of the table.

@@ -10,6 +10,7 @@ pub(crate) mod reports;
 pub(crate) mod side_tables;
 pub(crate) mod sources;
 pub(crate) mod stream;
+pub(crate) mod table_builder;
 #[cfg(feature = "query")]
 pub(crate) mod table_rows;
 pub(crate) mod text_rows;

@@ -3,33 +3,29 @@
 //! It works row group by row group, in the order of months and files, so that memory does not grow with the number of
 //! rows. Without a filter, parts are exported unchanged, as copies that share blocks if the file system supports it.
 
-use super::format::{RowFormat, metadata, quiet_month};
+use super::format::{RowFormat, arrow_file, quiet_month};
 use super::manifest::{Exported, PartFiles};
-use super::text_rows::{self, CsvStyle};
 use super::{reports, side_tables, tls};
 use crate::store::disk::layout::{FileKind, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::reports::since;
-use crate::store::parquet::encode::arrow_schema;
 use crate::store::parquet::rows::{ParquetPart, selected_rows};
 use crate::store::parquet::table_columns::{IngestedTimes, record_column};
 use crate::store::parquet::table_file::TableFile;
 use crate::store::parquet::{checked_read, cut};
 use crate::store::read::store::Store;
 use crate::store::tables::filter::{Filter, NewReports};
-use crate::store::tables::schema::COLUMNS;
+use crate::store::tables::schema::{COLUMNS, column_named};
 use crate::store::tables::table::{self, RECORDS};
 use crate::store::tables::values::day;
 use crate::store::tables::verdicts::WeekVerdicts;
 use polars_arrow::array::{Array, PrimitiveArray};
-use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::record_batch::RecordBatchT;
 use polars_error::PolarsResult;
 use polars_parquet::read::RowGroupMetadata;
 use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 impl Store {
     /// Writes all rows of the filter to a stream.
@@ -38,29 +34,18 @@ impl Store {
     /// If a part cannot be read or the stream cannot be written.
     pub fn export(&self, filter: &Filter, format: RowFormat, out: &mut dyn Write) -> Result<(), StoreError> {
         let sink = Path::new("output");
-        match format {
-            RowFormat::Ndjson => {
-                self.each_group(filter, |arrays, rows| text_rows::ndjson(&column_names(), arrays, rows, out))
-            }
-            RowFormat::Csv | RowFormat::Spreadsheet => {
-                let style = if format == RowFormat::Csv { CsvStyle::Exact } else { CsvStyle::Spreadsheet };
-                text_rows::csv_header(&column_names(), style, out).map_err(StoreError::io(sink, "writing"))?;
-                self.each_group(filter, |arrays, rows| text_rows::csv(style, arrays, rows, out))
-            }
-            RowFormat::Arrow => {
-                let schema = Arc::new(arrow_schema());
-                let failed = |error| StoreError::parquet(sink, "writing Arrow")(error);
-                let options = ipc::WriteOptions { compression: None };
-                let mut writer = ipc::FileWriter::new(out, schema.clone(), None, options);
-                writer.set_custom_schema_metadata(metadata(&RECORDS));
-                writer.start().map_err(failed)?;
-                self.each_group(filter, |arrays, rows| {
-                    let batch = RecordBatchT::try_new(rows, schema.clone(), arrays.to_vec());
-                    batch.and_then(|batch| writer.write(&batch, None)).map_err(std::io::Error::other)
-                })?;
-                writer.finish().map_err(failed)
-            }
+        if let Some(text) = format.text() {
+            let names = RECORDS.column_names();
+            out.write_all(text.head(&names).as_bytes()).map_err(StoreError::io(sink, "writing"))?;
+            return self.each_group(filter, |arrays, rows| text.write(&names, arrays, rows, out));
         }
+        let failed = || StoreError::parquet(sink, "writing Arrow");
+        let (mut writer, schema) = arrow_file(&RECORDS, out).map_err(failed())?;
+        self.each_group(filter, |arrays, rows| {
+            let batch = RecordBatchT::try_new(rows, schema.clone(), arrays.to_vec());
+            batch.and_then(|batch| writer.write(&batch, None)).map_err(std::io::Error::other)
+        })?;
+        writer.finish().map_err(failed())
     }
 
     /// Writes `DIR/records/month=.../` and `DIR/reports/month=.../`, the same for `tls_reports` and `tls_failures`,
@@ -103,7 +88,7 @@ impl Store {
         }
         if exported.is_empty(records) {
             let target = records.join(quiet_month(filter).folder()).join("empty.parquet");
-            let bytes = TableFile::new(&RECORDS).and_then(TableFile::finish);
+            let bytes = TableFile::new(&RECORDS, Vec::new()).and_then(TableFile::finish);
             exported.write(target, &bytes.map_err(StoreError::parquet(dir, "writing a part without rows"))?)?;
         }
         reports::export(self, filter, &mut exported)?;
@@ -123,11 +108,10 @@ impl Store {
     pub fn new_since(&self, run: i64) -> Result<NewReports, StoreError> {
         match &self.ledger {
             Some(ledger) => since(ledger, run),
-            None if self.folder => Err(StoreError::Damaged {
-                path: self.layout.root().to_owned(),
-                expected: "a store, which records what each run added".to_owned(),
-                found: "a folder of Parquet files".to_owned(),
-            }),
+            None if self.folder => {
+                let expected = "a store, which records what each run added";
+                Err(StoreError::damaged(self.layout.root(), expected, "a folder of Parquet files"))
+            }
             None => Ok(NewReports { after: run, last: run, keys: HashSet::new() }),
         }
     }
@@ -150,15 +134,14 @@ impl Store {
     }
 
     /// The ingestion times that parts of older versions lack.
-    fn ingested_times(&self, part: &ParquetPart) -> Result<IngestedTimes, StoreError> {
-        let none = || Ok(IngestedTimes::default());
-        self.ledger.as_ref().map_or_else(none, |ledger| IngestedTimes::of(ledger, std::slice::from_ref(part)))
+    pub(super) fn ingested_times(&self, part: &ParquetPart) -> Result<IngestedTimes, StoreError> {
+        self.read_ledger(|ledger| IngestedTimes::of(ledger, std::slice::from_ref(part)))
     }
 
     /// The rows of a part that match the filter, as a new part; `None` without any.
     fn cut(&self, part: &ParquetPart, filter: &Filter) -> Result<Option<Vec<u8>>, StoreError> {
         let failed = || StoreError::parquet(&part.path, "writing its rows as a new part");
-        let mut file = TableFile::new(&RECORDS).map_err(failed())?;
+        let mut file = TableFile::new(&RECORDS, Vec::new()).map_err(failed())?;
         let times = self.ingested_times(part)?;
         let mut any = false;
         for group in &part.metadata.row_groups {
@@ -194,17 +177,12 @@ fn group_arrays(
     checked_read::read(&part.path, "reading the part", read)
 }
 
-fn column_names() -> Vec<&'static str> {
-    COLUMNS.iter().map(|column| column.name).collect()
-}
-
 /// The months of a part's rows.
 fn months(part: &ParquetPart) -> Result<BTreeSet<Month>, StoreError> {
-    let date = COLUMNS.iter().find(|column| column.name == "date").expect("a column of the list");
     let mut months = BTreeSet::new();
     for group in &part.metadata.row_groups {
         checked_read::read(&part.path, "reading the part", || {
-            let days = record_column(part, group, date, &IngestedTimes::default())?;
+            let days = record_column(part, group, column_named("date"), &IngestedTimes::default())?;
             let days: Option<&PrimitiveArray<i32>> = days.as_any().downcast_ref();
             months.extend(days.into_iter().flatten().flatten().map(|number| Month::of(day(*number))));
             Ok(())

@@ -1,31 +1,27 @@
 //! The small tables beside `records`: one file each, in the folder of an export.
 
 use super::folder::ExportFolder;
-use super::format::{RowFormat, metadata};
+use super::format::{RowFormat, arrow_file};
 use super::manifest::Exported;
-use super::text_rows::{self, CsvStyle};
 use super::{dns, sources};
 use crate::store::error::StoreError;
 use crate::store::read::store::Store;
-use crate::store::tables::columns::{Table, TableColumn};
+use crate::store::tables::columns::Table;
 use crate::store::tables::dns::DNS;
 use crate::store::tables::domains::DOMAINS;
 use crate::store::tables::filter::Filter;
 use crate::store::tables::senders::SENDERS;
 use crate::store::tables::sources::SOURCES;
 use polars_arrow::array::{Array, new_empty_array};
-use polars_arrow::datatypes::ArrowSchema;
-use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::record_batch::RecordBatchT;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 /// A small table, read.
 pub struct SideTable {
-    pub(super) table: &'static Table,
-    pub(super) columns: Vec<Box<dyn Array>>,
-    pub(super) rows: usize,
+    pub(in crate::store) table: &'static Table,
+    pub(in crate::store) columns: Vec<Box<dyn Array>>,
+    pub(in crate::store) rows: usize,
 }
 
 /// Writes each small table that has rows to `DIR/TABLE/TABLE.parquet`.
@@ -52,8 +48,7 @@ impl SideTable {
     /// Whether a folder has a file of text that is recognizably this table. Any other file of its name may be a
     /// user's own.
     pub fn is_left_in(&self, folder: &ExportFolder, format: RowFormat) -> bool {
-        let columns = (self.table.columns)();
-        let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+        let names = self.table.column_names();
         let (begin, mark) = match format {
             RowFormat::Ndjson => (format!("{{\"{}\":", names[0]), ""),
             RowFormat::Csv | RowFormat::Spreadsheet => (format!("{}\n", names.join(",")), "\u{feff}"),
@@ -69,25 +64,12 @@ impl SideTable {
     /// # Errors
     /// If `out` cannot be written.
     pub fn write(&self, format: RowFormat, out: &mut dyn io::Write) -> io::Result<()> {
-        let columns = (self.table.columns)();
-        let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
-        let style = match format {
-            RowFormat::Ndjson => return text_rows::ndjson(&names, &self.columns, self.rows, out),
-            RowFormat::Csv => CsvStyle::Exact,
-            RowFormat::Spreadsheet => CsvStyle::Spreadsheet,
-            RowFormat::Arrow => return self.write_arrow(out),
-        };
-        text_rows::csv_header(&names, style, out)?;
-        text_rows::csv(style, &self.columns, self.rows, out)
-    }
-
-    fn write_arrow(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        let fields = (self.table.columns)().iter().map(TableColumn::field).collect::<Vec<_>>();
-        let schema: ArrowSchema = fields.into_iter().map(|field| (field.name.clone(), field)).collect();
-        let schema = Arc::new(schema);
-        let mut writer = ipc::FileWriter::new(out, schema.clone(), None, ipc::WriteOptions { compression: None });
-        writer.set_custom_schema_metadata(metadata(self.table));
-        writer.start().map_err(io::Error::other)?;
+        let names = self.table.column_names();
+        if let Some(text) = format.text() {
+            out.write_all(text.head(&names).as_bytes())?;
+            return text.write(&names, &self.columns, self.rows, out);
+        }
+        let (mut writer, schema) = arrow_file(self.table, out).map_err(io::Error::other)?;
         let batch = RecordBatchT::try_new(self.rows, schema, self.columns.clone());
         let written = batch.and_then(|batch| writer.write(&batch, None)).and_then(|()| writer.finish());
         written.map_err(io::Error::other)

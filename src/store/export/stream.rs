@@ -5,16 +5,18 @@
 //! which every reader supports. Buffers are bounded by rows, reports and bytes.
 
 use super::format::metadata;
-use super::reports::ReportTable;
-use super::text_rows::{self, CsvStyle};
+use super::side_tables::SideTable;
+use super::table_builder::TableBuilder;
+use super::text_rows::TextFormat;
 use super::tls::TlsTables;
-use crate::model::{Accepted, AcceptedTls, Original};
+use crate::model::{Accepted, AcceptedTls, Original, Record};
 use crate::store::error::StoreError;
 use crate::store::parquet::encode;
-use crate::store::parquet::pages::{compress, options};
-use crate::store::tables::columns::{Table, TableColumn};
-use crate::store::tables::reports::REPORTS;
-use crate::store::tables::schema::{COLUMNS, ListField, RecordColumnKind};
+use crate::store::parquet::pages::compress;
+use crate::store::parquet::table_file::TableFile;
+use crate::store::tables::columns::{Table, TableColumn, schema_of};
+use crate::store::tables::reports::{REPORTS, ReportRow};
+use crate::store::tables::schema::{COLUMNS, ItemText, RecordColumnKind};
 use crate::store::tables::table::RECORDS;
 use crate::store::tables::tls::{TLS_FAILURES, TLS_REPORTS};
 use jiff::Timestamp;
@@ -25,10 +27,6 @@ use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::offset::OffsetsBuffer;
 use polars_arrow::record_batch::RecordBatchT;
 use polars_error::{PolarsResult, polars_err};
-use polars_parquet::write::{
-    CompressedPage, DynIter, DynStreamingIterator, FileWriter, KeyValue, ParquetType, fallible_streaming_iterator,
-    to_parquet_schema,
-};
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::Path;
@@ -93,9 +91,8 @@ impl StreamFormat {
 /// Encodes batches.
 enum Encoder<W: Write> {
     Arrow(Box<ipc::StreamWriter<Shared<W>>>, Arc<ArrowSchema>),
-    Parquet(Box<FileWriter<Shared<W>>>, Vec<ParquetType>),
-    Ndjson,
-    Csv(CsvStyle),
+    Parquet(Box<TableFile<Shared<W>>>),
+    Text(TextFormat),
 }
 
 /// A stream of batches of one table.
@@ -108,35 +105,28 @@ struct Batches<W: Write> {
 
 impl<W: Write> Batches<W> {
     fn start(out: W, table: &'static Table, format: StreamFormat) -> Result<Self, StoreError> {
-        let columns = (table.columns)();
-        let names: Vec<&'static str> = columns.iter().map(|column| column.name).collect();
+        let names = table.column_names();
         let out = Rc::new(RefCell::new(out));
         let shared = Shared(out.clone());
-        let of_csv = |style| {
-            let head = text_rows::csv_header(&names, style, &mut *out.borrow_mut());
-            head.map(|()| Encoder::Csv(style)).map_err(StoreError::io(Path::new(table.name), "writing"))
+        let text = |format: TextFormat| {
+            let head = out.borrow_mut().write_all(format.head(&names).as_bytes());
+            head.map(|()| Encoder::Text(format)).map_err(StoreError::io(Path::new(table.name), "writing"))
         };
         let encoder = match format {
             StreamFormat::Arrow => {
-                let fields = columns.iter().map(TableColumn::field).map(plain_field);
-                let schema: ArrowSchema = fields.map(|field| (field.name.clone(), field)).collect();
+                let schema = schema_of((table.columns)().iter().map(TableColumn::field).map(plain_field));
                 let mut writer = ipc::StreamWriter::new(shared, ipc::WriteOptions { compression: None });
                 writer.set_custom_schema_metadata(metadata(table));
                 writer.start(&schema, None).map_err(StoreError::parquet(Path::new(table.name), "writing Arrow"))?;
                 Encoder::Arrow(Box::new(writer), Arc::new(schema))
             }
             StreamFormat::Parquet => {
-                let fields = table.fields_with_ids().into_iter();
-                let schema: ArrowSchema = fields.map(|field| (field.name.clone(), field)).collect();
-                let parquet = to_parquet_schema(&schema);
-                let parquet = parquet.map_err(StoreError::parquet(Path::new(table.name), "writing Parquet"))?;
-                let types = parquet.fields().to_vec();
-                let writer = FileWriter::new_with_parquet_schema(shared, schema, parquet, options());
-                Encoder::Parquet(Box::new(writer), types)
+                let file = TableFile::new(table, shared);
+                Encoder::Parquet(Box::new(file.map_err(StoreError::parquet(Path::new(table.name), "writing Parquet"))?))
             }
-            StreamFormat::Ndjson => Encoder::Ndjson,
-            StreamFormat::Csv => of_csv(CsvStyle::Exact)?,
-            StreamFormat::Spreadsheet => of_csv(CsvStyle::Spreadsheet)?,
+            StreamFormat::Ndjson => text(TextFormat::Ndjson)?,
+            StreamFormat::Csv => text(TextFormat::Csv)?,
+            StreamFormat::Spreadsheet => text(TextFormat::Spreadsheet)?,
         };
         Ok(Self { out, encoder, table, names })
     }
@@ -155,23 +145,14 @@ impl<W: Write> Batches<W> {
                 let written = batch.and_then(|batch| writer.write(&batch, None));
                 written.map_err(StoreError::parquet(path, "writing Arrow"))
             }
-            Encoder::Parquet(writer, types) => {
-                let pages = arrays.iter().zip(types.iter()).map(|(array, kind)| compress(array.as_ref(), kind));
-                let written = pages.collect::<PolarsResult<Vec<_>>>().and_then(|pages| {
-                    let leaves = DynIter::new(pages.iter().flatten().map(|pages: &Vec<CompressedPage>| {
-                        let pages = pages.iter().map(PolarsResult::<&CompressedPage>::Ok);
-                        Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(pages)))
-                    }));
-                    writer.write(rows as u64, leaves)
-                });
+            Encoder::Parquet(file) => {
+                let pages = arrays.iter().zip(file.types()).map(|(array, kind)| compress(array.as_ref(), kind));
+                let pages = pages.collect::<PolarsResult<Vec<_>>>();
+                let written = pages.and_then(|pages| file.write_pages(rows, &pages));
                 written.map_err(StoreError::parquet(path, "writing Parquet"))
             }
-            Encoder::Ndjson => {
-                let written = text_rows::ndjson(&self.names, arrays, rows, &mut *self.out.borrow_mut());
-                written.map_err(StoreError::io(path, "writing"))
-            }
-            Encoder::Csv(style) => {
-                let written = text_rows::csv(*style, arrays, rows, &mut *self.out.borrow_mut());
+            Encoder::Text(format) => {
+                let written = format.write(&self.names, arrays, rows, &mut *self.out.borrow_mut());
                 written.map_err(StoreError::io(path, "writing"))
             }
         }
@@ -185,8 +166,8 @@ impl<W: Write> Batches<W> {
                 self.write(0, &arrays)?;
             }
             // A file has no marks.
-            Encoder::Parquet(..) => {}
-            Encoder::Ndjson | Encoder::Csv(_) => {
+            Encoder::Parquet(_) => {}
+            Encoder::Text(_) => {
                 let written = self.out.borrow_mut().write_all(b"\n");
                 written.map_err(StoreError::io(self.path(), "writing"))?;
             }
@@ -198,17 +179,15 @@ impl<W: Write> Batches<W> {
         self.out.borrow_mut().flush().map_err(StoreError::io(self.path(), "writing"))
     }
 
-    fn finish(mut self) -> Result<(), StoreError> {
-        let ended = match &mut self.encoder {
-            Encoder::Arrow(writer, _) => writer.finish(),
-            Encoder::Parquet(writer, _) => {
-                let (key, version) = self.table.metadata();
-                writer.end(Some(vec![KeyValue { key, value: Some(version) }])).map(drop)
-            }
-            Encoder::Ndjson | Encoder::Csv(_) => Ok(()),
+    fn finish(self) -> Result<(), StoreError> {
+        let path = self.path();
+        let ended = match self.encoder {
+            Encoder::Arrow(mut writer, _) => writer.finish(),
+            Encoder::Parquet(file) => file.finish().map(drop),
+            Encoder::Text(_) => Ok(()),
         };
-        ended.map_err(StoreError::parquet(self.path(), "writing"))?;
-        self.flush()
+        ended.map_err(StoreError::parquet(path, "writing"))?;
+        self.out.borrow_mut().flush().map_err(StoreError::io(path, "writing"))
     }
 }
 
@@ -285,12 +264,10 @@ impl<W: Write, R: Write> Stream<W, R> {
     }
 
     fn write_tls(&mut self) -> Result<(), StoreError> {
-        let waiting = std::mem::take(&mut self.waiting_tls);
-        let path = Path::new(TLS_REPORTS.name);
-        let tables = waiting.arrays().map_err(StoreError::parquet(path, "building the columns"))?;
-        for ((_, arrays, rows), out) in tables.into_iter().zip(&mut self.tls) {
+        let tables = std::mem::take(&mut self.waiting_tls).finish()?;
+        for (SideTable { columns, rows, .. }, out) in tables.into_iter().zip(&mut self.tls) {
             if let Some(out) = out.as_mut().filter(|_| rows > 0) {
-                out.write(rows, &arrays)?;
+                out.write(rows, &columns)?;
             }
         }
         Ok(())
@@ -308,9 +285,9 @@ impl<W: Write, R: Write> Stream<W, R> {
             self.records.write(rows, &arrays)?;
         }
         let Some(reports) = self.reports.as_mut().filter(|_| !waiting.is_empty()) else { return Ok(()) };
-        let mut table = ReportTable::default();
-        waiting.iter().for_each(|accepted| table.push(accepted, self.now));
-        reports.write(waiting.len(), &table.arrays().map_err(failed())?)
+        let mut table = TableBuilder::new(&REPORTS);
+        waiting.iter().for_each(|accepted| table.push(ReportRow::new(accepted, self.now).values()));
+        reports.write(waiting.len(), &table.finish()?.columns)
     }
 
     /// Writes what is buffered, then a mark that it is complete, and flushes. The mark is a batch without rows, or an
@@ -343,13 +320,13 @@ fn weight(accepted: &Accepted) -> usize {
     let report = &accepted.report;
     let head = report.metadata.org_name.len() + report.metadata.report_id.len() + report.policy.domain.as_str().len();
     let lists = COLUMNS.iter().filter_map(|column| match column.kind {
-        RecordColumnKind::List { len, fields } => Some((len, fields)),
+        RecordColumnKind::List { len, texts, .. } => Some((len, texts)),
         _ => None,
     });
     let lists: Vec<_> = lists.collect();
     let of_record = |record| {
-        let texts = |(len, fields): &(fn(&crate::model::Record) -> usize, &[ListField])| {
-            let item = |item| fields.iter().map(|field| (field.text)(record, item).map_or(0, str::len)).sum::<usize>();
+        let texts = |(len, texts): &(fn(&Record) -> usize, &[ItemText])| {
+            let item = |item| texts.iter().map(|text| text(record, item).map_or(0, str::len)).sum::<usize>();
             (0..len(record)).map(item).sum::<usize>()
         };
         512 + head + lists.iter().map(texts).sum::<usize>()

@@ -5,18 +5,17 @@
 
 use super::{dns, reports, sources, verdicts};
 use crate::store::error::StoreError;
+use crate::store::parquet::checked_read;
 use crate::store::parquet::rows::{ParquetPart, days_of, largest_count};
-use crate::store::parquet::table_columns::{IngestedTimes, has, record_column, report_column};
-use crate::store::parquet::{checked_read, nested};
+use crate::store::parquet::table_columns::{IngestedTimes, record_column, report_column, table_column};
 use crate::store::read::folder_files;
 use crate::store::read::store::Store;
-use crate::store::tables::columns::{Table, TableColumn};
+use crate::store::tables::columns::Table;
 use crate::store::tables::filter::Filter;
 use crate::store::tables::table::TABLES;
 use crate::store::tables::verdicts::WeekVerdicts;
 use crate::store::tables::{reports as report_table, schema};
-use polars_arrow::array::{Array, new_null_array};
-use polars_arrow::datatypes::Field;
+use polars_arrow::array::Array;
 use polars_error::{PolarsResult, polars_err};
 use polars_parquet::read::RowGroupMetadata;
 use std::path::PathBuf;
@@ -60,10 +59,7 @@ impl TableFiles {
     fn open(store: &Store, table: &'static Table, paths: Vec<PathBuf>) -> Result<Self, StoreError> {
         let file = |path| {
             let part = ParquetPart::open(path)?;
-            let times = match &store.ledger {
-                Some(ledger) => IngestedTimes::of(ledger, std::slice::from_ref(&part))?,
-                None => IngestedTimes::default(),
-            };
+            let times = store.ingested_times(&part)?;
             let group = |group| GroupRows {
                 rows: RowGroupMetadata::num_rows(group),
                 days: days_of(&part, group),
@@ -122,13 +118,8 @@ impl FileReader<'_> {
                 report_column(&self.part, group, column)
             }
             _ => {
-                let columns = (self.table.columns)();
-                let TableColumn { kind, nullable, .. } =
-                    columns.iter().find(|column| column.name == name).ok_or_else(none)?;
-                if !has(group, name) {
-                    return Ok(new_null_array(kind.arrow(), group.num_rows()));
-                }
-                nested::read_array(&self.part.file, group, Field::new(name.into(), kind.arrow(), *nullable))
+                let column = (self.table.columns)().into_iter().find(|column| column.name == name).ok_or_else(none)?;
+                table_column(&self.part, group, &column)
             }
         }
     }
@@ -158,12 +149,11 @@ impl Store {
                 return Ok((table, TableRows::Files(TableFiles::open(self, table, paths)?)));
             }
         }
-        let failed = || StoreError::parquet(std::path::Path::new(table.name), "building the columns");
         let rows = match name {
             "reports" => {
                 let mut months = Vec::new();
                 reports::each_month(self, &all, &mut |_, month| {
-                    months.push(month.arrays().map_err(failed())?);
+                    months.push(month.columns);
                     Ok(())
                 })?;
                 months

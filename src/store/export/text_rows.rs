@@ -1,18 +1,59 @@
 //! Formats rows as text: NDJSON and CSV.
 
-use crate::store::tables::values::{self, Texts};
-use jiff::Timestamp;
+use crate::store::tables::values::{Texts, day, time};
 use polars_arrow::array::{Array, BooleanArray, ListArray, PrimitiveArray, StructArray};
 use polars_arrow::datatypes::ArrowDataType;
 use std::io::{self, Write};
 
-/// How CSV spells times and lists.
+/// The formats of one line per row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CsvStyle {
-    /// For programs: RFC 3339, JSON.
-    Exact,
-    /// For spreadsheets: a byte order mark, times that they recognize, lists in words.
+pub(crate) enum TextFormat {
+    /// One JSON object per line.
+    Ndjson,
+    /// CSV for programs: times as in RFC 3339, lists as JSON.
+    Csv,
+    /// CSV for spreadsheets: a byte order mark, times that they recognize, lists in words.
     Spreadsheet,
+}
+
+impl TextFormat {
+    /// What comes before the rows: in CSV the names of the columns.
+    pub(crate) fn head(self, names: &[&str]) -> String {
+        match self {
+            Self::Ndjson => String::new(),
+            Self::Csv => names.join(",") + "\n",
+            Self::Spreadsheet => format!("\u{feff}{}\n", names.join(",")),
+        }
+    }
+
+    /// Writes rows; the names are those of the columns.
+    pub(crate) fn write(
+        self,
+        names: &[&str],
+        arrays: &[Box<dyn Array>],
+        rows: usize,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let columns = arrays.iter().map(|array| ColumnValues::of(array.as_ref())).collect::<io::Result<Vec<_>>>()?;
+        let mut line = Vec::new();
+        for row in 0..rows {
+            line.clear();
+            for (index, (name, values)) in names.iter().zip(&columns).enumerate() {
+                if index > 0 {
+                    line.push(b',');
+                }
+                if self == Self::Ndjson {
+                    write!(line, "{}\"{name}\":", if index == 0 { "{" } else { "" })?;
+                    values.json(row, &mut line)?;
+                } else {
+                    values.field(row, self, &mut line)?;
+                }
+            }
+            line.extend(if self == Self::Ndjson { b"}\n".as_slice() } else { b"\n" });
+            out.write_all(&line)?;
+        }
+        Ok(())
+    }
 }
 
 /// A column's values, by type.
@@ -28,10 +69,6 @@ enum ColumnValues<'a> {
 }
 
 impl<'a> ColumnValues<'a> {
-    fn all(arrays: &'a [Box<dyn Array>]) -> io::Result<Vec<Self>> {
-        arrays.iter().map(|array| Self::of(array.as_ref())).collect()
-    }
-
     fn of(array: &'a dyn Array) -> io::Result<Self> {
         Ok(match array.dtype() {
             ArrowDataType::Timestamp(..) => Self::Time(cast(array)?),
@@ -74,7 +111,7 @@ impl<'a> ColumnValues<'a> {
             Self::Float(array) => serde_json::to_writer(out, &array.value(row)).map_err(io::Error::other),
             Self::Flag(array) => write!(out, "{}", array.value(row)),
             Self::Time(array) => write!(out, "\"{}\"", time(array.value(row))),
-            Self::Date(array) => write!(out, "\"{}\"", values::day(array.value(row))),
+            Self::Date(array) => write!(out, "\"{}\"", day(array.value(row))),
             Self::List(array, fields) => {
                 out.push(b'[');
                 for item in items(array, row)? {
@@ -95,31 +132,29 @@ impl<'a> ColumnValues<'a> {
     }
 
     /// The value as a CSV field; null is an empty field.
-    fn field(&self, row: usize, style: CsvStyle, out: &mut Vec<u8>) -> io::Result<()> {
+    fn field(&self, row: usize, format: TextFormat, out: &mut Vec<u8>) -> io::Result<()> {
         if self.is_null(row) {
             return Ok(());
         }
         match self {
             // An empty text is quoted, which distinguishes it from null.
             Self::Text(texts) => quote(texts.get(row).unwrap_or_default(), out),
-            Self::Time(array) => match style {
-                CsvStyle::Exact => write!(out, "{}", time(array.value(row)))?,
-                CsvStyle::Spreadsheet => write!(out, "{}", time(array.value(row)).strftime("%Y-%m-%d %H:%M:%S"))?,
-            },
-            Self::Date(array) => write!(out, "{}", values::day(array.value(row)))?,
-            Self::List(array, fields) => match style {
-                CsvStyle::Exact => {
-                    let mut json = Vec::new();
-                    self.json(row, &mut json)?;
-                    quote(&String::from_utf8_lossy(&json), out);
+            Self::Time(array) if format == TextFormat::Spreadsheet => {
+                write!(out, "{}", time(array.value(row)).strftime("%Y-%m-%d %H:%M:%S"))?;
+            }
+            Self::Time(array) => write!(out, "{}", time(array.value(row)))?,
+            Self::Date(array) => write!(out, "{}", day(array.value(row)))?,
+            Self::List(array, fields) if format == TextFormat::Spreadsheet => {
+                let words: Vec<String> = items(array, row)?.map(|item| in_words(fields, item)).collect();
+                if !words.is_empty() {
+                    quote(&words.join("; "), out);
                 }
-                CsvStyle::Spreadsheet => {
-                    let words: Vec<String> = items(array, row)?.map(|item| in_words(fields, item)).collect();
-                    if !words.is_empty() {
-                        quote(&words.join("; "), out);
-                    }
-                }
-            },
+            }
+            Self::List(..) => {
+                let mut json = Vec::new();
+                self.json(row, &mut json)?;
+                quote(&String::from_utf8_lossy(&json), out);
+            }
             Self::Long(_) | Self::Int(_) | Self::Float(_) | Self::Flag(_) => self.json(row, out)?,
         }
         Ok(())
@@ -149,22 +184,13 @@ fn cast<T: Array>(array: &dyn Array) -> io::Result<&T> {
     array.as_any().downcast_ref().ok_or_else(|| io::Error::other("a column is not of its type"))
 }
 
-fn time(millisecond: i64) -> Timestamp {
-    values::time(millisecond)
-}
-
 fn string(text: &str, out: &mut Vec<u8>) -> io::Result<()> {
     serde_json::to_writer(out, text).map_err(io::Error::other)
 }
 
-/// Whether a spreadsheet would take the text for a formula.
-fn is_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
-}
-
 /// A text as a CSV field, quoted if necessary. Text that a spreadsheet would run as a formula is prefixed with `'`.
 pub(crate) fn quote(text: &str, out: &mut Vec<u8>) {
-    let formula = is_formula(text);
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
     if !formula && !text.is_empty() && !text.contains([',', '"', '\n', '\r']) {
         return out.extend(text.as_bytes());
     }
@@ -174,48 +200,6 @@ pub(crate) fn quote(text: &str, out: &mut Vec<u8>) {
     }
     out.extend(text.replace('"', "\"\"").as_bytes());
     out.push(b'"');
-}
-
-/// One JSON object per line; the names are those of the columns.
-pub(crate) fn ndjson(names: &[&str], arrays: &[Box<dyn Array>], rows: usize, out: &mut dyn Write) -> io::Result<()> {
-    let columns = ColumnValues::all(arrays)?;
-    let mut line = Vec::new();
-    for row in 0..rows {
-        line.clear();
-        for (name, values) in names.iter().zip(&columns) {
-            write!(line, "{}\"{name}\":", if line.is_empty() { "{" } else { "," })?;
-            values.json(row, &mut line)?;
-        }
-        line.extend(b"}\n");
-        out.write_all(&line)?;
-    }
-    Ok(())
-}
-
-/// The names of the columns.
-pub(crate) fn csv_header(names: &[&str], style: CsvStyle, out: &mut dyn Write) -> io::Result<()> {
-    if style == CsvStyle::Spreadsheet {
-        out.write_all("\u{feff}".as_bytes())?;
-    }
-    writeln!(out, "{}", names.join(","))
-}
-
-/// One line per row.
-pub(crate) fn csv(style: CsvStyle, arrays: &[Box<dyn Array>], rows: usize, out: &mut dyn Write) -> io::Result<()> {
-    let columns = ColumnValues::all(arrays)?;
-    let mut line = Vec::new();
-    for row in 0..rows {
-        line.clear();
-        for (index, values) in columns.iter().enumerate() {
-            if index > 0 {
-                line.push(b',');
-            }
-            values.field(row, style, &mut line)?;
-        }
-        line.push(b'\n');
-        out.write_all(&line)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -244,23 +228,23 @@ mod tests {
         let leaves =
             vec![column([Some("local_policy"), None, Some("other")]), column([Some("=1"), Some("{\"a\": [1]}"), None])];
         let arrays: Vec<Box<dyn Array>> = vec![
-            list_of(vec![0, 3, 3], leaves, ["type", "comment"].into_iter()).unwrap(),
+            list_of(vec![0, 3, 3], leaves, &["type", "comment"]).unwrap(),
             Box::new(
                 PrimitiveArray::<i64>::from(vec![Some(1_795_478_399_000), None])
                     .to(crate::store::tables::columns::ColumnType::Time.arrow()),
             ),
         ];
-        let lines = |style| {
+        let lines = |style: TextFormat| {
             let mut out = Vec::new();
-            csv_header(&["reasons", "period_end"], style, &mut out).unwrap();
-            csv(style, &arrays, 2, &mut out).unwrap();
-            String::from_utf8(out).unwrap()
+            let names = ["reasons", "period_end"];
+            style.write(&names, &arrays, 2, &mut out).unwrap();
+            style.head(&names) + &String::from_utf8(out).unwrap()
         };
         assert_eq!(
-            lines(CsvStyle::Spreadsheet),
+            lines(TextFormat::Spreadsheet),
             "\u{feff}reasons,period_end\n\"local_policy (=1); ({\"\"a\"\": [1]}); other\",2026-11-23 23:59:59\n,\n"
         );
-        assert!(lines(CsvStyle::Exact).contains("{\"\"type\"\":null"), "{}", lines(CsvStyle::Exact));
-        assert!(lines(CsvStyle::Exact).contains("2026-11-23T23:59:59Z"));
+        assert!(lines(TextFormat::Csv).contains("{\"\"type\"\":null"), "{}", lines(TextFormat::Csv));
+        assert!(lines(TextFormat::Csv).contains("2026-11-23T23:59:59Z"));
     }
 }

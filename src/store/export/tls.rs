@@ -1,24 +1,21 @@
 //! The tables `tls_reports` and `tls_failures` of an export.
 
-use super::format::quiet_month;
+use super::format::{monthly_file, quiet_month};
 use super::manifest::Exported;
 use super::side_tables::SideTable;
+use super::table_builder::TableBuilder;
 use crate::model::{AcceptedTls, TlsPolicy};
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
-use crate::store::parquet::table_columns::FindingLists;
 use crate::store::parquet::table_file::TableFile;
 use crate::store::read::store::Store;
 use crate::store::read::tls::each_report;
-use crate::store::tables::columns::{Table, TableColumn};
 use crate::store::tables::filter::Filter;
-use crate::store::tables::tls::{TLS_FAILURES, TLS_REPORTS, TlsReportRow, TlsValue, failure_values, policy_values};
+use crate::store::tables::tls::{TLS_FAILURES, TLS_REPORTS, TlsReportRow, failure_values, policy_values};
 use crate::store::tables::values::day;
 use jiff::Timestamp;
-use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
 use polars_error::PolarsResult;
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The rows of both tables, as they are collected.
 pub(crate) struct TlsTables {
@@ -52,76 +49,9 @@ impl TlsTables {
         self.policies.rows + self.failures.rows
     }
 
-    /// Both tables, each with its columns and rows.
-    pub(crate) fn arrays(self) -> PolarsResult<[(&'static Table, Vec<Box<dyn Array>>, usize); 2]> {
-        let Self { policies, failures } = self;
-        Ok([policies.arrays()?, failures.arrays()?])
-    }
-}
-
-struct TableBuilder {
-    table: &'static Table,
-    columns: Vec<TlsColumn>,
-    rows: usize,
-}
-
-/// A column that is being built.
-enum TlsColumn {
-    Empty,
-    Texts(Vec<Option<String>>),
-    Longs(Vec<Option<i64>>),
-    Days(Vec<i32>),
-    Findings(FindingLists),
-}
-
-impl TableBuilder {
-    fn new(table: &'static Table) -> Self {
-        Self { table, columns: (table.columns)().iter().map(|_| TlsColumn::Empty).collect(), rows: 0 }
-    }
-
-    /// Adds a row: its values in the order of the columns.
-    fn push<'v>(&mut self, values: impl IntoIterator<Item = TlsValue<'v>>) {
-        self.rows += 1;
-        for (column, value) in self.columns.iter_mut().zip(values) {
-            if matches!(column, TlsColumn::Empty) {
-                *column = TlsColumn::of(&value);
-            }
-            match (column, value) {
-                (TlsColumn::Texts(texts), TlsValue::Text(text)) => texts.push(text.map(Cow::into_owned)),
-                (TlsColumn::Longs(longs), TlsValue::Long(long)) => longs.push(long),
-                (TlsColumn::Days(days), TlsValue::Day(day)) => days.push(day),
-                (TlsColumn::Findings(lists), TlsValue::Findings(json)) => lists.push(json),
-                _ => unreachable!("a column has one type"),
-            }
-        }
-    }
-
-    fn arrays(self) -> PolarsResult<(&'static Table, Vec<Box<dyn Array>>, usize)> {
-        let columns = (self.table.columns)();
-        let array = |(column, of): (TlsColumn, &TableColumn)| {
-            let dtype = of.kind.arrow();
-            Ok(match column {
-                TlsColumn::Empty => polars_arrow::array::new_empty_array(dtype),
-                TlsColumn::Texts(texts) => Box::new(Utf8ViewArray::from_slice(texts)) as Box<dyn Array>,
-                TlsColumn::Longs(longs) => Box::new(PrimitiveArray::<i64>::from(longs).to(dtype)),
-                TlsColumn::Days(days) => Box::new(PrimitiveArray::<i32>::from_vec(days).to(dtype)),
-                TlsColumn::Findings(lists) => lists.array()?,
-            })
-        };
-        let arrays = self.columns.into_iter().zip(&columns).map(array).collect::<PolarsResult<_>>()?;
-        Ok((self.table, arrays, self.rows))
-    }
-}
-
-impl TlsColumn {
-    /// An empty one for values as this.
-    fn of(value: &TlsValue<'_>) -> Self {
-        match value {
-            TlsValue::Text(_) => Self::Texts(Vec::new()),
-            TlsValue::Long(_) => Self::Longs(Vec::new()),
-            TlsValue::Day(_) => Self::Days(Vec::new()),
-            TlsValue::Findings(_) => Self::Findings(FindingLists::default()),
-        }
+    /// Both tables.
+    pub(crate) fn finish(self) -> Result<[SideTable; 2], StoreError> {
+        Ok([self.policies.finish()?, self.failures.finish()?])
     }
 }
 
@@ -132,69 +62,65 @@ const DOING: &str = "writing the TLS reports";
 /// Writes them to `DIR/tls_reports/month=.../` and `DIR/tls_failures/month=.../`. If there is nothing to write, files
 /// without rows keep the columns.
 pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
-    let mut open: Option<(Month, TlsTables, TlsFiles)> = None;
-    let mut written = [false; 2];
+    let mut open: Option<MonthFiles> = None;
     each_report(store, filter, &mut |report, policy| {
         let month = Month::of(day(report.day));
-        if let Some((done, tables, files)) = open.take_if(|(under_way, ..)| *under_way != month) {
-            finish(exported, done, files.with(tables)?, &mut written)?;
+        if let Some(done) = open.take_if(|files| files.month != month) {
+            done.finish(exported)?;
         }
-        let (_, tables, files) = open.get_or_insert_with(|| (month, TlsTables::default(), TlsFiles::default()));
-        tables.push(report, &policy);
-        if tables.rows() >= WAITING {
-            *files = std::mem::take(files).with(std::mem::take(tables))?;
+        let files = open.get_or_insert_with(|| MonthFiles::new(month));
+        files.waiting.push(report, &policy);
+        if files.waiting.rows() >= WAITING { files.compress() } else { Ok(()) }
+    })?;
+    open.map_or(Ok(()), |files| files.finish(exported))?;
+    for SideTable { table, columns, .. } in TlsTables::default().finish()? {
+        if exported.is_empty(Path::new(table.name)) {
+            exported.table(monthly_file(table, quiet_month(filter)), table, &columns)?;
+        }
+    }
+    Ok(())
+}
+
+/// The files of a month that are being written.
+struct MonthFiles {
+    month: Month,
+    waiting: TlsTables,
+    /// What is compressed; `None` for a table without rows.
+    files: [Option<TableFile<Vec<u8>>>; 2],
+}
+
+impl MonthFiles {
+    fn new(month: Month) -> Self {
+        Self { month, waiting: TlsTables::default(), files: [None, None] }
+    }
+
+    /// Compresses the rows that wait.
+    fn compress(&mut self) -> Result<(), StoreError> {
+        let tables = std::mem::take(&mut self.waiting).finish()?;
+        for (file, SideTable { table, columns, rows }) in self.files.iter_mut().zip(tables) {
+            let mut add = || -> PolarsResult<()> {
+                let file = match file {
+                    Some(file) => file,
+                    None => file.insert(TableFile::new(table, Vec::new())?),
+                };
+                file.write(&columns)
+            };
+            if rows > 0 {
+                add().map_err(StoreError::parquet(Path::new(table.name), DOING))?;
+            }
         }
         Ok(())
-    })?;
-    if let Some((month, tables, files)) = open {
-        finish(exported, month, files.with(tables)?, &mut written)?;
     }
-    let quiet = quiet_month(filter);
-    let empty = TlsTables::default().arrays().map_err(StoreError::parquet(Path::new(TLS_REPORTS.name), DOING))?;
-    for (table, arrays, _) in empty.into_iter().zip(written).filter_map(|(table, written)| (!written).then_some(table))
-    {
-        exported.table(path_of(table, quiet), table, &arrays)?;
+
+    fn finish(mut self, exported: &mut Exported) -> Result<(), StoreError> {
+        self.compress()?;
+        for file in self.files.into_iter().flatten() {
+            let path = monthly_file(file.table, self.month);
+            let bytes = file.finish().map_err(StoreError::parquet(&path, DOING))?;
+            exported.write(path, &bytes)?;
+        }
+        Ok(())
     }
-    Ok(())
-}
-
-/// The files of a month that are being written; `None` for a table without rows.
-#[derive(Default)]
-struct TlsFiles([Option<TableFile>; 2]);
-
-impl TlsFiles {
-    /// With these rows, too.
-    fn with(mut self, tables: TlsTables) -> Result<Self, StoreError> {
-        let add = || -> PolarsResult<()> {
-            for (file, (table, arrays, rows)) in self.0.iter_mut().zip(tables.arrays()?) {
-                if rows > 0 {
-                    let file = match file {
-                        Some(file) => file,
-                        None => file.insert(TableFile::new(table)?),
-                    };
-                    file.write(&arrays)?;
-                }
-            }
-            Ok(())
-        };
-        add().map_err(StoreError::parquet(Path::new(TLS_REPORTS.name), DOING))?;
-        Ok(self)
-    }
-}
-
-fn finish(exported: &mut Exported, month: Month, files: TlsFiles, written: &mut [bool; 2]) -> Result<(), StoreError> {
-    for (file, written) in files.0.into_iter().zip(written) {
-        let Some(file) = file else { continue };
-        let path = path_of(file.table, month);
-        let bytes = file.finish().map_err(StoreError::parquet(&path, DOING))?;
-        exported.write(path, &bytes)?;
-        *written = true;
-    }
-    Ok(())
-}
-
-fn path_of(table: &Table, month: Month) -> PathBuf {
-    Path::new(table.name).join(month.folder()).join(format!("{}.parquet", table.name))
 }
 
 impl Store {
@@ -208,8 +134,6 @@ impl Store {
             tables.push(report, &policy);
             Ok(())
         })?;
-        let path = Path::new(TLS_REPORTS.name);
-        let arrays = tables.arrays().map_err(StoreError::parquet(path, "building the columns"))?;
-        Ok(arrays.into_iter().map(|(table, columns, rows)| SideTable { table, columns, rows }).collect())
+        Ok(tables.finish()?.into())
     }
 }

@@ -1,6 +1,7 @@
 //! The tables `senders` and `domains` of an export.
 
 use super::arrays::{ints, longs, texts};
+use super::format::monthly_file;
 use super::manifest::Exported;
 use super::side_tables::SideTable;
 use crate::store::disk::layout::Month;
@@ -27,8 +28,7 @@ pub(crate) fn export(weeks: &[WeekVerdicts], quiet: Month, exported: &mut Export
     }
     for (month, weeks) in months {
         for SideTable { table, columns, .. } in tables(&weeks)? {
-            let path = Path::new(table.name).join(month.folder()).join(format!("{}.parquet", table.name));
-            exported.table(path, table, &columns)?;
+            exported.table(monthly_file(table, month), table, &columns)?;
         }
     }
     Ok(())
@@ -99,7 +99,7 @@ fn pairs(rows: &[Vec<(&str, &str)>]) -> PolarsResult<Box<dyn Array>> {
         texts(rows.iter().flatten().map(|(one, _)| Some(*one))),
         texts(rows.iter().flatten().map(|(_, other)| Some(*other))),
     ];
-    list_of(offsets, leaves, EVIDENCE.into_iter())
+    list_of(offsets, leaves, &EVIDENCE)
 }
 
 /// The rows of `domains` as columns.

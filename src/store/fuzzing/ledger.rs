@@ -88,8 +88,10 @@ impl LooseLedger {
             Table { name, insert: format!("INSERT INTO {name} VALUES ({marks})"), plain: plain(&strict, name), columns }
         };
         let groups = GROUPS.iter().map(|group| group.iter().copied().map(table).collect()).collect();
-        // The status and the quota look at this too.
-        loose.connection.execute_batch("CREATE TABLE intents (path PRIMARY KEY, step, generation)").expect("a table");
+        // The status, the quota and the progress of a mailbox look at these too.
+        let others = "CREATE TABLE intents (path PRIMARY KEY, step, generation);
+            CREATE TABLE uidls (mailbox, uidl, octets, pending)";
+        loose.connection.execute_batch(others).expect("two tables");
         let store = Store { layout: Layout::new(Path::new(NOWHERE)), ledger: Some(loose), folder: false };
         Self { store, groups }
     }
@@ -330,7 +332,7 @@ impl Reading<'_> {
 }
 
 /// Applying a quota ends in an answer or an error of `SQLite`, and is rolled back.
-fn held(ledger: &Ledger, hold: impl Fn(&Transaction<'_>, Quota) -> rusqlite::Result<bool>) {
+fn held(ledger: &Ledger, hold: impl Fn(&Transaction<'_>, Quota) -> rusqlite::Result<()>) {
     let transaction = ledger.connection.unchecked_transaction().expect("no other transaction");
     let _ = hold(&transaction, Quota { bytes: 100, files: 3 });
     transaction.rollback().expect("a transaction can be taken back");

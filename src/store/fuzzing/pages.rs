@@ -3,24 +3,27 @@
 use crate::model::{Accepted, ColumnSet, Rows, Words};
 use crate::store::disk::layout::Layout;
 use crate::store::error::StoreError;
-use crate::store::export::reports;
+use crate::store::export::side_tables::SideTable;
+use crate::store::export::table_builder::TableBuilder;
 use crate::store::ledger::status::ReportTotals;
 use crate::store::parquet::rows::{self, ParquetPart};
+use crate::store::parquet::table_file::{ColumnPages, row_group};
 use crate::store::parquet::{encode, nested};
 use crate::store::read::parquet_folder;
+use crate::store::tables::columns::schema_of;
 use crate::store::tables::filter::Filter;
-use crate::store::tables::reports::REPORTS;
-use crate::store::tables::schema::{self, RecordColumnKind};
+use crate::store::tables::reports::{REPORTS, ReportRow};
+use crate::store::tables::schema;
 use crate::store::upkeep::verify;
 use jiff::Timestamp;
 use jiff::civil::date;
 use polars_arrow::array::{Array, PrimitiveArray};
-use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
+use polars_arrow::datatypes::{ArrowDataType, Field};
 use polars_error::PolarsResult;
 use polars_parquet::read::ParquetError;
 use polars_parquet::write::{
-    CompressedPage, CompressionOptions, Compressor, DynIter, DynStreamingIterator, Encoding, FileWriter, Page,
-    StatisticsOptions, Version, WriteOptions, array_to_columns, fallible_streaming_iterator, to_parquet_schema,
+    CompressionOptions, Compressor, Encoding, FileWriter, Page, StatisticsOptions, Version, WriteOptions,
+    array_to_columns, to_parquet_schema,
 };
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -40,8 +43,7 @@ pub struct ValidFiles {
 impl ValidFiles {
     /// The files of these reports.
     pub fn new(accepted: &[Accepted]) -> Self {
-        let own = encode::encode(&encode::judged(accepted, &encode::keys(accepted), |_| Timestamp::UNIX_EPOCH))
-            .expect("columns of our own making");
+        let own = encode::encode(accepted, |_| Timestamp::UNIX_EPOCH).expect("columns of our own making");
         let columns = read_back(&own).expect("a file of our own making");
         let reports = report_columns(accepted);
         let foreign = |columns: &[(Field, Box<dyn Array>)]| {
@@ -59,10 +61,10 @@ impl ValidFiles {
 
 /// The columns of a file of `reports`.
 fn report_columns(accepted: &[Accepted]) -> Vec<(Field, Box<dyn Array>)> {
-    let mut table = reports::ReportTable::default();
-    accepted.iter().for_each(|accepted| table.push(accepted, Timestamp::UNIX_EPOCH));
-    let arrays = table.arrays().expect("columns of our own making");
-    REPORTS.fields_with_ids().into_iter().zip(arrays).collect()
+    let mut table = TableBuilder::new(&REPORTS);
+    accepted.iter().for_each(|accepted| table.push(ReportRow::new(accepted, Timestamp::UNIX_EPOCH).values()));
+    let SideTable { columns, .. } = table.finish().expect("columns of our own making");
+    REPORTS.fields_with_ids().into_iter().zip(columns).collect()
 }
 
 /// The columns of a file of `records`.
@@ -85,10 +87,10 @@ fn file(columns: &[(Field, Box<dyn Array>)], version: Version, encoding: Encodin
         compression: CompressionOptions::Uncompressed,
         data_page_size: None,
     };
-    let schema: ArrowSchema = columns.iter().map(|(field, _)| (field.name.clone(), field.clone())).collect();
+    let schema = schema_of(columns.iter().map(|(field, _)| field.clone()));
     let parquet = to_parquet_schema(&schema)?;
     let rows = columns.first().map_or(0, |(_, array)| array.len());
-    let mut leaves: Vec<Vec<CompressedPage>> = Vec::new();
+    let mut leaves: ColumnPages = Vec::new();
     for ((_, array), kind) in columns.iter().zip(parquet.fields()) {
         let encodings = match array.dtype() {
             ArrowDataType::LargeList(items) => match items.dtype() {
@@ -109,13 +111,8 @@ fn file(columns: &[(Field, Box<dyn Array>)], version: Version, encoding: Encodin
             leaves.push(pages?);
         }
     }
-    let pages = DynIter::new(leaves.iter().map(|pages| {
-        Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
-            pages.iter().map(PolarsResult::<&CompressedPage>::Ok),
-        )))
-    }));
     let mut writer = FileWriter::new_with_parquet_schema(Vec::new(), schema, parquet, options);
-    writer.write(rows as u64, pages)?;
+    writer.write(rows as u64, row_group(&[leaves]))?;
     writer.end(None)?;
     Ok(writer.into_inner())
 }
@@ -259,10 +256,7 @@ fn hold(rows: &Rows) {
 /// The sum of `count` as polars reads the column.
 fn counts(path: &Path) -> i64 {
     let part = typed(ParquetPart::open(path.to_owned())).expect("it was read before");
-    let column = schema::COLUMNS
-        .iter()
-        .find(|column| matches!(column.kind, RecordColumnKind::Count(_)))
-        .expect("a column count");
+    let column = schema::column_named("count");
     let sum = |sum: i64, group| {
         let array = nested::read_array(&part.file, group, encode::arrow_field(column)).expect("it was read before");
         let counts = array.as_any().downcast_ref::<PrimitiveArray<i64>>().expect("a column of integers");

@@ -10,7 +10,7 @@ use crate::store::error::StoreError;
 use crate::store::tables::ledger::{ADDED, TABLES, VERSION};
 use crate::store::tables::values::hex_digit;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row, Transaction, TransactionBehavior, params};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -165,8 +165,7 @@ impl Ledger {
 
     /// Without write permission SQLite cannot create the log's index; if there is no log, the file is read as it is.
     pub(super) fn reopen_immutable(&self) -> Option<Self> {
-        let log = PathBuf::from(format!("{}-wal", self.path.display()));
-        if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+        if access::has_log(&self.path) {
             return None;
         }
         let mut uri = String::from("file:");
@@ -226,9 +225,57 @@ impl Ledger {
         }
     }
 
-    /// Whether a statement without parameters returns a row.
-    pub(crate) fn any(&self, sql: &str) -> Result<bool, StoreError> {
-        let found = self.connection.query_row(sql, [], |_| Ok(())).optional();
-        found.map(|found| found.is_some()).map_err(self.failed("reading the ledger"))
+    /// Runs a function that only reads.
+    pub(crate) fn read<T>(
+        &self,
+        doing: &'static str,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        read(&self.connection).map_err(self.failed(doing))
+    }
+
+    /// The rows of a statement, each as a function turns it into a value.
+    pub(crate) fn rows<T, C: FromIterator<T>>(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        params: impl Params,
+        row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<C, StoreError> {
+        self.read(doing, |connection| connection.prepare_cached(sql)?.query_map(params, row)?.collect())
+    }
+
+    /// Passes on the rows of a statement.
+    pub(crate) fn each_row(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        params: impl Params,
+        mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        self.read(doing, |connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params)?;
+            while let Some(row) = rows.next()? {
+                each(row)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The first row of a statement, if there is one.
+    pub(crate) fn first_row<T>(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        params: impl Params,
+        row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        self.read(doing, |connection| connection.prepare_cached(sql)?.query_row(params, row).optional())
+    }
+
+    /// Whether a statement returns a row.
+    pub(crate) fn any(&self, doing: &'static str, sql: &str, params: impl Params) -> Result<bool, StoreError> {
+        self.read(doing, |connection| connection.prepare_cached(sql)?.exists(params))
     }
 }

@@ -43,59 +43,40 @@ pub(crate) fn keep(transaction: &Transaction<'_>, at: i64, found: &DnsObservatio
     Ok(())
 }
 
+const READING: &str = "reading the history of DNS";
+
 pub(crate) fn spans(ledger: &Ledger) -> Result<Vec<DnsSpan>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<DnsSpan>> {
-        // No writer of this version has opened the store yet.
-        if !ledger.connection.table_exists(None, "dns_records")? {
-            return Ok(Vec::new());
-        }
-        let sql = "SELECT name, type, meaning, value, first_seen, last_seen, ended FROM dns_records";
-        let mut statement = ledger.connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            // A type added by a later version is unknown here.
-            let Some(record_type) = RecordType::parse(row.get_ref(1)?.as_str()?) else { continue };
-            found.push(DnsSpan {
-                name: row.get(0)?,
-                record_type,
-                value: DnsValue { meaning: row.get(2)?, text: row.get(3)? },
-                first_seen: time(row.get(4)?),
-                last_seen: time(row.get(5)?),
-                ended: row.get::<_, Option<i64>>(6)?.map(time),
-            });
-        }
-        Ok(found)
-    };
-    read().map_err(ledger.failed("reading the history of DNS"))
+    let sql = "SELECT name, type, meaning, value, first_seen, last_seen, ended FROM dns_records";
+    let mut found = Vec::new();
+    ledger.each_row(READING, sql, [], |row| {
+        // A type added by a later version is unknown here.
+        let Some(record_type) = RecordType::parse(row.get_ref(1)?.as_str()?) else { return Ok(()) };
+        found.push(DnsSpan {
+            name: row.get(0)?,
+            record_type,
+            value: DnsValue { meaning: row.get(2)?, text: row.get(3)? },
+            first_seen: time(row.get(4)?),
+            last_seen: time(row.get(5)?),
+            ended: row.get::<_, Option<i64>>(6)?.map(time),
+        });
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 pub(crate) fn names(ledger: &Ledger) -> Result<Vec<WatchedName>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<WatchedName>> {
-        if !ledger.connection.table_exists(None, "dns_names")? {
-            return Ok(Vec::new());
-        }
-        let mut statement = ledger.connection.prepare("SELECT domain, name, type, since FROM dns_names")?;
-        let mut rows = statement.query([])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let Some(record_type) = RecordType::parse(row.get_ref(2)?.as_str()?) else { continue };
+    let mut found = Vec::new();
+    ledger.each_row(READING, "SELECT domain, name, type, since FROM dns_names", [], |row| {
+        if let Some(record_type) = RecordType::parse(row.get_ref(2)?.as_str()?) {
             found.push(WatchedName { domain: row.get(0)?, name: row.get(1)?, record_type, since: time(row.get(3)?) });
         }
-        Ok(found)
-    };
-    read().map_err(ledger.failed("reading the history of DNS"))
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 pub(crate) fn domains_since(ledger: &Ledger, since: i64) -> Result<HashSet<String>, StoreError> {
-    let read = || -> rusqlite::Result<HashSet<String>> {
-        if !ledger.connection.table_exists(None, "dns_names")? {
-            return Ok(HashSet::new());
-        }
-        let mut statement = ledger.connection.prepare("SELECT DISTINCT domain FROM dns_names WHERE last >= ?1")?;
-        statement.query_map([since], |row| row.get(0))?.collect()
-    };
-    read().map_err(ledger.failed("reading the history of DNS"))
+    ledger.rows(READING, "SELECT DISTINCT domain FROM dns_names WHERE last >= ?1", [since], |row| row.get(0))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::database::Ledger;
 use crate::store::error::StoreError;
-use crate::store::tables::values::time;
+use crate::store::tables::values::{int, time};
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, params};
 
@@ -65,17 +65,11 @@ impl StoredEvent {
     }
 }
 
-/// All events; none in a ledger of an older version.
+/// All events, by ID.
 pub(crate) fn events(ledger: &Ledger) -> Result<Vec<StoredEvent>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<StoredEvent>> {
-        if !ledger.connection.table_exists(None, "events")? {
-            return Ok(Vec::new());
-        }
-        let sql = "SELECT id, kind, state, policy_domain, subject, since, seen, told, ended, body, note, acknowledged,
-            evidence FROM events ORDER BY id";
-        ledger.connection.prepare(sql)?.query_map([], event)?.collect()
-    };
-    read().map_err(ledger.failed("reading the events"))
+    let sql = "SELECT id, kind, state, policy_domain, subject, since, seen, told, ended, body, note, acknowledged,
+        evidence FROM events ORDER BY id";
+    ledger.rows("reading the events", sql, [], event)
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
@@ -117,7 +111,7 @@ pub(crate) fn keep(transaction: &Transaction<'_>, event: &StoredEvent) -> rusqli
             at(event.told),
             at(event.ended),
             event.body,
-            i64::try_from(event.evidence).unwrap_or(i64::MAX),
+            int(event.evidence),
         ])
         .map(drop)
 }

@@ -86,12 +86,8 @@ pub(crate) fn remove<P: AsRef<str>>(
 
 /// The paths of an operation.
 fn paths(ledger: &Ledger, step: FileStep) -> Result<Vec<String>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<String>> {
-        let mut statement =
-            ledger.connection.prepare_cached("SELECT path FROM intents WHERE step = ?1 ORDER BY path")?;
-        statement.query_map([step.word()], |row| row.get(0))?.collect()
-    };
-    read().map_err(ledger.failed("reading the intents"))
+    let sql = "SELECT path FROM intents WHERE step = ?1 ORDER BY path";
+    ledger.rows("reading the intents", sql, [step.word()], |row| row.get(0))
 }
 
 fn forget(ledger: &Ledger, paths: &[String]) -> Result<(), StoreError> {
@@ -106,18 +102,7 @@ fn forget(ledger: &Ledger, paths: &[String]) -> Result<(), StoreError> {
 
 /// The paths of all intents: these files are known, though no row lists them.
 pub(crate) fn named(ledger: &Ledger) -> Result<BTreeSet<String>, StoreError> {
-    let read = || -> rusqlite::Result<BTreeSet<String>> {
-        ledger.connection.prepare("SELECT path FROM intents")?.query_map([], |row| row.get(0))?.collect()
-    };
-    read().map_err(ledger.failed("reading the intents"))
-}
-
-/// Removes the unfinished files of a dead writer. Needs no disk space.
-pub(crate) fn drop_unfinished(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
-    let planned = paths(ledger, FileStep::Write)?;
-    planned
-        .iter()
-        .try_for_each(|path| remove_file(&Layout::temporary(&layout.file(path)), "removing an unfinished file"))
+    ledger.rows("reading the intents", "SELECT path FROM intents", [], |row| row.get(0))
 }
 
 /// Performs all pending operations when a writer starts: finishes what was committed, and removes what readers no
@@ -125,8 +110,11 @@ pub(crate) fn drop_unfinished(layout: &Layout, ledger: &Ledger) -> Result<(), St
 ///
 /// Returns what was published, like [`settle`].
 pub(crate) fn recover(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, StoreError> {
-    drop_unfinished(layout, ledger)?;
+    // First what a dead writer did not finish: that needs no disk space.
     let planned = paths(ledger, FileStep::Write)?;
+    for path in &planned {
+        remove_file(&Layout::temporary(&layout.file(path)), "removing an unfinished file")?;
+    }
     let published = settle(layout, ledger)?;
     let retired = paths(ledger, FileStep::Retire)?;
     for path in &retired {
@@ -209,15 +197,20 @@ fn give_name(path: &Path) -> Result<(), StoreError> {
     if files::FileSeal::of(&hidden)? == files::FileSeal::of(path)? {
         return remove_file(&hidden, "removing the second copy of a file");
     }
-    let found = format!("another file; both are kept, this one as {}", hidden.display());
-    Err(StoreError::Damaged { path: path.to_owned(), expected: "a name that is free".into(), found })
+    Err(taken(path, &hidden))
+}
+
+/// The error for a file whose name another file has.
+fn taken(name: &Path, file: &Path) -> StoreError {
+    let found = format!("another file; both are kept, this one as {}", file.display());
+    StoreError::damaged(name, "a name that is free", found)
 }
 
 /// Whether a row names a file. Names of rejected items are derived from their content, so they can come back.
 fn is_needed(ledger: &Ledger, path: &str) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM files WHERE path = ?1) OR EXISTS (SELECT 1 FROM rejected WHERE file = ?1)
-               OR EXISTS (SELECT 1 FROM conflicts WHERE file = ?1)";
-    ledger.connection.query_row(sql, [path], |row| row.get(0)).map_err(ledger.failed("looking for a file"))
+    let sql = "SELECT 1 FROM files WHERE path = ?1 UNION ALL SELECT 1 FROM rejected WHERE file = ?1
+               UNION ALL SELECT 1 FROM conflicts WHERE file = ?1";
+    ledger.any("looking for a file", sql, [path])
 }
 
 /// Builds a new folder of a month beside it, from links to its files, and exchanges the two. Returns false if the file
@@ -293,8 +286,7 @@ fn clear_folder(folder: &Path, home: &Path) -> Result<(), StoreError> {
         {
             remove_file(&path, "removing a link")?;
         } else if !rename_new(&path, &place)? {
-            let found = format!("another file; both are kept, this one as {}", path.display());
-            return Err(StoreError::Damaged { path: place, expected: "a name that is free".into(), found });
+            return Err(taken(&place, &path));
         }
     }
     match std::fs::remove_dir(folder) {

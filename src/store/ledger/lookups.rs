@@ -44,23 +44,19 @@ pub struct LookedUp {
 }
 
 pub(crate) fn names(ledger: &Ledger) -> Result<Vec<LookedUp>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<LookedUp>> {
-        let sql = "SELECT name, answer, looked_up, expires FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
-        let mut statement = ledger.connection.prepare(sql)?;
-        let mut rows = statement.query([KIND])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let address = row.get_ref(0)?.as_str()?.parse();
-            let naming = serde_json::from_str(row.get_ref(1)?.as_str()?);
-            // A form written by another version is ignored here, and looked up again when it expires.
-            if let (Ok(address), Ok(naming)) = (address, naming) {
-                let (at, until) = (time(row.get(2)?), time(row.get(3)?));
-                found.push(LookedUp { address, naming: Some(naming), at, until });
-            }
+    let sql = "SELECT name, answer, looked_up, expires FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
+    let mut found = Vec::new();
+    ledger.each_row("reading the names", sql, [KIND], |row| {
+        let address = row.get_ref(0)?.as_str()?.parse();
+        let naming = serde_json::from_str(row.get_ref(1)?.as_str()?);
+        // A form written by another version is ignored here, and looked up again when it expires.
+        if let (Ok(address), Ok(naming)) = (address, naming) {
+            let (at, until) = (time(row.get(2)?), time(row.get(3)?));
+            found.push(LookedUp { address, naming: Some(naming), at, until });
         }
-        Ok(found)
-    };
-    read().map_err(ledger.failed("reading the names"))
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// The answers of one kind about addresses. One in the form of another version is left out; errors name what was read.
@@ -70,19 +66,15 @@ pub(crate) fn by_address<T>(
     parse: impl Fn(&str) -> Option<T>,
     doing: &'static str,
 ) -> Result<BTreeMap<IpAddr, T>, StoreError> {
-    let read = || -> rusqlite::Result<BTreeMap<IpAddr, T>> {
-        let sql = "SELECT name, answer FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
-        let mut statement = ledger.connection.prepare(sql)?;
-        let mut rows = statement.query([kind])?;
-        let mut found = BTreeMap::new();
-        while let Some(row) = rows.next()? {
-            if let (Ok(address), Some(answer)) = (row.get_ref(0)?.as_str()?.parse(), parse(row.get_ref(1)?.as_str()?)) {
-                found.insert(address, answer);
-            }
+    let sql = "SELECT name, answer FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
+    let mut found = BTreeMap::new();
+    ledger.each_row(doing, sql, [kind], |row| {
+        if let (Ok(address), Some(answer)) = (row.get_ref(0)?.as_str()?.parse(), parse(row.get_ref(1)?.as_str()?)) {
+            found.insert(address, answer);
         }
-        Ok(found)
-    };
-    read().map_err(ledger.failed(doing))
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -25,16 +25,14 @@ pub(crate) fn progress(ledger: &Ledger, mailbox: &str) -> Result<MailboxProgress
 
 /// The cursors of a mailbox's folders, in the order of their names.
 fn cursors(ledger: &Ledger, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<(String, Cursor)>> {
-        let mut folders = ledger
-            .connection
+    ledger.read("reading the cursors", |connection| {
+        let mut folders = connection
             .prepare_cached("SELECT folder, uid_validity, last_uid FROM folders WHERE mailbox = ?1 ORDER BY folder")?;
-        let mut pending = ledger.connection.prepare_cached(
+        let mut pending = connection.prepare_cached(
             "SELECT uid, fate FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3 ORDER BY uid",
         )?;
         let found = folders.query_map([mailbox], |row| {
-            let cursor =
-                Cursor { uid_validity: row.get(1)?, last_uid: row.get(2)?, pending: Vec::new(), done: Vec::new() };
+            let cursor = Cursor { uid_validity: row.get(1)?, last_uid: row.get(2)?, ..Cursor::default() };
             Ok((row.get::<_, String>(0)?, cursor))
         })?;
         let mut cursors = found.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -44,11 +42,10 @@ fn cursors(ledger: &Ledger, mailbox: &str) -> Result<Vec<(String, Cursor)>, Stor
                 Ok((row.get(0)?, fate))
             })?;
             cursor.pending = waiting.collect::<rusqlite::Result<_>>()?;
-            cursor.done = ranges(&ledger.connection, (mailbox, folder))?;
+            cursor.done = ranges(connection, (mailbox, folder))?;
         }
         Ok(cursors)
-    };
-    read().map_err(ledger.failed("reading the cursors"))
+    })
 }
 
 /// A mailbox's name and its folder's.
@@ -57,7 +54,7 @@ type FolderName<'a> = (&'a str, &'a str);
 type UidRanges = Vec<(u32, u32)>;
 
 /// The ranges of processed UIDs beyond the cursor.
-fn ranges(connection: &rusqlite::Connection, (mailbox, folder): (&str, &str)) -> rusqlite::Result<UidRanges> {
+fn ranges(connection: &Connection, (mailbox, folder): FolderName<'_>) -> rusqlite::Result<UidRanges> {
     let sql = "SELECT first, last FROM done WHERE mailbox = ?1 AND folder = ?2 ORDER BY first";
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_map([mailbox, folder], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
@@ -66,7 +63,7 @@ fn ranges(connection: &rusqlite::Connection, (mailbox, folder): (&str, &str)) ->
 /// Sets a folder's cursor, except what is pending. Another `UIDVALIDITY` invalidates that too.
 pub(crate) fn set_cursor(
     transaction: &Transaction<'_>,
-    (mailbox, folder): (&str, &str),
+    (mailbox, folder): FolderName<'_>,
     cursor: &Cursor,
     now: i64,
 ) -> rusqlite::Result<()> {

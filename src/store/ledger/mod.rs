@@ -6,7 +6,6 @@ pub(crate) mod events;
 pub(crate) mod intents;
 pub(crate) mod lookups;
 pub(crate) mod mailboxes;
-pub(crate) mod mailed;
 pub(crate) mod networks;
 pub(crate) mod origins;
 pub(crate) mod outbox;

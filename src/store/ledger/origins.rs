@@ -64,16 +64,11 @@ fn parse_ranges(answer: &str) -> Vec<AddressRange> {
 
 /// What is kept, by the domain of the SPF record.
 pub(crate) fn service_ranges(ledger: &Ledger) -> Result<BTreeMap<String, KeptRanges>, StoreError> {
-    let read = || -> rusqlite::Result<BTreeMap<String, KeptRanges>> {
-        let sql = "SELECT name, answer, expires FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
-        let mut statement = ledger.connection.prepare(sql)?;
-        let rows = statement.query_map([RANGES], |row| {
-            let answer: String = row.get(1)?;
-            Ok((row.get(0)?, KeptRanges { ranges: parse_ranges(&answer), until: time(row.get(2)?) }))
-        })?;
-        rows.collect()
-    };
-    read().map_err(ledger.failed("reading the ranges of services"))
+    let sql = "SELECT name, answer, expires FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
+    ledger.rows("reading the ranges of services", sql, [RANGES], |row| {
+        let ranges = parse_ranges(row.get_ref(1)?.as_str()?);
+        Ok((row.get(0)?, KeptRanges { ranges, until: time(row.get(2)?) }))
+    })
 }
 
 #[cfg(test)]

@@ -116,27 +116,15 @@ pub(crate) const RENUMBERED: &str = "UPDATE main.alert_state SET value = MIN(
               WHERE unseen.id > alert_state.value), 9223372036854775807))
     WHERE name = 'reports'";
 
-pub(crate) fn has_tables(ledger: &Ledger) -> rusqlite::Result<bool> {
-    ledger.connection.table_exists(None, "alert_state")
-}
-
 pub(crate) fn undelivered(ledger: &Ledger, channel: &str) -> Result<Vec<Undelivered>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<Undelivered>> {
-        if !has_tables(ledger)? {
-            return Ok(Vec::new());
-        }
-        let sql = "SELECT event, state, body, attempts, next FROM outbox WHERE way = ?1 ORDER BY queued, event, state";
-        let mut statement = ledger.connection.prepare(sql)?;
-        let found = statement.query_map([channel], |row| {
-            Ok(Undelivered {
-                event: row.get(0)?,
-                state: row.get(1)?,
-                body: row.get(2)?,
-                attempts: row.get(3)?,
-                next: time(row.get(4)?),
-            })
-        })?;
-        found.collect()
-    };
-    read().map_err(ledger.failed("reading unsent messages"))
+    let sql = "SELECT event, state, body, attempts, next FROM outbox WHERE way = ?1 ORDER BY queued, event, state";
+    ledger.rows("reading unsent messages", sql, [channel], |row| {
+        Ok(Undelivered {
+            event: row.get(0)?,
+            state: row.get(1)?,
+            body: row.get(2)?,
+            attempts: row.get(3)?,
+            next: time(row.get(4)?),
+        })
+    })
 }

@@ -4,6 +4,7 @@
 //! any instant leaves no gap. Their rows stay, with an empty `file`: each item is still listed and counted. Originals
 //! of stored reports are never touched.
 
+use super::intents;
 use crate::store::disk::files;
 use crate::store::disk::layout::Layout;
 use crate::store::tables::values::int;
@@ -56,8 +57,8 @@ struct KeptBytes<T> {
     file: String,
 }
 
-/// Drops the oldest rejected bytes beyond the quota. Returns true if there were any: their files are intents now.
-pub(crate) fn hold_rejected(transaction: &Transaction<'_>, quota: Quota) -> rusqlite::Result<bool> {
+/// Drops the oldest rejected bytes beyond the quota: their files are intents now.
+pub(crate) fn hold_rejected(transaction: &Transaction<'_>, quota: Quota) -> rusqlite::Result<()> {
     let kept = transaction
         .prepare_cached(
             "SELECT hash, bytes, file FROM rejected WHERE file IS NOT NULL AND file <> '' ORDER BY ingested DESC, hash",
@@ -65,16 +66,15 @@ pub(crate) fn hold_rejected(transaction: &Transaction<'_>, quota: Quota) -> rusq
         .query_map([], |row| Ok(KeptBytes { key: row.get(0)?, bytes: row.get(1)?, file: row.get(2)? }))?
         .collect::<Result<Vec<KeptBytes<[u8; 32]>>, _>>()?;
     let mut forget = transaction.prepare_cached("UPDATE rejected SET file = '' WHERE hash = ?1")?;
-    let beyond = quota.beyond(kept);
-    for each in &beyond {
-        forget.execute(params![each.key])?;
-        super::intents::remove(transaction, [&each.file])?;
+    for KeptBytes { key, file, .. } in quota.beyond(kept) {
+        forget.execute([key])?;
+        intents::remove(transaction, [file])?;
     }
-    Ok(!beyond.is_empty())
+    Ok(())
 }
 
 /// The same for reports in conflict, whose sizes are read from the disk.
-pub(crate) fn hold_conflicts(transaction: &Transaction<'_>, layout: &Layout, quota: Quota) -> rusqlite::Result<bool> {
+pub(crate) fn hold_conflicts(transaction: &Transaction<'_>, layout: &Layout, quota: Quota) -> rusqlite::Result<()> {
     // Never more than the quota and a batch: the others have no file.
     let kept = transaction
         .prepare_cached(
@@ -89,12 +89,11 @@ pub(crate) fn hold_conflicts(transaction: &Transaction<'_>, layout: &Layout, quo
         })?
         .collect::<Result<Vec<KeptBytes<([u8; 16], [u8; 32])>>, _>>()?;
     let mut forget = transaction.prepare_cached("UPDATE conflicts SET file = '' WHERE key = ?1 AND content = ?2")?;
-    let beyond = quota.beyond(kept);
-    for KeptBytes { key: (key, content), file, .. } in &beyond {
+    for KeptBytes { key: (key, content), file, .. } in quota.beyond(kept) {
         forget.execute(params![key, content])?;
-        super::intents::remove(transaction, [file])?;
+        intents::remove(transaction, [file])?;
     }
-    Ok(!beyond.is_empty())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -104,7 +103,7 @@ mod tests {
     use crate::store::read::store::Store;
     use crate::store::tests::accepted;
     use crate::store::write::batch::{Added, Reject, Rejected};
-    use crate::store::write::writer::Writer;
+    use crate::store::write::writer::{CommitStage, Writer};
     use jiff::Timestamp;
     use std::sync::Arc;
 
@@ -191,7 +190,7 @@ mod tests {
         let seen = most.clone();
         *writer.fault.get_mut() = Some(Box::new(move |step| {
             seen.fetch_max(files(&folder), std::sync::atomic::Ordering::Relaxed);
-            step == crate::store::write::commit::CommitStage::Recorded
+            step == CommitStage::Recorded
         }));
         writer.reject(reject(1)).unwrap();
         assert!(writer.commit().is_err());

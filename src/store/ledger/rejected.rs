@@ -58,27 +58,17 @@ pub struct ConflictEntry {
 }
 
 pub(crate) fn conflicts(ledger: &Ledger) -> Result<Vec<ConflictEntry>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<ConflictEntry>> {
-        let mut statement = ledger.connection.prepare(
-            "SELECT key, origin, attachment, org_name, report_id, policy_domain, arrival, ingested, file, content,
-                COALESCE((SELECT day FROM reports WHERE reports.key = conflicts.key),
-                    (SELECT day FROM tls_reports WHERE tls_reports.key = conflicts.key))
-             FROM conflicts ORDER BY ingested, origin, file",
-        )?;
-        statement.query_map([], conflict)?.collect()
-    };
-    read().map_err(ledger.failed("listing the conflicts"))
+    let sql = "SELECT key, origin, attachment, org_name, report_id, policy_domain, arrival, ingested, file, content,
+            COALESCE((SELECT day FROM reports WHERE reports.key = conflicts.key),
+                (SELECT day FROM tls_reports WHERE tls_reports.key = conflicts.key))
+         FROM conflicts ORDER BY ingested, origin, file";
+    ledger.rows("listing the conflicts", sql, [], conflict)
 }
 
 pub(crate) fn rejected(ledger: &Ledger) -> Result<Vec<RejectedEntry>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<RejectedEntry>> {
-        let mut statement = ledger.connection.prepare(
-            "SELECT hash, origin, attachment, reason, arrival, ingested, bytes, file FROM rejected
-             ORDER BY ingested, origin, hash",
-        )?;
-        statement.query_map([], entry)?.collect()
-    };
-    read().map_err(ledger.failed("listing the rejected items"))
+    let sql = "SELECT hash, origin, attachment, reason, arrival, ingested, bytes, file FROM rejected
+         ORDER BY ingested, origin, hash";
+    ledger.rows("listing the rejected items", sql, [], entry)
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<RejectedEntry> {

@@ -15,84 +15,73 @@ const HEAD: &str =
     "SELECT key, org_name, org_email, report_id, begin, end, day, policy_domain, p, sp, np, adkim, aspf, pct,
     fo, testing, discovery_method, records, messages, dmarc_pass, sender_auth, findings FROM reports";
 
+const READING: &str = "reading the reports";
+
 /// From this share of all reports, reading every row is cheaper than looking up the requested ones.
 const LARGE_PART: i64 = 4;
 
 /// Passes on the heads of the reports of a filter, in the order in which they were stored, so that each page of the
 /// ledger is read once, however the days are mixed.
 pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
-    let mut read = || -> rusqlite::Result<()> {
-        let (from, to) = filter.days();
-        let asked = match (filter.from, filter.to) {
-            // A row with an invalid day is reported, not left out.
-            (None, None) => "?1 <= ?2",
-            // `+` keeps the index out.
-            _ if is_large_part(ledger, from, to)? => "+day BETWEEN ?1 AND ?2",
-            _ => "id IN (SELECT id FROM reports WHERE day BETWEEN ?1 AND ?2)",
-        };
-        let mut statement = ledger.connection.prepare(&format!("{HEAD} WHERE {asked} ORDER BY id"))?;
-        let mut rows = statement.query([from, to])?;
-        while let Some(row) = rows.next()? {
-            if filter.has_domain(row.get_ref(7)?.as_str()?) {
-                each(head(row)?);
-            }
+    let (from, to) = filter.days();
+    let asked = match (filter.from, filter.to) {
+        // A row with an invalid day is reported, not left out.
+        (None, None) => "?1 <= ?2",
+        // `+` keeps the index out.
+        _ if is_large_part(ledger, from, to)? => "+day BETWEEN ?1 AND ?2",
+        _ => "id IN (SELECT id FROM reports WHERE day BETWEEN ?1 AND ?2)",
+    };
+    ledger.each_row(READING, &format!("{HEAD} WHERE {asked} ORDER BY id"), [from, to], |row| {
+        if filter.has_domain(row.get_ref(7)?.as_str()?) {
+            each(head(row)?);
         }
         Ok(())
-    };
-    read().map_err(ledger.failed("reading the reports"))
+    })
 }
 
 /// Passes on what each report says about its reporter, except reports whose mail was proven to be forged.
 pub(crate) fn notes(ledger: &Ledger, each: &mut dyn FnMut(ReportNotes)) -> Result<(), StoreError> {
-    let mut read = || -> rusqlite::Result<()> {
-        let sql = "SELECT org_name, policy_domain, day, generator, discovery_method, errors, findings FROM reports
-                   WHERE sender_auth <> ?1";
-        let mut statement = ledger.connection.prepare(sql)?;
-        let mut rows = statement.query([SenderAuth::Fail.as_str()])?;
-        while let Some(row) = rows.next()? {
-            let text = |index: usize| -> rusqlite::Result<Option<&str>> { Ok(row.get_ref(index)?.as_str_or_null()?) };
-            let errors: Vec<String> =
-                text(5)?.map(|json| serde_json::from_str(json).unwrap_or_default()).unwrap_or_default();
-            each(ReportNotes {
-                org_name: row.get_ref(0)?.as_str()?.into(),
-                policy_domain: row.get_ref(1)?.as_str()?.into(),
-                day: day(row.get(2)?),
-                generator: text(3)?.map(Text::from),
-                discovery_method: text(4)?.map(Text::from),
-                errors: errors.into_iter().map(Text::from).collect(),
-                findings: text(6)?.map(codes).unwrap_or_default(),
-            });
-        }
+    let sql = "SELECT org_name, policy_domain, day, generator, discovery_method, errors, findings FROM reports
+               WHERE sender_auth <> ?1";
+    ledger.each_row(READING, sql, [SenderAuth::Fail.as_str()], |row| {
+        let text = |index: usize| -> rusqlite::Result<Option<&str>> { Ok(row.get_ref(index)?.as_str_or_null()?) };
+        let errors: Vec<String> = text(5)?.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        each(ReportNotes {
+            org_name: row.get_ref(0)?.as_str()?.into(),
+            policy_domain: row.get_ref(1)?.as_str()?.into(),
+            day: day(row.get(2)?),
+            generator: text(3)?.map(Text::from),
+            discovery_method: text(4)?.map(Text::from),
+            errors: errors.into_iter().map(Text::from).collect(),
+            findings: text(6)?.map(codes).unwrap_or_default(),
+        });
         Ok(())
-    };
-    read().map_err(ledger.failed("reading the reports"))
+    })
 }
 
 /// The reports of all runs after a given one. A run is a batch: its number is stored with each of its reports
 /// permanently, whatever happens to the files with their rows.
 pub(crate) fn since(ledger: &Ledger, after: i64) -> Result<NewReports, StoreError> {
-    let read = || -> rusqlite::Result<NewReports> {
-        let mut new = NewReports { after, last: after, keys: HashSet::new() };
-        let mut statement = ledger.connection.prepare("SELECT lower(hex(key)), batch FROM reports WHERE batch > ?1")?;
-        let mut rows = statement.query([after])?;
-        while let Some(row) = rows.next()? {
-            new.keys.insert(row.get(0)?);
-            new.last = new.last.max(row.get(1)?);
-        }
-        let tls = "SELECT COALESCE(max(batch), 0) FROM tls_reports";
-        new.last = new.last.max(ledger.connection.query_row(tls, [], |row| row.get(0))?);
-        Ok(new)
-    };
-    read().map_err(ledger.failed("reading the reports"))
+    let mut new = NewReports { after, last: after, keys: HashSet::new() };
+    ledger.each_row(READING, "SELECT lower(hex(key)), batch FROM reports WHERE batch > ?1", [after], |row| {
+        new.keys.insert(row.get(0)?);
+        new.last = new.last.max(row.get(1)?);
+        Ok(())
+    })?;
+    let tls = "SELECT COALESCE(max(batch), 0) FROM tls_reports";
+    new.last = new.last.max(ledger.read(READING, |connection| connection.query_row(tls, [], |row| row.get(0)))?);
+    Ok(new)
 }
 
 /// Whether these days have a large share of the reports; the index is read no further than necessary.
-fn is_large_part(ledger: &Ledger, from: i32, to: i32) -> rusqlite::Result<bool> {
-    let all: i64 = ledger.connection.query_row("SELECT ifnull(max(id), 0) FROM reports", [], |row| row.get(0))?;
-    let asked = "SELECT count(*) FROM (SELECT 1 FROM reports WHERE day BETWEEN ?1 AND ?2 LIMIT ?3)";
-    let enough = all / LARGE_PART;
-    let found: i64 = ledger.connection.query_row(asked, (from, to, enough), |row| row.get(0))?;
-    Ok(found >= enough)
+fn is_large_part(ledger: &Ledger, from: i32, to: i32) -> Result<bool, StoreError> {
+    ledger.read(READING, |connection| {
+        let all: i64 = connection.query_row("SELECT ifnull(max(id), 0) FROM reports", [], |row| row.get(0))?;
+        let asked = "SELECT count(*) FROM (SELECT 1 FROM reports WHERE day BETWEEN ?1 AND ?2 LIMIT ?3)";
+        let enough = all / LARGE_PART;
+        let found: i64 = connection.query_row(asked, (from, to, enough), |row| row.get(0))?;
+        Ok(found >= enough)
+    })
 }
 
 fn head(row: &Row<'_>) -> rusqlite::Result<ReportHead> {
@@ -134,19 +123,15 @@ fn codes(json: &str) -> Vec<Text> {
 
 /// A digest of the reports of each day, independent of their order.
 pub(crate) fn day_digests(ledger: &Ledger) -> Result<BTreeMap<Date, u64>, StoreError> {
-    let read = || -> rusqlite::Result<BTreeMap<Date, u64>> {
-        let mut days: BTreeMap<i32, u64> = BTreeMap::new();
-        let mut statement = ledger.connection.prepare("SELECT day, key, content, sender_auth FROM reports")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let mut hasher = DefaultHasher::new();
-            (row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?, row.get_ref(3)?.as_str()?).hash(&mut hasher);
-            let digest = days.entry(row.get(0)?).or_default();
-            *digest = digest.wrapping_add(hasher.finish());
-        }
-        Ok(days.into_iter().map(|(number, digest)| (day(number), digest)).collect())
-    };
-    read().map_err(ledger.failed("reading the reports"))
+    let mut days: BTreeMap<i32, u64> = BTreeMap::new();
+    ledger.each_row(READING, "SELECT day, key, content, sender_auth FROM reports", [], |row| {
+        let mut hasher = DefaultHasher::new();
+        (row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?, row.get_ref(3)?.as_str()?).hash(&mut hasher);
+        let digest = days.entry(row.get(0)?).or_default();
+        *digest = digest.wrapping_add(hasher.finish());
+        Ok(())
+    })?;
+    Ok(days.into_iter().map(|(number, digest)| (day(number), digest)).collect())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::store::error::StoreError;
 use crate::store::tables::values::time;
 
 use jiff::Timestamp;
-use rusqlite::{Row, types::ValueRef};
+use rusqlite::{Connection, Row, types::ValueRef};
 
 /// Sums of reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +19,16 @@ pub struct ReportTotals {
     pub messages: i64,
     /// Messages that pass.
     pub dmarc_pass: i64,
+}
+
+impl ReportTotals {
+    /// Adds other sums; each stays at `i64::MAX` if it overflows.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.reports = self.reports.saturating_add(more.reports);
+        self.records = self.records.saturating_add(more.records);
+        self.messages = self.messages.saturating_add(more.messages);
+        self.dmarc_pass = self.dmarc_pass.saturating_add(more.dmarc_pass);
+    }
 }
 
 /// A reporter, and when it last reported.
@@ -110,25 +120,20 @@ impl Status {
 }
 
 pub(crate) fn status(ledger: &Ledger) -> Result<Status, StoreError> {
-    let status = read(ledger).map_err(ledger.failed("reading the status"))?;
+    let status = ledger.read("reading the status", read)?;
     Ok(Status { version: Some(ledger.version()?), ..status })
 }
 
-fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
-    let mut status = Status { months: months(ledger)?, ..Status::default() };
-    for (_, month) in &status.months {
-        status.totals.reports = status.totals.reports.saturating_add(month.reports);
-        status.totals.records = status.totals.records.saturating_add(month.records);
-        status.totals.messages = status.totals.messages.saturating_add(month.messages);
-        status.totals.dmarc_pass = status.totals.dmarc_pass.saturating_add(month.dmarc_pass);
-    }
-    status.reporters = all(ledger, "SELECT org_name, reports, newest_end, newest_arrival FROM reporters", |row| {
+fn read(connection: &Connection) -> rusqlite::Result<Status> {
+    let mut status = Status { months: months(connection)?, ..Status::default() };
+    status.months.iter().for_each(|(_, month)| status.totals.add(*month));
+    status.reporters = all(connection, "SELECT org_name, reports, newest_end, newest_arrival FROM reporters", |row| {
         let (newest_end, newest_arrival) = (time(row.get(2)?), time(row.get(3)?));
         Ok(ReporterTotals { org_name: row.get(0)?, reports: row.get(1)?, newest_end, newest_arrival })
     })?;
     status.newest_arrival = status.reporters.iter().map(|reporter| reporter.newest_arrival).max();
     status.folders = all(
-        ledger,
+        connection,
         "SELECT mailbox, folder, uid_validity, last_uid, read_at, (SELECT COUNT(*) FROM pending WHERE
             pending.mailbox = folders.mailbox AND pending.folder = folders.folder) FROM folders",
         |row| {
@@ -144,34 +149,33 @@ fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
     )?;
     let files = |kind: &str| {
         let sql = "SELECT COUNT(*), COALESCE(SUM(bytes), 0) FROM files WHERE kind = ?1";
-        ledger.connection.query_row(sql, [kind], |row| Ok(FileTotals { count: row.get(0)?, bytes: row.get(1)? }))
+        connection.query_row(sql, [kind], |row| Ok(FileTotals { count: row.get(0)?, bytes: row.get(1)? }))
     };
     status.parts = files("records")?;
     status.packs = files("originals")?;
     let maybe = |at: Option<i64>| at.map(time);
-    status.last_commit = last_commit(ledger)?;
-    (status.rejected, status.newest_rejected, status.let_go) = ledger.connection.query_row(
+    status.last_commit = last_commit(connection)?;
+    (status.rejected, status.newest_rejected, status.let_go) = connection.query_row(
         "SELECT COUNT(*), COALESCE(SUM(bytes) FILTER (WHERE file <> ''), 0), MAX(ingested),
             COUNT(*) FILTER (WHERE file = '') FROM rejected",
         [],
         |row| Ok((FileTotals { count: row.get(0)?, bytes: row.get(1)? }, maybe(row.get(2)?), row.get(3)?)),
     )?;
-    (status.conflicts, status.conflicts_let_go) = ledger.connection.query_row(
-        "SELECT COUNT(*), COUNT(*) FILTER (WHERE file = '') FROM conflicts",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
+    (status.conflicts, status.conflicts_let_go) =
+        connection.query_row("SELECT COUNT(*), COUNT(*) FILTER (WHERE file = '') FROM conflicts", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
     Ok(status)
 }
 
-pub(crate) fn last_commit(ledger: &Ledger) -> rusqlite::Result<Option<Timestamp>> {
+pub(crate) fn last_commit(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let sql = "SELECT MAX(committed) FROM batches WHERE id = (SELECT MAX(id) FROM batches)";
-    ledger.connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).map(|at| at.map(time))
+    connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).map(|at| at.map(time))
 }
 
-fn months(ledger: &Ledger) -> rusqlite::Result<Vec<(Month, ReportTotals)>> {
+fn months(connection: &Connection) -> rusqlite::Result<Vec<(Month, ReportTotals)>> {
     let sql = "SELECT month, reports, records, messages, dmarc_pass FROM totals ORDER BY month";
-    let months = all(ledger, sql, |row| {
+    let months = all(connection, sql, |row| {
         let totals = ReportTotals {
             reports: row.get(1)?,
             records: row.get(2)?,
@@ -191,6 +195,10 @@ fn sum(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
     }
 }
 
-fn all<T>(ledger: &Ledger, sql: &str, row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {
-    ledger.connection.prepare(sql)?.query_map([], row)?.collect()
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    connection.prepare(sql)?.query_map([], row)?.collect()
 }

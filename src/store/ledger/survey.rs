@@ -4,12 +4,16 @@ use super::database::Ledger;
 use crate::store::disk::files;
 use crate::store::disk::layout::{FileKind, Layout};
 use crate::store::error::StoreError;
+use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The largest number that a file or batch of the ledger has.
-pub(crate) const LAST_BATCH: &str = "SELECT MAX(COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'batches'), 0),
-    COALESCE((SELECT MAX(batch) FROM files), 0))";
+pub(crate) fn last_batch(connection: &Connection) -> rusqlite::Result<i64> {
+    let sql = "SELECT MAX(COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'batches'), 0),
+        COALESCE((SELECT MAX(batch) FROM files), 0))";
+    connection.query_row(sql, [], |row| row.get(0))
+}
 
 /// The parts or packs on the disk with final names, sorted.
 pub(crate) fn on_disk(layout: &Layout, kind: FileKind) -> Result<Vec<PathBuf>, StoreError> {
@@ -54,12 +58,7 @@ pub(crate) fn relative(layout: &Layout, path: &Path) -> String {
 /// How many files in `rejected/` and in `conflicts/` the ledger does not list: it forgot them, their bytes are still there.
 pub(crate) fn unlisted(layout: &Layout, ledger: &Ledger) -> Result<(i64, i64), StoreError> {
     let unlisted = |folder: PathBuf, sql: &str| -> Result<i64, StoreError> {
-        let listed = || -> rusqlite::Result<BTreeSet<String>> {
-            let mut statement = ledger.connection.prepare(sql)?;
-            let files = statement.query_map([], |row| row.get(0))?;
-            files.collect()
-        };
-        let listed = listed().map_err(ledger.failed("reading the files of rejected items"))?;
+        let listed: BTreeSet<String> = ledger.rows("reading the files of rejected items", sql, [], |row| row.get(0))?;
         let is_unlisted = |path: &PathBuf| !is_hidden(path) && !listed.contains(&relative(layout, path));
         Ok(i64::try_from(files::list(&folder)?.iter().filter(|path| is_unlisted(path)).count()).unwrap_or(i64::MAX))
     };
@@ -72,8 +71,7 @@ pub(crate) fn unlisted(layout: &Layout, ledger: &Ledger) -> Result<(i64, i64), S
 /// Checks that the ledger is not older than its files: one restored from a backup does not know what was stored since,
 /// and would count it again. Costs a listing of the folders, however many rows there are.
 pub(crate) fn check_age(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
-    let last = ledger.connection.query_row(LAST_BATCH, [], |row| row.get::<_, i64>(0));
-    let last = last.map_err(ledger.failed("reading the last batch"))?;
+    let last = ledger.read("reading the last batch", last_batch)?;
     match newest(layout)? {
         Some((number, path)) if number > last => {
             let newest = relative(layout, &path);
@@ -100,14 +98,9 @@ pub(crate) fn newest(layout: &Layout) -> Result<Option<(i64, PathBuf)>, StoreErr
 /// Parts and packs on the disk that no row and no intent names. They are reported, and kept.
 pub(crate) fn unknown(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, StoreError> {
     let mut known = super::intents::named(ledger)?;
-    let read = || -> rusqlite::Result<BTreeSet<String>> {
-        let mut statement = ledger.connection.prepare(
-            "SELECT path FROM files UNION SELECT file FROM rejected WHERE file <> '' UNION
-             SELECT file FROM conflicts WHERE file <> ''",
-        )?;
-        statement.query_map([], |row| row.get(0))?.collect()
-    };
-    known.extend(read().map_err(ledger.failed("listing the files"))?);
+    let sql = "SELECT path FROM files UNION SELECT file FROM rejected WHERE file <> ''
+               UNION SELECT file FROM conflicts WHERE file <> ''";
+    known.extend(ledger.rows::<String, Vec<_>>("listing the files", sql, [], |row| row.get(0))?);
     let mut found = Vec::new();
     for kind in FileKind::ALL {
         found.extend(on_disk(layout, kind)?);

@@ -9,20 +9,11 @@ use rusqlite::{Transaction, params};
 
 /// The processed messages of a mailbox, in the order of their IDs.
 pub(crate) fn known(ledger: &Ledger, mailbox: &str) -> Result<Vec<KnownUidl>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<KnownUidl>> {
-        // A ledger of an older version that is only read has no such table.
-        if !ledger.connection.table_exists(None, "uidls")? {
-            return Ok(Vec::new());
-        }
-        let sql = "SELECT uidl, octets, pending FROM uidls WHERE mailbox = ?1 ORDER BY uidl";
-        let mut statement = ledger.connection.prepare_cached(sql)?;
-        let rows = statement.query_map([mailbox], |row| {
-            let octets = row.get::<_, Option<i64>>(1)?.map(i64::cast_unsigned);
-            Ok(KnownUidl { uidl: row.get(0)?, octets, pending: row.get(2)? })
-        })?;
-        rows.collect()
-    };
-    read().map_err(ledger.failed("reading what is known of a POP3 mailbox"))
+    let sql = "SELECT uidl, octets, pending FROM uidls WHERE mailbox = ?1 ORDER BY uidl";
+    ledger.rows("reading what is known of a POP3 mailbox", sql, [mailbox], |row| {
+        let octets = row.get::<_, Option<i64>>(1)?.map(i64::cast_unsigned);
+        Ok(KnownUidl { uidl: row.get(0)?, octets, pending: row.get(2)? })
+    })
 }
 
 /// Notes a processed message.

@@ -6,7 +6,7 @@ use crate::store::disk::files::{self, FileSeal, remove_file, rename_new};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::disk::lock::Lock;
 use crate::store::error::StoreError;
-use crate::store::pack::zip::PackReader;
+use crate::store::pack::zip::{PackReader, manifest_of};
 use crate::store::tables::ledger::{ADDED, FIRST_WITH_STEPS, VERSION};
 use crate::store::tables::values;
 use rusqlite::{Connection, OpenFlags, params};
@@ -91,9 +91,7 @@ fn present(layout: &Layout) -> Result<bool, StoreError> {
     let found = match std::fs::metadata(&path) {
         Ok(found) if found.len() > 0 => return Ok(true),
         // A ledger whose first commit is only in the log is still empty.
-        Ok(_) if std::fs::metadata(format!("{}-wal", path.display())).is_ok_and(|log| log.len() > 0) => {
-            return Ok(true);
-        }
+        Ok(_) if access::has_log(&path) => return Ok(true),
         Ok(_) => "an empty file",
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "none",
         Err(error) => return Err(StoreError::io(&path, "opening the ledger")(error)),
@@ -228,26 +226,20 @@ fn finish_merges(layout: &Layout, ledger: &Ledger, version: i64) -> Result<(), S
 }
 
 fn merges(ledger: &Ledger) -> Result<Vec<OldMerge>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<(String, String, String, i64, String)>> {
-        let sql = "SELECT made, kind, month, records, replaced FROM compactions";
-        let mut statement = ledger.connection.prepare(sql)?;
-        let rows =
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
-        rows.collect()
-    };
-    let rows = read().map_err(ledger.failed("reading the merges"))?;
+    let sql = "SELECT made, kind, month, records, replaced FROM compactions";
+    let rows: Vec<_> = ledger.rows("reading the merges", sql, [], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+    })?;
     let merge = |(made, kind, month, records, replaced): (String, String, String, i64, String)| {
-        let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
         // An unreadable list must not look like an empty one: the merged file would count in addition to those it
         // replaced.
-        match (kind, Month::parse(&month), serde_json::from_str(&replaced)) {
-            (Some(kind), Some(month), Ok(replaced)) => Ok(OldMerge { made, kind, month, records, replaced }),
-            _ => Err(StoreError::Damaged {
-                path: ledger.path.clone(),
-                expected: "merges with a kind, a month and a list of files".into(),
-                found: format!("{made}: {replaced}"),
-            }),
-        }
+        let (Some(kind), Some(month), Ok(replaced)) =
+            (FileKind::parse(&kind), Month::parse(&month), serde_json::from_str(&replaced))
+        else {
+            let found = format!("{made}: {replaced}");
+            return Err(StoreError::damaged(&ledger.path, "merges with a kind, a month and a list of files", found));
+        };
+        Ok(OldMerge { made, kind, month, records, replaced })
     };
     rows.into_iter().map(merge).collect()
 }
@@ -255,12 +247,10 @@ fn merges(ledger: &Ledger) -> Result<Vec<OldMerge>, StoreError> {
 /// A commit renamed its files before it recorded them. Unrecorded files come from mails that were not changed; but if
 /// the ledger is from a backup they may have been recorded, so a pack is kept, under a hidden name.
 fn finish_commit(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
-    let read = || -> rusqlite::Result<Vec<String>> {
-        let sql = "SELECT path FROM intents WHERE path NOT IN (SELECT path FROM files
-            UNION SELECT file FROM rejected WHERE file IS NOT NULL UNION SELECT file FROM conflicts)";
-        ledger.connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
-    };
-    for intent in read().map_err(ledger.failed("reading the intents"))? {
+    let sql = "SELECT path FROM intents WHERE path NOT IN (SELECT path FROM files
+        UNION SELECT file FROM rejected WHERE file IS NOT NULL UNION SELECT file FROM conflicts)";
+    let unrecorded: Vec<String> = ledger.rows("reading the intents", sql, [], |row| row.get(0))?;
+    for intent in unrecorded {
         let path = layout.file(&intent);
         let hidden = Layout::temporary(&path);
         remove_file(&hidden, "removing an unfinished file")?;
@@ -326,18 +316,10 @@ fn is_elsewhere(pack: &Path, folder: &Path) -> Result<bool, StoreError> {
                 Ok(())
             })
         });
-        match read {
-            Ok(bad) if bad.is_empty() => Ok(held),
-            Ok(_) | Err(StoreError::Damaged { .. }) => Ok(held),
-            Err(error) => Err(error),
-        }
+        StoreError::unless_damaged(read).map(|_| held)
     };
-    let lines = match PackReader::open(pack).and_then(|mut reader| reader.manifest()) {
-        Ok(lines) => lines,
-        // Its content is unknown.
-        Err(StoreError::Damaged { .. }) => return Ok(false),
-        Err(error) => return Err(error),
-    };
+    // The content of a damaged one is unknown.
+    let Some(lines) = manifest_of(pack)? else { return Ok(false) };
     let mut wanted: HashSet<(String, String)> = lines.into_iter().map(|line| (line.key, line.sha256)).collect();
     for other in files::list(folder)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "zip")) {
         if wanted.is_empty() {
@@ -388,9 +370,9 @@ mod tests {
             drop(ledger);
             let reader = Ledger::reader(&layout).unwrap().unwrap();
             for table in missing {
-                assert!(!reader.any(&format!("SELECT 1 FROM {table}")).unwrap(), "{table}");
-                let stored = format!("SELECT 1 FROM main.sqlite_master WHERE name = '{table}'");
-                assert!(!reader.any(&stored).unwrap(), "{table}");
+                let any = |sql: &str| reader.any("reading the ledger", sql, []).unwrap();
+                assert!(!any(&format!("SELECT 1 FROM {table}")), "{table}");
+                assert!(!any(&format!("SELECT 1 FROM main.sqlite_master WHERE name = '{table}'")), "{table}");
             }
             assert_eq!(reader.version().unwrap(), version);
             drop(reader);

@@ -16,47 +16,33 @@ use std::path::Path;
 
 /// The days that reports are about.
 pub(crate) fn days(ledger: &Ledger) -> Result<BTreeMap<Date, DayOfReports>, StoreError> {
-    let read = || -> rusqlite::Result<BTreeMap<Date, DayOfReports>> {
-        let mut statement = ledger.connection.prepare("SELECT day, count(*), max(batch) FROM reports GROUP BY day")?;
-        let rows = statement.query_map([], |row| {
-            Ok((day(row.get(0)?), DayOfReports { reports: row.get(1)?, last_batch: row.get(2)? }))
-        })?;
-        rows.collect()
-    };
-    read().map_err(ledger.failed("reading the reports"))
-}
-
-/// Whether the ledger has the table, which older ones lack.
-fn has_table(ledger: &Ledger) -> Result<bool, StoreError> {
-    Ok(ledger.version()? == VERSION)
+    let sql = "SELECT day, count(*), max(batch) FROM reports GROUP BY day";
+    ledger.rows("reading the reports", sql, [], |row| {
+        Ok((day(row.get(0)?), DayOfReports { reports: row.get(1)?, last_batch: row.get(2)? }))
+    })
 }
 
 /// The kept verdicts, by the first day of their week.
 pub(crate) fn kept(ledger: &Ledger) -> Result<BTreeMap<Date, KeptVerdicts>, StoreError> {
-    if !has_table(ledger)? {
-        return Ok(BTreeMap::new());
-    }
-    let read = || -> rusqlite::Result<BTreeMap<Date, KeptVerdicts>> {
-        let mut kept = BTreeMap::new();
-        let mut statement = ledger.connection.prepare("SELECT monday, settings, batch, answer FROM verdicts")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let monday = day(row.get(0)?);
-            // Verdicts in the form of another version are computed again.
-            let Ok(verdicts) = serde_json::from_str::<WeekVerdicts>(row.get_ref(3)?.as_str()?) else { continue };
+    let mut kept = BTreeMap::new();
+    ledger.each_row("reading the verdicts", "SELECT monday, settings, batch, answer FROM verdicts", [], |row| {
+        let monday = day(row.get(0)?);
+        // Verdicts in the form of another version are computed again.
+        if let Ok(verdicts) = serde_json::from_str::<WeekVerdicts>(row.get_ref(3)?.as_str()?) {
             let verdicts = WeekVerdicts { monday, ..verdicts };
             kept.insert(monday, KeptVerdicts { settings: row.get(1)?, batch: row.get(2)?, verdicts });
         }
-        Ok(kept)
-    };
-    read().map_err(ledger.failed("reading the verdicts"))
+        Ok(())
+    })?;
+    Ok(kept)
 }
 
 /// Stores verdicts, without being the writer: they can be computed again, and of two concurrent processes the later one
 /// wins.
 pub(crate) fn keep(path: &Path, verdicts: &[KeptVerdicts]) -> Result<(), StoreError> {
     let ledger = Ledger::create(path)?;
-    if !has_table(&ledger)? {
+    // A ledger of an older version may lack the table.
+    if ledger.version()? != VERSION {
         return Ok(());
     }
     ledger.write("keeping the verdicts", |transaction| {

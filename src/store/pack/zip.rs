@@ -282,14 +282,23 @@ impl<R: Read + Seek> PackReader<R> {
 
     /// A member's bytes as an original.
     pub(crate) fn original(&mut self, name: &str) -> Result<Original, StoreError> {
-        let bytes = self.member(name)?;
-        let gzip = Path::new(name).extension().is_some_and(|extension| extension == "gz");
-        Ok(if gzip { Original::Gzip(bytes) } else { Original::Plain(bytes) })
+        Ok(original_of(Path::new(name), self.member(name)?))
     }
 }
 
+/// The lines of a pack's manifest; `None` if the pack is damaged.
+pub(crate) fn manifest_of(pack: &Path) -> Result<Option<Vec<ManifestLine>>, StoreError> {
+    StoreError::unless_damaged(PackReader::open(pack).and_then(|mut pack| pack.manifest()))
+}
+
+/// The bytes of a file or member as an original: its name says whether they are compressed.
+pub(crate) fn original_of(name: &Path, bytes: Vec<u8>) -> Original {
+    let gzip = name.extension().is_some_and(|extension| extension == "gz");
+    if gzip { Original::Gzip(bytes) } else { Original::Plain(bytes) }
+}
+
 fn damaged(path: &Path, expected: &str, found: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Damaged { path: path.to_owned(), expected: expected.to_owned(), found: found.to_string() }
+    StoreError::damaged(path, expected, found.to_string())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Reduces columns to the bytes of their rows. A slice of an Arrow array shares the bytes of the whole, and a list its
 //! items: if written as they are, the texts of other rows would leave with them, invisible to readers.
 
+use super::arrays::concatenated;
 use polars_arrow::array::{Array, ListArray, StructArray, Utf8ViewArray};
-use polars_arrow::compute::concatenate::concatenate;
 use polars_arrow::offset::OffsetsBuffer;
 use polars_error::PolarsResult;
 use std::ops::Range;
@@ -13,7 +13,7 @@ pub(crate) fn cut(array: &dyn Array, runs: &[Range<usize>]) -> PolarsResult<Box<
     if kept.is_empty() {
         return owned(array.sliced(0, 0).as_ref());
     }
-    owned(concatenate(&kept.iter().map(AsRef::as_ref).collect::<Vec<_>>())?.as_ref())
+    owned(concatenated(&kept)?.as_ref())
 }
 
 /// The same values in separate memory.

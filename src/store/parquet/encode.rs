@@ -7,13 +7,13 @@ use super::dictionary::{DictionaryBuilder, dictionary, narrow};
 use super::pages::compress;
 use super::table_file::TableFile;
 use crate::limits::return_freed_memory;
-use crate::model::{Accepted, Verdict};
-use crate::store::tables::schema::{COLUMNS, Head, ListField, RecordColumn, RecordColumnKind, RecordRow};
+use crate::model::{Accepted, Record, Verdict};
+use crate::store::tables::schema::{COLUMNS, Head, ItemText, RecordColumn, RecordColumnKind, RecordRow};
 use crate::store::tables::table::RECORDS;
-use crate::store::tables::values::days_since_epoch;
+use crate::store::tables::values::{days_since_epoch, int};
 use jiff::Timestamp;
 use polars_arrow::array::{Array, BooleanArray, ListArray, PrimitiveArray, StructArray};
-use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
+use polars_arrow::datatypes::{ArrowDataType, Field};
 use polars_arrow::offset::OffsetsBuffer;
 use polars_error::PolarsResult;
 use polars_utils::aliases::{InitHashMaps, PlHashMap};
@@ -57,15 +57,16 @@ pub(crate) fn arrow_field(column: &RecordColumn) -> Field {
     Field::new(column.name.into(), column.column_type().arrow(), column.nullable)
 }
 
-/// The Arrow schema of `records`.
-pub(crate) fn arrow_schema() -> ArrowSchema {
-    COLUMNS.iter().map(|column| (column.name.into(), arrow_field(column))).collect()
-}
-
 /// One Parquet file of all rows of these reports, sorted by date, policy domain and source address.
-pub(crate) fn encode(reports: &[JudgedReport<'_>]) -> PolarsResult<Vec<u8>> {
+/// `ingested` says when each was first stored.
+pub(crate) fn encode<A: Borrow<Accepted>>(
+    reports: &[A],
+    ingested: impl Fn(&Accepted) -> Timestamp,
+) -> PolarsResult<Vec<u8>> {
+    let keys = keys(reports);
+    let reports = &judged(reports, &keys, ingested);
     let sorted = Sorted::new(reports);
-    let mut file = TableFile::new(&RECORDS)?;
+    let mut file = TableFile::new(&RECORDS, Vec::new())?;
     for rows in sorted.rows.chunks(ROW_GROUP) {
         if sorted.rows.len() > ROW_GROUP {
             // What was made of the rows before, on all threads, would be kept beside what is made of these.
@@ -206,7 +207,9 @@ fn build_column(group: &RowGroup<'_>, column: &RecordColumn) -> PolarsResult<Box
             let values = group.heads(|head| days_since_epoch(date(head.report)));
             Box::new(PrimitiveArray::new(ArrowDataType::Date32, values.into(), None))
         }
-        RecordColumnKind::HeadInt(int) => Box::new(PrimitiveArray::<i32>::from(group.heads(|head| int(head.report)))),
+        RecordColumnKind::HeadInt(value) => {
+            Box::new(PrimitiveArray::<i32>::from(group.heads(|head| value(head.report))))
+        }
         RecordColumnKind::Address(_) => {
             let texts = group.addresses;
             let text = |place: &SortKey| place.address.checked_sub(1).map(|index| texts[index as usize].as_str());
@@ -221,7 +224,7 @@ fn build_column(group: &RowGroup<'_>, column: &RecordColumn) -> PolarsResult<Box
             let values: Vec<Option<bool>> = rows.iter().map(|place| flag(group.row(*place).verdict)).collect();
             Box::new(BooleanArray::from(values))
         }
-        RecordColumnKind::List { len, fields } => list(group, len, fields)?,
+        RecordColumnKind::List { len, names, texts } => list(group, (len, names, texts))?,
     })
 }
 
@@ -244,38 +247,34 @@ fn head_texts<'a>(group: &RowGroup<'a>, text: fn(&Head<'a>) -> Option<&'a str>) 
 /// A column of lists of structs of texts.
 fn list(
     group: &RowGroup<'_>,
-    len: fn(&crate::model::Record) -> usize,
-    fields: &[ListField],
+    (len, names, texts): (fn(&Record) -> usize, &[&'static str], &[ItemText]),
 ) -> PolarsResult<Box<dyn Array>> {
     let mut offsets: Vec<i64> = Vec::with_capacity(group.rows.len() + 1);
     let mut total = 0;
     offsets.push(0);
     for place in group.rows {
         total += len(group.row(*place).record);
-        offsets.push(i64::try_from(total).expect("a row group's items fit"));
+        offsets.push(int(total));
     }
-    let arrays = fields
-        .iter()
-        .map(|field| {
-            dictionary(group.rows.iter().flat_map(|place| {
-                let record = group.row(*place).record;
-                (0..len(record)).map(move |item| (field.text)(record, item))
-            }))
-        })
-        .collect::<PolarsResult<Vec<_>>>()?;
-    list_of(offsets, arrays, fields.iter().map(|field| field.name))
+    let leaf = |text: &ItemText| {
+        dictionary(group.rows.iter().flat_map(|place| {
+            let record = group.row(*place).record;
+            (0..len(record)).map(move |item| text(record, item))
+        }))
+    };
+    list_of(offsets, texts.iter().map(leaf).collect::<PolarsResult<_>>()?, names)
 }
 
 /// Builds a list of structs from the arrays of its fields.
 pub(crate) fn list_of(
     offsets: Vec<i64>,
     arrays: Vec<Box<dyn Array>>,
-    names: impl Iterator<Item = &'static str>,
+    names: &[&'static str],
 ) -> PolarsResult<Box<dyn Array>> {
     let length = usize::try_from(*offsets.last().unwrap_or(&0)).expect("offsets are never negative");
-    let of_struct =
-        names.zip(&arrays).map(|(name, array)| Field::new(name.into(), array.dtype().clone(), true)).collect();
-    let of_struct = ArrowDataType::Struct(of_struct);
+    let types = arrays.iter().map(|array| array.dtype().clone());
+    let fields = names.iter().zip(types).map(|(name, dtype)| Field::new((*name).into(), dtype, true));
+    let of_struct = ArrowDataType::Struct(fields.collect());
     let items = StructArray::try_new(of_struct.clone(), length, arrays, None)?;
     let of_list = ArrowDataType::LargeList(Box::new(Field::new("element".into(), of_struct, true)));
     Ok(Box::new(ListArray::try_new(of_list, OffsetsBuffer::try_from(offsets)?, Box::new(items), None)?))

@@ -1,5 +1,6 @@
 //! Encodes rows as Parquet and decodes them. No length in a file is trusted before it is checked.
 
+pub(crate) mod arrays;
 pub(crate) mod checked_read;
 mod column_types;
 pub(crate) mod cut;

@@ -1,5 +1,6 @@
 //! Reads columns of lists from Parquet: leaf by leaf as words, or whole through polars' arrays, which costs more.
 
+use super::arrays::concatenated;
 use super::checked_read::column_pages;
 use super::column_types::{check_type, physical_types};
 use super::decode::EncodedColumn;
@@ -63,8 +64,7 @@ fn read_columns<'a>(
     let (mut arrays, _) = column_iter_to_arrays(pages, types, field, None)?;
     let array = match arrays.len() {
         1 => arrays.swap_remove(0),
-        _ => polars_arrow::compute::concatenate::concatenate(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>())
-            .map_err(|error| error.context(name.to_string().into()))?,
+        _ => concatenated(&arrays).map_err(|error| error.context(name.to_string().into()))?,
     };
     if array.len() != group.num_rows() {
         return Err(polars_err!(

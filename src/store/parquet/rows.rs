@@ -13,7 +13,7 @@ use crate::store::tables::filter::Filter;
 use crate::store::tables::{table, values};
 
 use jiff::civil::Date;
-use polars_error::PolarsResult;
+use polars_error::{PolarsResult, polars_err};
 use polars_parquet::parquet::statistics::Statistics;
 use polars_parquet::read::{FileMetadata, RowGroupMetadata, read_metadata};
 
@@ -54,13 +54,13 @@ fn open_moved(path: &Path) -> Option<File> {
     [compacting, layout.retired_file(FileKind::Part, month, name)].into_iter().find_map(|moved| File::open(moved).ok())
 }
 
-/// A row group that may hold rows of the filter.
-struct MatchingGroup<'a> {
+/// A row group and the file that it is in.
+struct PartGroup<'a> {
     part: &'a ParquetPart,
     group: &'a RowGroupMetadata,
 }
 
-impl MatchingGroup<'_> {
+impl PartGroup<'_> {
     fn statistics(&self, column: &str) -> Option<Statistics> {
         let column = self.group.columns_under_root_iter(column)?.next()?;
         column.statistics(&self.part.metadata.footer_buf)?.ok()
@@ -73,12 +73,145 @@ impl MatchingGroup<'_> {
             _ => None,
         }
     }
+
+    /// Whether the statistics allow a row of the filter; without statistics they do.
+    fn may_match(&self, filter: &Filter) -> bool {
+        let (from, to) = filter.days();
+        if let Some(Statistics::Int32(days)) = self.statistics("date")
+            && (days.min_value.is_some_and(|min| min > to) || days.max_value.is_some_and(|max| max < from))
+        {
+            return false;
+        }
+        if filter.domains.is_empty() {
+            return true;
+        }
+        match self.statistics("policy_domain") {
+            Some(Statistics::Binary(range)) => filter.domains.iter().any(|domain| {
+                range.min_value.as_ref().is_none_or(|min| min.as_slice() <= domain.as_bytes())
+                    && range.max_value.as_ref().is_none_or(|max| domain.as_bytes() <= max.as_slice())
+            }),
+            _ => true,
+        }
+    }
+
+    /// Reads the rows that match the filter.
+    fn read(&self, filter: &Filter, columns: ColumnSet) -> PolarsResult<Rows> {
+        let mut rows = Rows::default();
+        let kept = self.select(&mut rows, filter, columns)?;
+        rows.len = kept.iter().map(ExactSizeIterator::len).sum();
+        if rows.len == 0 {
+            return Ok(Rows::default());
+        }
+        self.fill(&mut rows, columns)?;
+        if rows.len < self.group.num_rows() {
+            keep(&mut rows, &kept);
+        }
+        Ok(rows)
+    }
+
+    fn chunk(&self, name: &str) -> PolarsResult<EncodedColumn<'_>> {
+        let column = self.group.columns_under_root_iter(name).and_then(|mut columns| columns.next());
+        let column = column.ok_or_else(|| polars_err!(ComputeError: "expected a column {}, found none", name))?;
+        EncodedColumn::read(&self.part.file, column, self.group.num_rows())
+    }
+
+    /// The rows that match the filter; the columns it examines stay in `rows`.
+    fn select(&self, rows: &mut Rows, filter: &Filter, columns: ColumnSet) -> PolarsResult<Vec<Range<usize>>> {
+        let (from, to) = filter.days();
+        let mut kept: Vec<Range<usize>> = std::iter::once(0..self.group.num_rows()).collect();
+        if columns.has(ColumnSet::DAY) || filter.from.is_some() || filter.to.is_some() {
+            rows.day = self.chunk("date")?.ints()?;
+            kept = select(&kept, |row| (from..=to).contains(&rows.day[row]));
+        }
+        if columns.has(ColumnSet::POLICY_DOMAIN) || !filter.domains.is_empty() {
+            rows.policy_domain = self.chunk("policy_domain")?.words()?;
+            if !filter.domains.is_empty() {
+                let words = &rows.policy_domain.dictionary;
+                let wanted: Vec<bool> = words.iter().map(|word| filter.has_domain(word)).collect();
+                let codes = &rows.policy_domain.codes;
+                kept = select(&kept, |row| wanted.get(codes[row] as usize) == Some(&true));
+            }
+        }
+        if let Some(new) = filter.new.as_deref().filter(|_| !kept.is_empty()) {
+            let keys = self.words("report_key")?;
+            let wanted: Vec<bool> = keys.dictionary.iter().map(|key| new.keys.contains(key.as_str())).collect();
+            kept = select(&kept, |row| wanted.get(keys.codes[row] as usize) == Some(&true));
+        }
+        Ok(kept)
+    }
+
+    fn words(&self, name: &str) -> PolarsResult<Words> {
+        self.chunk(name)?.words()
+    }
+
+    /// Reads the missing columns.
+    fn fill(&self, rows: &mut Rows, columns: ColumnSet) -> PolarsResult<()> {
+        if columns.has(ColumnSet::SOURCE) {
+            rows.source = sources(&self.words("source_ip")?);
+        }
+        if columns.has(ColumnSet::COUNT) {
+            rows.count = self.chunk("count")?.longs()?;
+        }
+        if columns.has(ColumnSet::FLAGS) || columns.has(ColumnSet::ALIGNMENT) {
+            rows.flags = self.flags(columns.has(ColumnSet::FLAGS))?;
+        }
+        if columns.has(ColumnSet::CAUSE) {
+            rows.cause = causes(&self.words("cause")?);
+        }
+        if columns.has(ColumnSet::REASON) {
+            rows.reason = super::nested::reasons(&self.part.file, self.group)?;
+        }
+        if columns.has(ColumnSet::SIGNATURES) {
+            rows.signatures = super::nested::signatures(&self.part.file, self.group)?;
+        }
+        let words: [(ColumnSet, &str, &mut Words); 11] = [
+            (ColumnSet::ORG_NAME, "org_name", &mut rows.org_name),
+            (ColumnSet::HEADER_FROM, "header_from", &mut rows.header_from),
+            (ColumnSet::ENVELOPE_FROM, "envelope_from", &mut rows.envelope_from),
+            (ColumnSet::DISPOSITION, "disposition", &mut rows.disposition),
+            (ColumnSet::DKIM_DOMAIN, "dkim_domain", &mut rows.dkim_domain),
+            (ColumnSet::DKIM_SELECTOR, "dkim_selector", &mut rows.dkim_selector),
+            (ColumnSet::DKIM_RESULT, "dkim_result", &mut rows.dkim_result),
+            (ColumnSet::SPF_DOMAIN, "spf_domain", &mut rows.spf_domain),
+            (ColumnSet::SPF_RESULT, "spf_result", &mut rows.spf_result),
+            (ColumnSet::MISMATCH, "mismatch", &mut rows.mismatch),
+            (ColumnSet::SENDER_AUTH, "sender_auth", &mut rows.sender_auth),
+        ];
+        for (column, name, words) in words {
+            if columns.has(column) {
+                *words = self.words(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flags(&self, recomputed: bool) -> PolarsResult<Vec<Flags>> {
+        let mut flags = vec![Flags::default(); self.group.num_rows()];
+        let mut set = |name: &str, yes: u8, said: u8| -> PolarsResult<()> {
+            for (flags, value) in flags.iter_mut().zip(self.chunk(name)?.bools()?) {
+                flags.0 |= match value {
+                    0 => said,
+                    1 => said | yes,
+                    _ => 0,
+                };
+            }
+            Ok(())
+        };
+        set("dmarc_pass", Flags::PASS, 0)?;
+        set("dkim_aligned", Flags::DKIM, 0)?;
+        set("spf_aligned", Flags::SPF, 0)?;
+        if recomputed {
+            set("recomputed_dkim", Flags::RECOMPUTED_DKIM, Flags::RECOMPUTED)?;
+            set("recomputed_spf", Flags::RECOMPUTED_SPF, Flags::RECOMPUTED)?;
+        }
+        Ok(flags)
+    }
 }
 
 /// The first and the last day of a row group's rows, if the statistics have them.
 #[cfg(feature = "query")]
 pub(crate) fn days_of(part: &ParquetPart, group: &RowGroupMetadata) -> Option<(i32, i32)> {
-    match (MatchingGroup { part, group }).statistics("date") {
+    match (PartGroup { part, group }).statistics("date") {
         Some(Statistics::Int32(days)) => days.min_value.zip(days.max_value),
         _ => None,
     }
@@ -87,7 +220,7 @@ pub(crate) fn days_of(part: &ParquetPart, group: &RowGroupMetadata) -> Option<(i
 /// The largest absolute value of a row group's `count`, if the statistics have it.
 #[cfg(feature = "query")]
 pub(crate) fn largest_count(part: &ParquetPart, group: &RowGroupMetadata) -> Option<u64> {
-    match (MatchingGroup { part, group }).statistics("count") {
+    match (PartGroup { part, group }).statistics("count") {
         Some(Statistics::Int64(counts)) => {
             let (least, most) = counts.min_value.zip(counts.max_value)?;
             Some(least.unsigned_abs().max(most.unsigned_abs()))
@@ -125,10 +258,10 @@ fn each_of(
     rows: &(impl Fn(Rows) + Sync),
     first: impl FnOnce() -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let units: Vec<MatchingGroup<'_>> = parts
+    let units: Vec<PartGroup<'_>> = parts
         .iter()
-        .flat_map(|part| part.metadata.row_groups.iter().map(move |group| MatchingGroup { part, group }))
-        .filter(|unit| may_match(unit, filter))
+        .flat_map(|part| part.metadata.row_groups.iter().map(move |group| PartGroup { part, group }))
+        .filter(|unit| unit.may_match(filter))
         .collect();
     let next = AtomicUsize::new(0);
     // An error stops all threads from taking another unit.
@@ -136,7 +269,7 @@ fn each_of(
     let work = || -> Result<(), StoreError> {
         while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
             let columns = columns(unit.last_day());
-            let read = checked_read::read(&unit.part.path, "reading the part", || read_unit(unit, filter, columns));
+            let read = checked_read::read(&unit.part.path, "reading the part", || unit.read(filter, columns));
             let found = read.inspect_err(stop)?;
             if found.len > 0 {
                 rows(found);
@@ -185,30 +318,9 @@ fn open_all(paths: &[PathBuf]) -> Result<Vec<ParquetPart>, StoreError> {
     parts.into_iter().map(|(_, part)| part).collect()
 }
 
-/// Whether the statistics allow a row of the filter; without statistics they do.
-fn may_match(unit: &MatchingGroup<'_>, filter: &Filter) -> bool {
-    let (from, to) = filter.days();
-    if let Some(Statistics::Int32(days)) = unit.statistics("date")
-        && (days.min_value.is_some_and(|min| min > to) || days.max_value.is_some_and(|max| max < from))
-    {
-        return false;
-    }
-    if filter.domains.is_empty() {
-        return true;
-    }
-    match unit.statistics("policy_domain") {
-        Some(Statistics::Binary(range)) => filter.domains.iter().any(|domain| {
-            range.min_value.as_ref().is_none_or(|min| min.as_slice() <= domain.as_bytes())
-                && range.max_value.as_ref().is_none_or(|max| domain.as_bytes() <= max.as_slice())
-        }),
-        _ => true,
-    }
-}
-
 /// A column of strings of a row group.
 pub(crate) fn words(part: &ParquetPart, group: &RowGroupMetadata, name: &str) -> PolarsResult<Words> {
-    let unit = MatchingGroup { part, group };
-    GroupReader { unit: &unit, rows: group.num_rows() }.words(name)
+    PartGroup { part, group }.words(name)
 }
 
 /// The rows of a row group that match the filter.
@@ -217,134 +329,11 @@ pub(crate) fn selected_rows(
     group: &RowGroupMetadata,
     filter: &Filter,
 ) -> PolarsResult<Vec<Range<usize>>> {
-    let unit = MatchingGroup { part, group };
-    if !may_match(&unit, filter) {
+    let group = PartGroup { part, group };
+    if !group.may_match(filter) {
         return Ok(Vec::new());
     }
-    let reader = GroupReader { unit: &unit, rows: group.num_rows() };
-    reader.select(&mut Rows::default(), filter, ColumnSet::NONE)
-}
-
-/// Reads the rows of one row group that match the filter.
-fn read_unit(unit: &MatchingGroup<'_>, filter: &Filter, columns: ColumnSet) -> PolarsResult<Rows> {
-    let reader = GroupReader { unit, rows: unit.group.num_rows() };
-    let mut rows = Rows::default();
-    let kept = reader.select(&mut rows, filter, columns)?;
-    rows.len = kept.iter().map(ExactSizeIterator::len).sum();
-    if rows.len == 0 {
-        return Ok(Rows::default());
-    }
-    reader.fill(&mut rows, columns)?;
-    if rows.len < reader.rows {
-        keep(&mut rows, &kept);
-    }
-    Ok(rows)
-}
-
-struct GroupReader<'a> {
-    unit: &'a MatchingGroup<'a>,
-    rows: usize,
-}
-
-impl GroupReader<'_> {
-    fn chunk(&self, name: &str) -> PolarsResult<EncodedColumn<'_>> {
-        let column = self.unit.group.columns_under_root_iter(name).and_then(|mut columns| columns.next());
-        let column =
-            column.ok_or_else(|| polars_error::polars_err!(ComputeError: "expected a column {}, found none", name))?;
-        EncodedColumn::read(&self.unit.part.file, column, self.rows)
-    }
-
-    /// The rows that match the filter; the columns it examines stay in `rows`.
-    fn select(&self, rows: &mut Rows, filter: &Filter, columns: ColumnSet) -> PolarsResult<Vec<Range<usize>>> {
-        let (from, to) = filter.days();
-        let mut kept: Vec<Range<usize>> = std::iter::once(0..self.rows).collect();
-        if columns.has(ColumnSet::DAY) || filter.from.is_some() || filter.to.is_some() {
-            rows.day = self.chunk("date")?.ints()?;
-            kept = select(&kept, |row| (from..=to).contains(&rows.day[row]));
-        }
-        if columns.has(ColumnSet::POLICY_DOMAIN) || !filter.domains.is_empty() {
-            rows.policy_domain = self.chunk("policy_domain")?.words()?;
-            if !filter.domains.is_empty() {
-                let words = &rows.policy_domain.dictionary;
-                let wanted: Vec<bool> = words.iter().map(|word| filter.has_domain(word)).collect();
-                let codes = &rows.policy_domain.codes;
-                kept = select(&kept, |row| wanted.get(codes[row] as usize) == Some(&true));
-            }
-        }
-        if let Some(new) = filter.new.as_deref().filter(|_| !kept.is_empty()) {
-            let keys = self.words("report_key")?;
-            let wanted: Vec<bool> = keys.dictionary.iter().map(|key| new.keys.contains(key.as_str())).collect();
-            kept = select(&kept, |row| wanted.get(keys.codes[row] as usize) == Some(&true));
-        }
-        Ok(kept)
-    }
-
-    fn words(&self, name: &str) -> PolarsResult<Words> {
-        self.chunk(name)?.words()
-    }
-
-    /// Reads the missing columns.
-    fn fill(&self, rows: &mut Rows, columns: ColumnSet) -> PolarsResult<()> {
-        if columns.has(ColumnSet::SOURCE) {
-            rows.source = sources(&self.words("source_ip")?);
-        }
-        if columns.has(ColumnSet::COUNT) {
-            rows.count = self.chunk("count")?.longs()?;
-        }
-        if columns.has(ColumnSet::FLAGS) || columns.has(ColumnSet::ALIGNMENT) {
-            rows.flags = self.flags(columns.has(ColumnSet::FLAGS))?;
-        }
-        if columns.has(ColumnSet::CAUSE) {
-            rows.cause = causes(&self.words("cause")?);
-        }
-        if columns.has(ColumnSet::REASON) {
-            rows.reason = super::nested::reasons(&self.unit.part.file, self.unit.group)?;
-        }
-        if columns.has(ColumnSet::SIGNATURES) {
-            rows.signatures = super::nested::signatures(&self.unit.part.file, self.unit.group)?;
-        }
-        let words: [(ColumnSet, &str, &mut Words); 11] = [
-            (ColumnSet::ORG_NAME, "org_name", &mut rows.org_name),
-            (ColumnSet::HEADER_FROM, "header_from", &mut rows.header_from),
-            (ColumnSet::ENVELOPE_FROM, "envelope_from", &mut rows.envelope_from),
-            (ColumnSet::DISPOSITION, "disposition", &mut rows.disposition),
-            (ColumnSet::DKIM_DOMAIN, "dkim_domain", &mut rows.dkim_domain),
-            (ColumnSet::DKIM_SELECTOR, "dkim_selector", &mut rows.dkim_selector),
-            (ColumnSet::DKIM_RESULT, "dkim_result", &mut rows.dkim_result),
-            (ColumnSet::SPF_DOMAIN, "spf_domain", &mut rows.spf_domain),
-            (ColumnSet::SPF_RESULT, "spf_result", &mut rows.spf_result),
-            (ColumnSet::MISMATCH, "mismatch", &mut rows.mismatch),
-            (ColumnSet::SENDER_AUTH, "sender_auth", &mut rows.sender_auth),
-        ];
-        for (column, name, words) in words {
-            if columns.has(column) {
-                *words = self.words(name)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn flags(&self, recomputed: bool) -> PolarsResult<Vec<Flags>> {
-        let mut flags = vec![Flags::default(); self.rows];
-        let mut set = |name: &str, yes: u8, said: u8| -> PolarsResult<()> {
-            for (flags, value) in flags.iter_mut().zip(self.chunk(name)?.bools()?) {
-                flags.0 |= match value {
-                    0 => said,
-                    1 => said | yes,
-                    _ => 0,
-                };
-            }
-            Ok(())
-        };
-        set("dmarc_pass", Flags::PASS, 0)?;
-        set("dkim_aligned", Flags::DKIM, 0)?;
-        set("spf_aligned", Flags::SPF, 0)?;
-        if recomputed {
-            set("recomputed_dkim", Flags::RECOMPUTED_DKIM, Flags::RECOMPUTED)?;
-            set("recomputed_spf", Flags::RECOMPUTED_SPF, Flags::RECOMPUTED)?;
-        }
-        Ok(flags)
-    }
+    group.select(&mut Rows::default(), filter, ColumnSet::NONE)
 }
 
 /// Each distinct address is read once a row group.

@@ -1,5 +1,6 @@
 //! Reads columns by name, also from files of older versions, and checks their types.
 
+use super::arrays::downcast;
 use super::nested::{lists, read_array};
 use super::rows::{ParquetPart, words};
 use super::{checked_read, encode};
@@ -7,16 +8,15 @@ use crate::model::{Text, Words};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::tables::columns::{ColumnType, TableColumn};
-use crate::store::tables::reports::{FINDING, ReportColumn, ReportColumnKind};
+use crate::store::tables::reports::{FINDING, ReportColumn};
 use crate::store::tables::schema::{INGESTED, RecordColumn};
-use crate::store::tables::values::LineFinding;
+use crate::store::tables::values::{LineFinding, int};
 
 use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray, new_null_array};
 use polars_arrow::datatypes::{ArrowDataType, Field};
 use polars_error::{PolarsResult, polars_err};
 use polars_parquet::parquet::schema::types::PhysicalType;
 use polars_parquet::read::RowGroupMetadata;
-use rusqlite::OptionalExtension as _;
 use std::collections::HashMap;
 
 /// When reports were first stored, by key: files of version 1 lack it, the ledger has it.
@@ -32,14 +32,9 @@ impl IngestedTimes {
                 let keys =
                     checked_read::read(&part.path, "reading the part", || words(part, group, "report_key"))?.dictionary;
                 for key in keys {
-                    let look = || {
-                        let sql = "SELECT ingested FROM reports WHERE key = unhex(?1)";
-                        let mut statement = ledger.connection.prepare_cached(sql)?;
-                        statement.query_row([key.as_str()], |row| row.get::<_, i64>(0)).optional()
-                    };
-                    if let Some(time) = look().map_err(ledger.failed("looking up a report"))? {
-                        times.insert(key, time);
-                    }
+                    let sql = "SELECT ingested FROM reports WHERE key = unhex(?1)";
+                    let time = ledger.first_row("looking up a report", sql, [key.as_str()], |row| row.get(0))?;
+                    times.extend(time.map(|time: i64| (key, time)));
                 }
             }
         }
@@ -92,42 +87,64 @@ pub(crate) fn report_column(
     let TableColumn { kind, nullable, .. } = column.column();
     let name = name_in(group, column.name, column.former);
     let Some(leaf) = group.columns_under_root_iter(name).and_then(|mut leaves| leaves.next()) else {
-        return match column.kind {
-            ReportColumnKind::Findings => finding_lists(std::iter::repeat_n(None, group.num_rows())),
+        return match kind {
+            ColumnType::Structs(_) => finding_lists(std::iter::repeat_n(None, group.num_rows())),
             _ if nullable => Ok(new_null_array(kind.arrow(), group.num_rows())),
             _ => Err(polars_err!(ComputeError: "expected a column {}, found none", column.name)),
         };
     };
     let found = leaf.descriptor().descriptor.primitive_type.physical_type;
     let read = |dtype| read_array(&part.file, group, Field::new(name.into(), dtype, nullable));
-    match column.kind {
+    match kind {
         // Version 1 had 64 bits for it.
-        ReportColumnKind::Int if found == PhysicalType::Int64 => {
+        ColumnType::Int if found == PhysicalType::Int64 => {
             let array = read(ArrowDataType::Int64)?;
             let longs: &PrimitiveArray<i64> = downcast(array.as_ref())?;
             let ints = longs.iter().map(|value| value.and_then(|value| i32::try_from(*value).ok()));
             Ok(Box::new(PrimitiveArray::<i32>::from(ints.collect::<Vec<_>>())))
         }
         // Version 1 had JSON for it.
-        ReportColumnKind::Findings if leaf.descriptor().path_in_schema.len() == 1 => {
+        ColumnType::Structs(_) if leaf.descriptor().path_in_schema.len() == 1 => {
             let array = read(ArrowDataType::Utf8View)?;
             let texts: &Utf8ViewArray = downcast(array.as_ref())?;
             finding_lists(texts.iter())
         }
-        ReportColumnKind::Findings => {
-            let (codes, ends) = lists(&part.file, group, name, 0)?;
-            let (details, _) = lists(&part.file, group, name, 1)?;
-            if details.codes.len() != codes.codes.len() {
-                return Err(polars_err!(ComputeError: "expected findings of one length, found two"));
-            }
-            let texts = |words: &Words| -> Box<dyn Array> {
-                let texts: Vec<Option<&str>> = (0..words.codes.len()).map(|item| words.get(item)).collect();
-                Box::new(Utf8ViewArray::from_slice(texts))
-            };
-            let offsets = std::iter::once(0).chain(ends.into_iter().map(i64::from)).collect();
-            encode::list_of(offsets, vec![texts(&codes), texts(&details)], FINDING.into_iter())
-        }
+        ColumnType::Structs(names) => pairs(part, group, name, names),
         _ => read(kind.arrow()),
+    }
+}
+
+/// A column of lists of pairs of texts.
+fn pairs(
+    part: &ParquetPart,
+    group: &RowGroupMetadata,
+    name: &str,
+    names: &[&'static str],
+) -> PolarsResult<Box<dyn Array>> {
+    let (first, ends) = lists(&part.file, group, name, 0)?;
+    let (second, _) = lists(&part.file, group, name, 1)?;
+    if second.codes.len() != first.codes.len() {
+        return Err(polars_err!(ComputeError: "expected {} of one length, found two", name));
+    }
+    let texts = |words: &Words| -> Box<dyn Array> {
+        let texts: Vec<Option<&str>> = (0..words.codes.len()).map(|item| words.get(item)).collect();
+        Box::new(Utf8ViewArray::from_slice(texts))
+    };
+    let offsets = std::iter::once(0).chain(ends.into_iter().map(i64::from)).collect();
+    encode::list_of(offsets, vec![texts(&first), texts(&second)], names)
+}
+
+/// A column of any other table; without values if the file lacks it.
+pub(crate) fn table_column(
+    part: &ParquetPart,
+    group: &RowGroupMetadata,
+    column: &TableColumn,
+) -> PolarsResult<Box<dyn Array>> {
+    let TableColumn { name, kind, .. } = *column;
+    match kind {
+        _ if !has(group, name) => Ok(new_null_array(kind.arrow(), group.num_rows())),
+        ColumnType::Structs(names) => pairs(part, group, name, names),
+        _ => read_array(&part.file, group, Field::new(name.into(), kind.arrow(), true)),
     }
 }
 
@@ -135,10 +152,6 @@ fn finding_lists<'a>(rows: impl Iterator<Item = Option<&'a str>>) -> PolarsResul
     let mut lists = FindingLists::default();
     rows.for_each(|json| lists.push(json));
     lists.array()
-}
-
-fn downcast<T: Array>(array: &dyn Array) -> PolarsResult<&T> {
-    array.as_any().downcast_ref().ok_or_else(|| polars_err!(ComputeError: "expected a column of its type"))
 }
 
 /// Builds lists of findings.
@@ -158,13 +171,13 @@ impl FindingLists {
             self.codes.push(code);
             self.details.push(detail);
         }
-        self.ends.push(i64::try_from(self.codes.len()).unwrap_or(i64::MAX));
+        self.ends.push(int(self.codes.len()));
     }
 
     /// The column.
     pub(crate) fn array(self) -> PolarsResult<Box<dyn Array>> {
         let offsets = std::iter::once(0).chain(self.ends).collect();
         let texts = |texts: Vec<String>| -> Box<dyn Array> { Box::new(Utf8ViewArray::from_slice_values(texts)) };
-        encode::list_of(offsets, vec![texts(self.codes), texts(self.details)], FINDING.into_iter())
+        encode::list_of(offsets, vec![texts(self.codes), texts(self.details)], &FINDING)
     }
 }

@@ -1,34 +1,44 @@
-//! A table as a Parquet file in memory.
+//! A table as a Parquet file.
 
 use super::pages::{compress, options};
-use crate::store::tables::columns::Table;
+use crate::store::tables::columns::{Table, schema_of};
 use polars_arrow::array::Array;
-use polars_arrow::datatypes::{ArrowSchema, Field};
-use polars_error::{PolarsResult, polars_err};
+use polars_arrow::datatypes::Field;
+use polars_error::{PolarsError, PolarsResult, polars_err};
+use polars_parquet::parquet::write::RowGroupIterColumns;
 use polars_parquet::write::{
     CompressedPage, DynIter, DynStreamingIterator, FileWriter, KeyValue, ParquetType, fallible_streaming_iterator,
     to_parquet_schema,
 };
 use rayon::prelude::*;
+use std::io::Write;
 
 /// The compressed pages of each leaf of a column.
 pub(crate) type ColumnPages = Vec<Vec<CompressedPage>>;
 
+/// The pages of a row group in the form in which they are written, leaf by leaf.
+pub(crate) fn row_group(columns: &[ColumnPages]) -> RowGroupIterColumns<'_, PolarsError> {
+    DynIter::new(columns.iter().flatten().map(|pages| {
+        let pages = pages.iter().map(PolarsResult::<&CompressedPage>::Ok);
+        Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(pages)))
+    }))
+}
+
 /// A file that grows by row groups, compressed.
-pub(crate) struct TableFile {
+pub(crate) struct TableFile<W: Write> {
     pub(crate) table: &'static Table,
     fields: Vec<Field>,
     types: Vec<ParquetType>,
-    writer: FileWriter<Vec<u8>>,
+    writer: FileWriter<W>,
 }
 
-impl TableFile {
-    pub(crate) fn new(table: &'static Table) -> PolarsResult<Self> {
+impl<W: Write> TableFile<W> {
+    pub(crate) fn new(table: &'static Table, out: W) -> PolarsResult<Self> {
         let fields = table.fields_with_ids();
-        let schema: ArrowSchema = fields.iter().map(|field| (field.name.clone(), field.clone())).collect();
+        let schema = schema_of(fields.iter().cloned());
         let parquet = to_parquet_schema(&schema)?;
         let types = parquet.fields().to_vec();
-        let writer = FileWriter::new_with_parquet_schema(Vec::new(), schema, parquet, options());
+        let writer = FileWriter::new_with_parquet_schema(out, schema, parquet, options());
         Ok(Self { table, fields, types, writer })
     }
 
@@ -65,17 +75,12 @@ impl TableFile {
 
     /// Adds a row group of existing pages.
     pub(crate) fn write_pages(&mut self, rows: usize, columns: &[ColumnPages]) -> PolarsResult<()> {
-        let leaves = DynIter::new(columns.iter().flatten().map(|pages| {
-            Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
-                pages.iter().map(PolarsResult::<&CompressedPage>::Ok),
-            )))
-        }));
-        self.writer.write(rows as u64, leaves)
+        self.writer.write(rows as u64, row_group(columns))
     }
 
-    /// The bytes of the file. It deliberately has no Arrow schema: the Parquet types are sufficient, and old readers do not
+    /// Ends the file, and returns its output. It deliberately has no Arrow schema: the Parquet types are sufficient, and old readers do not
     /// know string views.
-    pub(crate) fn finish(mut self) -> PolarsResult<Vec<u8>> {
+    pub(crate) fn finish(mut self) -> PolarsResult<W> {
         let (key, version) = self.table.metadata();
         self.writer.end(Some(vec![KeyValue { key, value: Some(version) }]))?;
         Ok(self.writer.into_inner())
@@ -87,7 +92,7 @@ impl TableFile {
 /// # Errors
 /// Those of [`TableFile::write`].
 pub(crate) fn file(table: &'static Table, arrays: &[Box<dyn Array>]) -> PolarsResult<Vec<u8>> {
-    let mut file = TableFile::new(table)?;
+    let mut file = TableFile::new(table, Vec::new())?;
     file.write(arrays)?;
     file.finish()
 }

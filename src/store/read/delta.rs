@@ -5,6 +5,7 @@
 //! out of the table are not followed.
 
 use crate::store::error::StoreError;
+use crate::store::parquet::arrays::downcast;
 use crate::store::parquet::nested::read_leaf;
 use crate::store::parquet::rows::ParquetPart;
 use polars_arrow::array::{Array, PrimitiveArray, StructArray, Utf8ViewArray};
@@ -118,7 +119,7 @@ impl LogState {
                 continue;
             }
             let action: LogAction = serde_json::from_slice(&line)
-                .map_err(|error| damaged(path, "an action of a Delta log", format!("{error}")))?;
+                .map_err(|error| StoreError::damaged(path, "an action of a Delta log", error.to_string()))?;
             if let Some(protocol) = action.protocol {
                 readable(path, protocol.min_reader_version)?;
             }
@@ -159,19 +160,15 @@ impl LogState {
     fn below(&self, path: &str) -> Result<PathBuf, StoreError> {
         let decoded = String::from_utf8(unescaped(path)).ok().map(PathBuf::from);
         let stays = |path: &PathBuf| path.components().all(|component| matches!(component, Component::Normal(_)));
-        decoded
-            .filter(stays)
-            .ok_or_else(|| damaged(&self.log, "files below the table's own folder", format!("the path {path}")))
+        decoded.filter(stays).ok_or_else(|| {
+            StoreError::damaged(&self.log, "files below the table's own folder", format!("the path {path}"))
+        })
     }
 
     fn missing(&self, version: u64) -> StoreError {
         let expected = format!("the commit of version {version}, or a later checkpoint in one Parquet file");
-        damaged(&self.log, &expected, "none".to_owned())
+        StoreError::damaged(&self.log, expected, "none")
     }
-}
-
-fn damaged(path: &Path, expected: &str, found: String) -> StoreError {
-    StoreError::Damaged { path: path.to_owned(), expected: expected.to_owned(), found }
 }
 
 fn readable(path: &Path, version: i32) -> Result<(), StoreError> {
@@ -179,7 +176,7 @@ fn readable(path: &Path, version: i32) -> Result<(), StoreError> {
         return Ok(());
     }
     let expected = "a Delta table of reader version 1 (no deletion vectors, no column mapping)";
-    Err(damaged(path, expected, format!("version {version}")))
+    Err(StoreError::damaged(path, expected, format!("version {version}")))
 }
 
 fn leaf(
@@ -189,9 +186,7 @@ fn leaf(
     name: &str,
     dtype: ArrowDataType,
 ) -> PolarsResult<StructArray> {
-    let array = read_leaf(&part.file, group, [root, name], dtype)?;
-    let structs = array.as_any().downcast_ref::<StructArray>().cloned();
-    structs.ok_or_else(|| polars_err!(ComputeError: "expected {} to be a struct", root))
+    downcast(read_leaf(&part.file, group, [root, name], dtype)?.as_ref()).cloned()
 }
 
 fn only<T: 'static>(structs: &StructArray) -> PolarsResult<&T> {

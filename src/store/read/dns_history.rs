@@ -4,6 +4,7 @@ use super::store::Store;
 use crate::model::{DnsChange, DnsHistory, DnsSpan, WatchedName, changes, midnight};
 use crate::store::error::StoreError;
 use crate::store::ledger::dns_history::{domains_since, names, spans};
+use crate::store::tables::values::int;
 use jiff::civil::Date;
 use std::collections::HashSet;
 
@@ -13,7 +14,7 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn dns_spans(&self) -> Result<Vec<DnsSpan>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(Vec::new()), spans)
+        self.read_ledger(spans)
     }
 
     /// All names looked up, by domain.
@@ -21,7 +22,7 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn dns_names(&self) -> Result<Vec<WatchedName>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(Vec::new()), names)
+        self.read_ledger(names)
     }
 
     /// The domains for which something was looked up on a day (UTC) or later.
@@ -29,8 +30,7 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn domains_looked_up_on(&self, day: Date) -> Result<HashSet<String>, StoreError> {
-        let since = midnight(day);
-        self.ledger.as_ref().map_or(Ok(HashSet::new()), |ledger| domains_since(ledger, since.as_millisecond()))
+        self.read_ledger(|ledger| domains_since(ledger, midnight(day).as_millisecond()))
     }
 
     /// The changes that lookups showed, oldest first: those of one domain, or of all.
@@ -44,23 +44,15 @@ impl Store {
         }
         Ok(changes(&self.dns_spans()?, &watched))
     }
-}
 
-impl Store {
     /// The policy domains of reports in which some mail passes, those with the most mail first.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn domains_with_passing_mail(&self, limit: usize) -> Result<Vec<String>, StoreError> {
-        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
-        let read = || -> rusqlite::Result<Vec<String>> {
-            let sql = "SELECT policy_domain FROM reports WHERE dmarc_pass > 0 GROUP BY policy_domain \
-                       ORDER BY SUM(CAST(messages AS REAL)) DESC, policy_domain LIMIT ?1";
-            let mut statement = ledger.connection.prepare(sql)?;
-            let rows = statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.get(0))?;
-            rows.collect()
-        };
-        read().map_err(ledger.failed("listing the domains"))
+        let sql = "SELECT policy_domain FROM reports WHERE dmarc_pass > 0 GROUP BY policy_domain \
+                   ORDER BY SUM(CAST(messages AS REAL)) DESC, policy_domain LIMIT ?1";
+        self.read_ledger(|ledger| ledger.rows("listing the domains", sql, [int(limit)], |row| row.get(0)))
     }
 
     /// Records and changes together.

@@ -18,7 +18,7 @@ impl Store {
         if self.folder {
             return parquet_folder::domains(&self.layout);
         }
-        self.ledger.as_ref().map_or(Ok(Vec::new()), domains)
+        self.read_ledger(domains)
     }
 
     /// The status of the reports about some policy domains: their sums, months and reporters, without files, mailboxes,
@@ -27,46 +27,38 @@ impl Store {
     /// # Errors
     /// If the ledger or the folder cannot be read.
     pub fn status_of(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Status, StoreError> {
-        let status = match &self.ledger {
-            _ if self.folder => parquet_folder::status_of(&self.layout, wanted)?,
-            Some(ledger) => status_of(ledger, wanted)?,
-            None => Status::default(),
+        let status = if self.folder {
+            parquet_folder::status_of(&self.layout, wanted)?
+        } else {
+            self.read_ledger(|ledger| status_of(ledger, wanted))?
         };
         self.with_tls(status, Some(wanted))
     }
 }
 
 fn domains(ledger: &Ledger) -> Result<Vec<ReportedDomain>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<ReportedDomain>> {
-        let sql = "SELECT policy_domain, max(\"end\") FROM reports GROUP BY policy_domain ORDER BY policy_domain";
-        let mut statement = ledger.connection.prepare(sql)?;
-        let found = statement
-            .query_map([], |row| Ok(ReportedDomain { policy_domain: row.get(0)?, newest_end: time(row.get(1)?) }))?;
-        found.collect()
-    };
-    read().map_err(ledger.failed("listing the domains"))
+    let sql = "SELECT policy_domain, max(\"end\") FROM reports GROUP BY policy_domain ORDER BY policy_domain";
+    ledger.rows("listing the domains", sql, [], |row| {
+        Ok(ReportedDomain { policy_domain: row.get(0)?, newest_end: time(row.get(1)?) })
+    })
 }
 
 fn status_of(ledger: &Ledger, wanted: &dyn Fn(&str) -> bool) -> Result<Status, StoreError> {
-    let read = || -> rusqlite::Result<Status> {
-        let sql = "SELECT policy_domain, org_name, day, \"end\", arrival, records, messages, dmarc_pass FROM reports";
-        let mut statement = ledger.connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        let mut sums = StatusSums::default();
-        while let Some(row) = rows.next()? {
-            if wanted(row.get_ref(0)?.as_str()?) {
-                sums.add(&StatusOfReport {
-                    org_name: row.get_ref(1)?.as_str()?,
-                    day: day(row.get(2)?),
-                    end: time(row.get(3)?),
-                    arrival: time(row.get(4)?),
-                    records: row.get(5)?,
-                    messages: row.get(6)?,
-                    dmarc_pass: row.get(7)?,
-                });
-            }
+    let sql = "SELECT policy_domain, org_name, day, \"end\", arrival, records, messages, dmarc_pass FROM reports";
+    let mut sums = StatusSums::default();
+    ledger.each_row("reading the reports", sql, [], |row| {
+        if wanted(row.get_ref(0)?.as_str()?) {
+            sums.add(&StatusOfReport {
+                org_name: row.get_ref(1)?.as_str()?,
+                day: day(row.get(2)?),
+                end: time(row.get(3)?),
+                arrival: time(row.get(4)?),
+                records: row.get(5)?,
+                messages: row.get(6)?,
+                dmarc_pass: row.get(7)?,
+            });
         }
-        Ok(sums.finish())
-    };
-    read().map_err(ledger.failed("reading the reports"))
+        Ok(())
+    })?;
+    Ok(sums.finish())
 }

@@ -3,9 +3,11 @@
 use super::store::Store;
 use crate::store::error::StoreError;
 use crate::store::ledger::events::{StoredEvent, events};
-use crate::store::ledger::outbox::{AlertMemory, MailboxRun, Undelivered, UnseenReport, has_tables, undelivered};
-use crate::store::tables::values::time;
+use crate::store::ledger::intents::named;
+use crate::store::ledger::outbox::{AlertMemory, MailboxRun, Undelivered, UnseenReport, undelivered};
+use crate::store::tables::values::{int, time};
 use rusqlite::OptionalExtension as _;
+use std::collections::BTreeSet;
 
 impl Store {
     /// All events, by ID.
@@ -13,46 +15,38 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn events(&self) -> Result<Vec<StoredEvent>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(Vec::new()), events)
+        self.read_ledger(events)
     }
-}
 
-impl Store {
     /// What earlier runs of `alert` left.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn alert_memory(&self) -> Result<AlertMemory, StoreError> {
-        let fresh = AlertMemory { first_run: true, ..AlertMemory::default() };
-        let Some(ledger) = &self.ledger else { return Ok(fresh) };
-        let read = || -> rusqlite::Result<AlertMemory> {
-            let mut memory = fresh;
-            memory.first_day = ledger.connection.query_row("SELECT MIN(day) FROM reports", [], |row| row.get(0))?;
-            if !has_tables(ledger)? {
-                return Ok(memory);
-            }
+        let mut memory = AlertMemory { first_run: true, ..AlertMemory::default() };
+        let Some(ledger) = &self.ledger else { return Ok(memory) };
+        ledger.read("reading the state of earlier alerts", |connection| {
+            memory.first_day = connection.query_row("SELECT MIN(day) FROM reports", [], |row| row.get(0))?;
             let state = |name: &str| {
                 let sql = "SELECT value FROM alert_state WHERE name = ?1";
-                ledger.connection.query_row(sql, [name], |row| row.get::<_, i64>(0)).optional()
+                connection.query_row(sql, [name], |row| row.get::<_, i64>(0)).optional()
             };
             let reports = state("reports")?;
             memory.first_run = reports.is_none();
             memory.reports = reports.unwrap_or(0);
             memory.rejected = state("rejected")?.unwrap_or(0);
-            let mut heard =
-                ledger.connection.prepare("SELECT kind, name, run FROM alert_heard ORDER BY kind, name, run")?;
+            let mut heard = connection.prepare("SELECT kind, name, run FROM alert_heard ORDER BY kind, name, run")?;
             let mut rows = heard.query([])?;
             while let Some(row) = rows.next()? {
                 let by_name =
                     if row.get_ref(0)?.as_str()? == "reporter" { &mut memory.reporters } else { &mut memory.domains };
                 by_name.entry(row.get(1)?).or_default().push(row.get(2)?);
             }
-            let mut senders = ledger.connection.prepare("SELECT policy_domain, mark FROM alert_senders")?;
+            let mut senders = connection.prepare("SELECT policy_domain, mark FROM alert_senders")?;
             let found = senders.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             memory.senders = found.collect::<rusqlite::Result<_>>()?;
             Ok(memory)
-        };
-        read().map_err(ledger.failed("reading the state of earlier alerts"))
+        })
     }
 
     /// The reports stored after the newest examined one.
@@ -60,11 +54,9 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn unseen_reports(&self, after: i64) -> Result<Vec<UnseenReport>, StoreError> {
-        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
-        let read = || -> rusqlite::Result<Vec<UnseenReport>> {
-            let sql = "SELECT id, org_email, org_name, policy_domain, day FROM reports WHERE id > ?1 ORDER BY id";
-            let mut statement = ledger.connection.prepare(sql)?;
-            let found = statement.query_map([after], |row| {
+        let sql = "SELECT id, org_email, org_name, policy_domain, day FROM reports WHERE id > ?1 ORDER BY id";
+        self.read_ledger(|ledger| {
+            ledger.rows("looking for new reports", sql, [after], |row| {
                 Ok(UnseenReport {
                     id: row.get(0)?,
                     org_email: row.get(1)?,
@@ -72,10 +64,8 @@ impl Store {
                     policy_domain: row.get(3)?,
                     day: row.get(4)?,
                 })
-            })?;
-            found.collect()
-        };
-        read().map_err(ledger.failed("looking for new reports"))
+            })
+        })
     }
 
     /// Listed files that are missing or have another length, at most `most`.
@@ -83,22 +73,14 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn damaged_files(&self, most: usize) -> Result<Vec<String>, StoreError> {
-        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
-        let read = || -> rusqlite::Result<Vec<(String, i64)>> {
-            let mut statement = ledger.connection.prepare("SELECT path, bytes FROM files ORDER BY path")?;
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        };
-        let listed = read().map_err(ledger.failed("listing the files"))?;
+        let sql = "SELECT path, bytes FROM files ORDER BY path";
+        let listed: Vec<(String, i64)> =
+            self.read_ledger(|ledger| ledger.rows("listing the files", sql, [], |row| Ok((row.get(0)?, row.get(1)?))))?;
         // A file with an intent is being changed: the next writer finishes it.
-        let sql = "SELECT path FROM intents";
-        let moving = || -> rusqlite::Result<Vec<String>> {
-            ledger.connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
-        };
-        let moving = moving().map_err(ledger.failed("listing the files"))?;
+        let moving: BTreeSet<String> = self.read_ledger(named)?;
         let is_sound = |(path, bytes): &(String, i64)| {
             moving.contains(path)
-                || std::fs::metadata(self.layout.file(path))
-                    .is_ok_and(|found| i64::try_from(found.len()).is_ok_and(|length| length == *bytes))
+                || std::fs::metadata(self.layout.file(path)).is_ok_and(|found| int(found.len()) == *bytes)
         };
         Ok(listed.into_iter().filter(|file| !is_sound(file)).map(|(path, _)| path).take(most).collect())
     }
@@ -108,14 +90,9 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn mailbox_runs(&self) -> Result<Vec<MailboxRun>, StoreError> {
-        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
-        let read = || -> rusqlite::Result<Vec<MailboxRun>> {
-            if !has_tables(ledger)? {
-                return Ok(Vec::new());
-            }
-            let sql = "SELECT mailbox, read_at, failing_since, failures, error FROM mailbox_runs ORDER BY mailbox";
-            let mut statement = ledger.connection.prepare(sql)?;
-            let found = statement.query_map([], |row| {
+        let sql = "SELECT mailbox, read_at, failing_since, failures, error FROM mailbox_runs ORDER BY mailbox";
+        self.read_ledger(|ledger| {
+            ledger.rows("reading the results of mailboxes", sql, [], |row| {
                 let read_at: i64 = row.get(1)?;
                 Ok(MailboxRun {
                     mailbox: row.get(0)?,
@@ -124,19 +101,15 @@ impl Store {
                     failures: row.get(3)?,
                     error: row.get(4)?,
                 })
-            })?;
-            found.collect()
-        };
-        read().map_err(ledger.failed("reading the results of mailboxes"))
+            })
+        })
     }
-}
 
-impl Store {
     /// Events not sent through a channel yet, oldest first.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn undelivered(&self, channel: &str) -> Result<Vec<Undelivered>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| undelivered(ledger, channel))
+        self.read_ledger(|ledger| undelivered(ledger, channel))
     }
 }

@@ -8,6 +8,7 @@ use crate::store::disk::files::list;
 use crate::store::disk::layout::{Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::tables::filter::Filter;
+use crate::store::tables::values::parse_key;
 use polars_error::{PolarsResult, polars_err};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -62,14 +63,7 @@ fn visible(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
 /// # Errors
 /// If it is none.
 pub(crate) fn report_key(text: Option<&str>) -> PolarsResult<ReportKey> {
-    let read = |text: &str| {
-        let mut key = [0; 16];
-        for (index, byte) in key.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
-        }
-        Some(ReportKey(key))
-    };
-    let key = text.filter(|text| text.len() == 32).and_then(read);
+    let key = text.and_then(parse_key);
     key.ok_or_else(|| polars_err!(ComputeError: "expected 32 hexadecimal digits as report_key"))
 }
 

@@ -4,7 +4,7 @@ use super::store::Store;
 use crate::store::error::StoreError;
 use crate::store::tables::values::time;
 use jiff::Timestamp;
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 
 impl Store {
     /// When the newest report of a mailbox arrived, known or not; `None` if it had none.
@@ -12,17 +12,17 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn newest_of_mailbox(&self, mailbox: &str) -> Result<Option<Timestamp>, StoreError> {
-        let Some(ledger) = &self.ledger else { return Ok(None) };
         // The origin of a mail begins with the mailbox's name.
         let sql = "SELECT MAX(arrival) FROM reports WHERE substr(origin, 1, length(?1)) = ?1";
-        let newest = || -> rusqlite::Result<Option<i64>> {
-            let stored: Option<i64> = ledger.connection.query_row(sql, [format!("{mailbox} > ")], |row| row.get(0))?;
-            if !ledger.connection.table_exists(None, "heard")? {
+        let newest = |connection: &Connection| -> rusqlite::Result<Option<i64>> {
+            let stored: Option<i64> = connection.query_row(sql, [format!("{mailbox} > ")], |row| row.get(0))?;
+            if !connection.table_exists(None, "heard")? {
                 return Ok(stored);
             }
             let heard = "SELECT newest FROM heard WHERE mailbox = ?1";
-            Ok(stored.max(ledger.connection.query_row(heard, [mailbox], |row| row.get(0)).optional()?))
+            Ok(stored.max(connection.query_row(heard, [mailbox], |row| row.get(0)).optional()?))
         };
-        newest().map(|at| at.map(time)).map_err(ledger.failed("looking for a mailbox's newest report"))
+        let newest = self.read_ledger(|ledger| ledger.read("looking for a mailbox's newest report", newest))?;
+        Ok(newest.map(time))
     }
 }

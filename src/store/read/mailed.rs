@@ -1,8 +1,7 @@
-//! Reads which summaries were mailed.
+//! Reads which summaries were mailed, so that a second run for the same week sends none of them again.
 
 use super::store::Store;
 use crate::store::error::StoreError;
-use crate::store::ledger::mailed::mailed;
 use std::collections::BTreeSet;
 
 impl Store {
@@ -11,6 +10,9 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn mailed(&self, period: &str) -> Result<BTreeSet<(String, String)>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(BTreeSet::new()), |ledger| mailed(ledger, period))
+        let sql = "SELECT customer, address FROM mailed WHERE period = ?1";
+        self.read_ledger(|ledger| {
+            ledger.rows("reading who was mailed", sql, [period], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
     }
 }

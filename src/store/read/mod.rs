@@ -5,6 +5,7 @@ mod dns_history;
 pub(crate) mod domains;
 mod events;
 pub(crate) mod folder_files;
+pub(crate) mod group_columns;
 mod mailboxes;
 mod mailed;
 pub(crate) mod parquet_folder;

@@ -11,7 +11,7 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn rejected(&self) -> Result<Vec<RejectedEntry>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(Vec::new()), rejected)
+        self.read_ledger(rejected)
     }
 
     /// The conflicts, oldest first.
@@ -19,7 +19,7 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn conflicts(&self) -> Result<Vec<ConflictEntry>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(Vec::new()), conflicts)
+        self.read_ledger(conflicts)
     }
 
     /// The bytes of a rejected item or conflict, by its file below the folder of the store.

@@ -7,16 +7,16 @@ use super::folder_files::{files, report_key};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text, Words};
 use crate::store::disk::layout::Layout;
 use crate::store::error::StoreError;
+use crate::store::parquet::arrays::downcast;
 use crate::store::parquet::checked_read;
 use crate::store::parquet::rows::{ParquetPart, selected_rows, words};
 use crate::store::parquet::table_columns::{IngestedTimes, record_column};
 use crate::store::tables::filter::Filter;
-use crate::store::tables::schema::{COLUMNS, INGESTED};
+use crate::store::tables::schema::{INGESTED, column_named};
 use crate::store::tables::values::{day, sender_auth, time};
 use jiff::Timestamp;
-use polars_arrow::array::{Array, BooleanArray, PrimitiveArray};
-use polars_arrow::types::NativeType;
-use polars_error::{PolarsResult, polars_err};
+use polars_arrow::array::{BooleanArray, PrimitiveArray, StaticArray as _};
+use polars_error::PolarsResult;
 use polars_parquet::read::RowGroupMetadata;
 use std::collections::BTreeMap;
 
@@ -42,15 +42,14 @@ pub(crate) fn each(
 
 fn add(heads: &mut ReportHeadRows, part: &ParquetPart, group: &RowGroupMetadata, filter: &Filter) -> PolarsResult<()> {
     let texts = HeadTexts::read(part, group)?;
-    let column = |name: &str| {
-        let column = COLUMNS.iter().find(|column| column.name == name).expect("a column of the list");
-        record_column(part, group, column, &IngestedTimes::default())
-    };
-    let (begin, end) = (Numbers::<i64>::of(column("period_begin")?)?, Numbers::<i64>::of(column("period_end")?)?);
-    let (days, pct) = (Numbers::<i32>::of(column("date")?)?, Numbers::<i32>::of(column("pct")?)?);
-    let (counts, stored) = (Numbers::<i64>::of(column("count")?)?, Numbers::<i64>::of(column(INGESTED)?)?);
-    let passes = column("dmarc_pass")?;
-    let passes: &BooleanArray = passes.as_any().downcast_ref().ok_or_else(other)?;
+    let column = |name: &str| record_column(part, group, column_named(name), &IngestedTimes::default());
+    let longs = [column("period_begin")?, column("period_end")?, column("count")?, column(INGESTED)?];
+    let long = |index: usize| downcast::<PrimitiveArray<i64>>(longs[index].as_ref());
+    let (begin, end, counts, stored) = (long(0)?, long(1)?, long(2)?, long(3)?);
+    let [days, pct, passes] = [column("date")?, column("pct")?, column("dmarc_pass")?];
+    let days: &PrimitiveArray<i32> = downcast(days.as_ref())?;
+    let pct: &PrimitiveArray<i32> = downcast(pct.as_ref())?;
+    let passes: &BooleanArray = downcast(passes.as_ref())?;
     let keys: Vec<Option<ReportKey>> = texts.key.dictionary.iter().map(|text| report_key(Some(text)).ok()).collect();
     for row in selected_rows(part, group, filter)?.into_iter().flatten() {
         let key = keys.get(texts.key.codes[row] as usize).copied().flatten();
@@ -80,23 +79,6 @@ fn add(heads: &mut ReportHeadRows, part: &ParquetPart, group: &RowGroupMetadata,
         head.dmarc_pass = head.dmarc_pass.saturating_add(if passes.get(row) == Some(true) { count } else { 0 });
     }
     Ok(())
-}
-
-fn other() -> polars_error::PolarsError {
-    polars_err!(ComputeError: "expected a column of its type, found another")
-}
-
-/// A column of numbers.
-struct Numbers<T: NativeType>(PrimitiveArray<T>);
-
-impl<T: NativeType> Numbers<T> {
-    fn of(array: Box<dyn Array>) -> PolarsResult<Self> {
-        array.as_any().downcast_ref::<PrimitiveArray<T>>().cloned().map(Self).ok_or_else(other)
-    }
-
-    fn get(&self, row: usize) -> Option<T> {
-        (row < self.0.len() && !self.0.is_null(row)).then(|| self.0.value(row))
-    }
 }
 
 /// The texts of a row group that are the same in all rows of a report.

@@ -15,36 +15,30 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn names(&self) -> Result<Vec<LookedUp>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(Vec::new()), names)
+        self.read_ledger(names)
     }
-}
 
-impl Store {
     /// The networks of all addresses with an answer from a database.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn networks(&self) -> Result<BTreeMap<IpAddr, StoredNetwork>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(BTreeMap::new()), networks)
+        self.read_ledger(networks)
     }
-}
 
-impl Store {
     /// Who operates the servers at addresses, as far as proven.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn origins(&self) -> Result<BTreeMap<IpAddr, SourceOrigin>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(BTreeMap::new()), origins)
+        self.read_ledger(origins)
     }
-}
 
-impl Store {
     /// The ranges that services publish, by the domain of their SPF record.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn service_ranges(&self) -> Result<BTreeMap<String, KeptRanges>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(BTreeMap::new()), service_ranges)
+        self.read_ledger(service_ranges)
     }
 }

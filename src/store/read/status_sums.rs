@@ -37,12 +37,10 @@ pub(crate) struct StatusSums {
 impl StatusSums {
     /// Adds a report.
     pub(crate) fn add(&mut self, report: &StatusOfReport<'_>) {
-        for totals in [&mut self.status.totals, self.months.entry(Month::of(report.day)).or_default()] {
-            totals.reports += 1;
-            totals.records = totals.records.saturating_add(report.records);
-            totals.messages = totals.messages.saturating_add(report.messages);
-            totals.dmarc_pass = totals.dmarc_pass.saturating_add(report.dmarc_pass);
-        }
+        let StatusOfReport { records, messages, dmarc_pass, .. } = *report;
+        let sums = ReportTotals { reports: 1, records, messages, dmarc_pass };
+        self.status.totals.add(sums);
+        self.months.entry(Month::of(report.day)).or_default().add(sums);
         self.status.newest_arrival = self.status.newest_arrival.max(Some(report.arrival));
         if !self.reporters.contains_key(report.org_name) {
             let (newest_end, newest_arrival) = (report.end, report.arrival);

@@ -10,7 +10,7 @@ use crate::store::ledger::{mailboxes, reports, survey};
 use crate::store::parquet::rows;
 use crate::store::tables::filter::Filter;
 use jiff::civil::Date;
-use rusqlite::params;
+use rusqlite::{Row, params};
 use std::path::{Path, PathBuf};
 
 /// A store opened for reading. Any number may be open, also beside a writer.
@@ -97,7 +97,7 @@ impl Store {
         if self.folder {
             return parquet_folder::heads(&self.layout, filter, each);
         }
-        self.ledger.as_ref().map_or(Ok(()), |ledger| reports::heads(ledger, filter, each))
+        self.read_ledger(|ledger| reports::heads(ledger, filter, each))
     }
 
     /// Passes on what each report says about its reporter, except reports whose mail was proven to be forged. A folder
@@ -106,7 +106,7 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn report_notes(&self, each: &mut dyn FnMut(ReportNotes)) -> Result<(), StoreError> {
-        self.ledger.as_ref().map_or(Ok(()), |ledger| reports::notes(ledger, each))
+        self.read_ledger(|ledger| reports::notes(ledger, each))
     }
 
     /// The status of the store.
@@ -127,7 +127,7 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
-        self.ledger.as_ref().map_or(Ok(MailboxProgress::default()), |ledger| mailboxes::progress(ledger, mailbox))
+        self.read_ledger(|ledger| mailboxes::progress(ledger, mailbox))
     }
 
     /// Reads several things from the ledger as of one instant, whatever a writer does meanwhile.
@@ -139,24 +139,27 @@ impl Store {
         read()
     }
 
+    /// What a function reads from the ledger; nothing if there is none.
+    pub(in crate::store) fn read_ledger<T: Default>(
+        &self,
+        read: impl FnOnce(&Ledger) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.ledger.as_ref().map_or_else(|| Ok(T::default()), read)
+    }
+
     /// The parts that may have rows of the filter: those of its months.
     pub(crate) fn parts(&self, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
         if self.folder {
             return folder_files::files(&self.layout, "records", filter);
         }
-        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
-        let read = || -> rusqlite::Result<Vec<PathBuf>> {
-            let mut statement = ledger.connection.prepare_cached(
-                "SELECT path FROM files WHERE kind = ?1 AND month BETWEEN ?2 AND ?3 AND batch > ?4 ORDER BY month, path",
-            )?;
-            // A merged file has a later number than any of its rows.
-            let after = filter.new.as_ref().map_or(-1, |new| new.after);
-            let from = filter.from.map_or_else(String::new, |day| Month::of(day).to_string());
-            let to = filter.to.map_or_else(|| "9999-99".to_owned(), |day| Month::of(day).to_string());
-            let asked = params![FileKind::Part.folder(), from, to, after];
-            let found = statement.query_map(asked, |row| row.get::<_, String>(0))?;
-            found.map(|path| Ok(self.layout.file(&path?))).collect()
-        };
-        read().map_err(ledger.failed("listing the parts"))
+        let sql =
+            "SELECT path FROM files WHERE kind = ?1 AND month BETWEEN ?2 AND ?3 AND batch > ?4 ORDER BY month, path";
+        // A merged file has a later number than any of its rows.
+        let after = filter.new.as_ref().map_or(-1, |new| new.after);
+        let from = filter.from.map_or_else(String::new, |day| Month::of(day).to_string());
+        let to = filter.to.map_or_else(|| "9999-99".to_owned(), |day| Month::of(day).to_string());
+        let asked = params![FileKind::Part.folder(), from, to, after];
+        let file = |row: &Row<'_>| Ok(self.layout.file(row.get_ref(0)?.as_str()?));
+        self.read_ledger(|ledger| ledger.rows("listing the parts", sql, asked, file))
     }
 }

@@ -30,9 +30,7 @@ impl Store {
             Ok(())
         })
     }
-}
 
-impl Store {
     /// The newest day of TLS reports about each of some policy domains; those without any are left out.
     ///
     /// # Errors
@@ -57,7 +55,7 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn tls_reports_before(&self, first: Date) -> Result<u64, StoreError> {
-        self.ledger.as_ref().map_or(Ok(0), |ledger| tls::count_before(ledger, days_since_epoch(first)))
+        self.read_ledger(|ledger| tls::count_before(ledger, days_since_epoch(first)))
     }
 
     /// The status with the TLS reports about some policy domains; about all, where none are given.
@@ -89,5 +87,5 @@ pub(crate) fn each_report(
     if store.folder {
         return tls_folder::each(&store.layout, filter, take);
     }
-    store.ledger.as_ref().map_or(Ok(()), |ledger| tls::each_report(ledger, filter, take))
+    store.read_ledger(|ledger| tls::each_report(ledger, filter, take))
 }

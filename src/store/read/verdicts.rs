@@ -27,7 +27,7 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn kept_verdicts(&self) -> Result<BTreeMap<Date, KeptVerdicts>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(BTreeMap::new()), verdicts::kept)
+        self.read_ledger(verdicts::kept)
     }
 
     /// Stores verdicts for next time.
@@ -35,6 +35,6 @@ impl Store {
     /// # Errors
     /// If the ledger cannot be written; they are then computed again.
     pub fn keep_verdicts(&self, verdicts: &[KeptVerdicts]) -> Result<(), StoreError> {
-        if self.ledger.is_none() { Ok(()) } else { verdicts::keep(&self.layout.ledger(), verdicts) }
+        self.read_ledger(|ledger| verdicts::keep(&ledger.path, verdicts))
     }
 }

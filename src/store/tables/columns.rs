@@ -1,10 +1,10 @@
 //! What a table is: a name, a version, and columns with types and field ids.
 
-use polars_arrow::datatypes::{ArrowDataType, Field, Metadata, TimeUnit};
+use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, Metadata, TimeUnit};
 use polars_utils::pl_str::PlSmallStr;
 
 /// The type of a column.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
     /// UTF-8.
     Text,
@@ -21,12 +21,12 @@ pub enum ColumnType {
     /// True or false.
     Flag,
     /// A list of structs of texts, by the names of their fields.
-    Structs(Vec<&'static str>),
+    Structs(&'static [&'static str]),
 }
 
 impl ColumnType {
     /// The type, as named in the documentation.
-    pub fn name(&self) -> String {
+    pub fn name(self) -> String {
         let name = match self {
             Self::Text => "string",
             Self::Time => "timestamp ms, UTC",
@@ -41,7 +41,7 @@ impl ColumnType {
     }
 
     /// The Arrow type.
-    pub(crate) fn arrow(&self) -> ArrowDataType {
+    pub(crate) fn arrow(self) -> ArrowDataType {
         match self {
             Self::Text => ArrowDataType::Utf8View,
             Self::Time => ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
@@ -51,7 +51,7 @@ impl ColumnType {
             Self::Float => ArrowDataType::Float64,
             Self::Flag => ArrowDataType::Boolean,
             Self::Structs(fields) => {
-                let text = |name: &&'static str| Field::new((*name).into(), ArrowDataType::Utf8View, true);
+                let text = |name: &&str| Field::new((*name).into(), ArrowDataType::Utf8View, true);
                 let fields = ArrowDataType::Struct(fields.iter().map(text).collect());
                 ArrowDataType::LargeList(Box::new(Field::new("element".into(), fields, true)))
             }
@@ -70,6 +70,11 @@ pub struct TableColumn {
     pub nullable: bool,
     /// What it means, in a sentence.
     pub doc: &'static str,
+}
+
+/// A column, in the lists of the tables.
+pub(super) const fn column(name: &'static str, kind: ColumnType, nullable: bool, doc: &'static str) -> TableColumn {
+    TableColumn { name, kind, nullable, doc }
 }
 
 impl TableColumn {
@@ -119,10 +124,25 @@ impl Table {
         columns.iter().zip(1..).map(field).collect()
     }
 
+    /// The names of the columns.
+    pub(crate) fn column_names(&self) -> Vec<&'static str> {
+        (self.columns)().iter().map(|column| column.name).collect()
+    }
+
+    /// The Arrow schema, without IDs.
+    pub(crate) fn schema(&self) -> ArrowSchema {
+        schema_of((self.columns)().iter().map(TableColumn::field))
+    }
+
     /// The metadata of its files and streams: the version of its columns.
     pub(crate) fn metadata(&self) -> (String, String) {
         (self.key.to_owned(), self.version.to_string())
     }
+}
+
+/// The schema of some fields.
+pub(crate) fn schema_of(fields: impl Iterator<Item = Field>) -> ArrowSchema {
+    fields.map(|field| (field.name.clone(), field)).collect()
 }
 
 fn with_id(field: Field, id: usize) -> Field {

@@ -1,6 +1,6 @@
 //! The columns of `dns`.
 
-use super::columns::{ColumnType, Table, TableColumn};
+use super::columns::{ColumnType, Table, TableColumn, column};
 
 /// One row per DNS record and time during which lookups found it.
 pub(crate) static DNS: Table = Table {
@@ -12,17 +12,17 @@ pub(crate) static DNS: Table = Table {
 };
 
 fn columns() -> Vec<TableColumn> {
-    let column = |name, kind, nullable, doc| TableColumn { name, kind, nullable, doc };
+    use ColumnType::{Text, Time};
     vec![
-        column("name", ColumnType::Text, false, "name of the record; for a policy file its host"),
-        column("type", ColumnType::Text, false, "TXT, MX, CNAME, TLSA, or MTA-STS for a policy file"),
+        column("name", Text, false, "name of the record; for a policy file its host"),
+        column("type", Text, false, "TXT, MX, CNAME, TLSA, or MTA-STS for a policy file"),
         column(
             "value",
-            ColumnType::Text,
+            Text,
             false,
             "the record: the strings of a text joined, an MX as `10 host`, the lines of a policy joined by `; `",
         ),
-        column("first_seen", ColumnType::Time, false, "first lookup that found it"),
-        column("last_seen", ColumnType::Time, false, "last lookup that found it"),
+        column("first_seen", Time, false, "first lookup that found it"),
+        column("last_seen", Time, false, "last lookup that found it"),
     ]
 }

@@ -1,6 +1,6 @@
 //! The columns of `domains`: what the summary of a week says about each domain.
 
-use super::columns::{ColumnType, Table, TableColumn};
+use super::columns::{ColumnType, Table, TableColumn, column};
 use serde::{Deserialize, Serialize};
 
 /// One row per domain of a week.
@@ -45,22 +45,22 @@ impl DomainRow {
 }
 
 fn columns() -> Vec<TableColumn> {
-    let column = |name, kind, nullable, doc| TableColumn { name, kind, nullable, doc };
+    use ColumnType::{Float, Long, Text};
     vec![
-        column("week", ColumnType::Text, false, "ISO week, such as 2026-W47"),
-        column("customer", ColumnType::Text, true, "customer that owns the domain, according to the settings"),
-        column("policy_domain", ColumnType::Text, false, "the domain"),
-        column("policy", ColumnType::Text, true, "published p, as most reports of the last two days show it"),
+        column("week", Text, false, "ISO week, such as 2026-W47"),
+        column("customer", Text, true, "customer that owns the domain, according to the settings"),
+        column("policy_domain", Text, false, "the domain"),
+        column("policy", Text, true, "published p, as most reports of the last two days show it"),
         column(
             "readiness",
-            ColumnType::Text,
+            Text,
             false,
             "whether the policy can be stricter: done, ready, not_yet, parked or too_little",
         ),
-        column("messages", ColumnType::Long, false, "messages of the week"),
-        column("pass_messages", ColumnType::Long, false, "messages that pass DMARC"),
-        column("pass_rate", ColumnType::Float, true, "share of messages that pass, 0 to 1; null without messages"),
-        column("reporters", ColumnType::Long, false, "reporters of the week"),
-        column("actions", ColumnType::Long, false, "actions of the summary about the domain"),
+        column("messages", Long, false, "messages of the week"),
+        column("pass_messages", Long, false, "messages that pass DMARC"),
+        column("pass_rate", Float, true, "share of messages that pass, 0 to 1; null without messages"),
+        column("reporters", Long, false, "reporters of the week"),
+        column("actions", Long, false, "actions of the summary about the domain"),
     ]
 }

@@ -1,11 +1,10 @@
 //! The columns of `reports`: name, type, meaning, where the value comes from, and the ledger's name for it.
 
-use self::ReportColumnKind as Kind;
-use super::columns::{ColumnType, Table, TableColumn};
-use super::values::{LineFinding, days_since_epoch};
+use super::columns::{ColumnType, ColumnType as Kind, Table, TableColumn, column};
+use super::values::{LineFinding, NULL, bytes, days_since_epoch, int, long, maybe_text, text};
 use crate::model::{Accepted, Finding, MailFacts, Metadata, PolicyPublished, Text};
 use jiff::Timestamp;
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::types::ToSqlOutput;
 
 /// One row per report.
 pub(crate) static REPORTS: Table =
@@ -48,41 +47,10 @@ pub(crate) struct ReportColumn {
     /// The name of the ledger's column.
     pub(crate) ledger: &'static str,
     /// Its exported type. The ledger has bytes for hexadecimal text, and JSON for lists.
-    pub(crate) kind: ReportColumnKind,
+    pub(crate) kind: ColumnType,
     nullable: bool,
     doc: &'static str,
     value: ValueOf,
-}
-
-/// The exported type of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReportColumnKind {
-    /// UTF-8; bytes as hexadecimal digits.
-    Text,
-    /// Milliseconds since 1970.
-    Time,
-    /// Days since 1970.
-    Date,
-    /// 32 bits.
-    Int,
-    /// 64 bits.
-    Long,
-    /// A list of {code, detail}.
-    Findings,
-}
-
-impl ReportColumnKind {
-    /// As the type of a table's column.
-    pub(crate) fn column_type(self) -> ColumnType {
-        match self {
-            Self::Text => ColumnType::Text,
-            Self::Time => ColumnType::Time,
-            Self::Date => ColumnType::Date,
-            Self::Int => ColumnType::Int,
-            Self::Long => ColumnType::Long,
-            Self::Findings => ColumnType::Structs(FINDING.to_vec()),
-        }
-    }
 }
 
 /// The fields of a finding.
@@ -91,7 +59,7 @@ pub(crate) const FINDING: [&str; 2] = ["code", "detail"];
 impl ReportColumn {
     /// As a column of a table.
     pub(crate) fn column(&self) -> TableColumn {
-        TableColumn { name: self.name, kind: self.kind.column_type(), nullable: self.nullable, doc: self.doc }
+        column(self.name, self.kind, self.nullable, self.doc)
     }
 
     /// Under another name in the ledger.
@@ -106,12 +74,12 @@ impl ReportColumn {
 }
 
 /// A required column.
-const fn always(name: &'static str, kind: ReportColumnKind, value: ValueOf, doc: &'static str) -> ReportColumn {
+const fn always(name: &'static str, kind: ColumnType, value: ValueOf, doc: &'static str) -> ReportColumn {
     ReportColumn { name, former: None, ledger: name, kind, nullable: false, doc, value }
 }
 
 /// An optional column.
-const fn maybe(name: &'static str, kind: ReportColumnKind, value: ValueOf, doc: &'static str) -> ReportColumn {
+const fn maybe(name: &'static str, kind: ColumnType, value: ValueOf, doc: &'static str) -> ReportColumn {
     ReportColumn { nullable: true, ..always(name, kind, value, doc) }
 }
 
@@ -119,15 +87,25 @@ fn columns() -> Vec<TableColumn> {
     COLUMNS.iter().map(ReportColumn::column).collect()
 }
 
+/// The columns' names in the ledger, for a statement.
+pub(crate) fn ledger_columns() -> String {
+    COLUMNS.iter().map(|column| format!("\"{}\"", column.ledger)).collect::<Vec<_>>().join(", ")
+}
+
 /// The columns, in order.
 pub(crate) const COLUMNS: &[ReportColumn] = &[
     always("report_key", Kind::Text, |row| bytes(&row.accepted.report.key.0), "identity of the report").kept_as("key"),
     always("org_name", Kind::Text, |row| text(&metadata(row).org_name), "name of the reporter, as it calls itself"),
-    maybe("org_email", Kind::Text, |row| some(metadata(row).email.as_deref()), "the reporter's address, as written"),
+    maybe(
+        "org_email",
+        Kind::Text,
+        |row| maybe_text(metadata(row).email.as_deref()),
+        "the reporter's address, as written",
+    ),
     maybe(
         "extra_contact_info",
         Kind::Text,
-        |row| some(metadata(row).extra_contact_info.as_deref()),
+        |row| maybe_text(metadata(row).extra_contact_info.as_deref()),
         "a page or address for questions",
     ),
     always("report_id", Kind::Text, |row| text(&metadata(row).report_id), "the reporter's id"),
@@ -144,42 +122,42 @@ pub(crate) const COLUMNS: &[ReportColumn] = &[
     maybe(
         "errors",
         Kind::Text,
-        |row| some(row.errors.as_deref()),
+        |row| maybe_text(row.errors.as_deref()),
         "what the reporter says is wrong, a JSON array of texts",
     ),
     maybe(
         "generator",
         Kind::Text,
-        |row| some(metadata(row).generator.as_deref()),
+        |row| maybe_text(metadata(row).generator.as_deref()),
         "the software that wrote the report",
     ),
     maybe(
         "version",
         Kind::Text,
-        |row| some(metadata(row).version.as_deref()),
+        |row| maybe_text(metadata(row).version.as_deref()),
         "the version of the report format, as written",
     ),
     always("policy_domain", Kind::Text, |row| text(policy(row).domain.as_str()), "where the DMARC record was found"),
-    maybe("p", Kind::Text, |row| some(policy(row).p.as_deref()), "published policy, as written"),
-    maybe("sp", Kind::Text, |row| some(policy(row).sp.as_deref()), "policy for subdomains"),
-    maybe("np", Kind::Text, |row| some(policy(row).np.as_deref()), "policy for subdomains that do not exist"),
-    maybe("adkim", Kind::Text, |row| some(policy(row).adkim.as_deref()), "DKIM alignment, r or s"),
-    maybe("aspf", Kind::Text, |row| some(policy(row).aspf.as_deref()), "SPF alignment, r or s"),
+    maybe("p", Kind::Text, |row| maybe_text(policy(row).p.as_deref()), "published policy, as written"),
+    maybe("sp", Kind::Text, |row| maybe_text(policy(row).sp.as_deref()), "policy for subdomains"),
+    maybe("np", Kind::Text, |row| maybe_text(policy(row).np.as_deref()), "policy for subdomains that do not exist"),
+    maybe("adkim", Kind::Text, |row| maybe_text(policy(row).adkim.as_deref()), "DKIM alignment, r or s"),
+    maybe("aspf", Kind::Text, |row| maybe_text(policy(row).aspf.as_deref()), "SPF alignment, r or s"),
     maybe(
         "pct",
         Kind::Int,
-        |row| policy(row).pct.map_or(ToSqlOutput::Owned(Value::Null), |pct| long(pct.into())),
+        |row| policy(row).pct.map_or(NULL, |pct| long(pct.into())),
         "share of failing mail the policy is applied to",
     ),
-    maybe("fo", Kind::Text, |row| some(policy(row).fo.as_deref()), "failure reporting options"),
-    maybe("testing", Kind::Text, |row| some(policy(row).testing.as_deref()), "the t tag, y or n"),
+    maybe("fo", Kind::Text, |row| maybe_text(policy(row).fo.as_deref()), "failure reporting options"),
+    maybe("testing", Kind::Text, |row| maybe_text(policy(row).testing.as_deref()), "the t tag, y or n"),
     maybe(
         "discovery_method",
         Kind::Text,
-        |row| some(policy(row).discovery_method.as_deref()),
+        |row| maybe_text(policy(row).discovery_method.as_deref()),
         "how the receiver found the record: psl or treewalk",
     ),
-    always("records", Kind::Long, |row| long(count(row.accepted.report.records.len())), "rows of the report"),
+    always("records", Kind::Long, |row| long(int(row.accepted.report.records.len())), "rows of the report"),
     always("messages", Kind::Long, |row| long(row.messages), "messages of all its rows"),
     always("pass_messages", Kind::Long, |row| long(row.passing), "messages of the rows that pass DMARC")
         .formerly("dmarc_pass"),
@@ -187,21 +165,31 @@ pub(crate) const COLUMNS: &[ReportColumn] = &[
     maybe(
         "attachment",
         Kind::Text,
-        |row| some(row.accepted.provenance.attachment.as_deref()),
+        |row| maybe_text(row.accepted.provenance.attachment.as_deref()),
         "the name of the attachment or archive member",
     ),
-    maybe("message_id", Kind::Text, |row| some(mail(row, |mail| mail.message_id.as_deref())), "the mail's Message-ID"),
-    maybe("mail_date", Kind::Text, |row| some(mail(row, |mail| mail.date.as_deref())), "the mail's Date, as written"),
+    maybe(
+        "message_id",
+        Kind::Text,
+        |row| maybe_text(mail(row, |mail| mail.message_id.as_deref())),
+        "the mail's Message-ID",
+    ),
+    maybe(
+        "mail_date",
+        Kind::Text,
+        |row| maybe_text(mail(row, |mail| mail.date.as_deref())),
+        "the mail's Date, as written",
+    ),
     maybe(
         "from_domain",
         Kind::Text,
-        |row| some(mail(row, |mail| mail.from_domain.as_deref())),
+        |row| maybe_text(mail(row, |mail| mail.from_domain.as_deref())),
         "the domain of the mail's From",
     ),
     maybe(
         "authentication_results",
         Kind::Text,
-        |row| some(mail(row, |mail| mail.authentication_results.as_deref())),
+        |row| maybe_text(mail(row, |mail| mail.authentication_results.as_deref())),
         "Authentication-Results written by the receiving server",
     ),
     always(
@@ -212,7 +200,12 @@ pub(crate) const COLUMNS: &[ReportColumn] = &[
     ),
     always("arrival", Kind::Time, |row| time(row.accepted.provenance.arrival), "when it arrived"),
     always("ingested", Kind::Time, |row| time(row.ingested), "when it was first stored"),
-    maybe("findings", Kind::Findings, |row| some(row.findings.as_deref()), "what was odd about it, see findings.md"),
+    maybe(
+        "findings",
+        Kind::Structs(&FINDING),
+        |row| maybe_text(row.findings.as_deref()),
+        "what was odd about it, see findings.md",
+    ),
     always(
         "content_hash",
         Kind::Text,
@@ -230,28 +223,8 @@ fn policy<'a>(row: &'a ReportRow<'_>) -> &'a PolicyPublished {
     &row.accepted.report.policy
 }
 
-fn text(text: &str) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
-}
-
-fn some(value: Option<&str>) -> ToSqlOutput<'_> {
-    value.map_or(ToSqlOutput::Owned(Value::Null), text)
-}
-
-fn bytes(bytes: &[u8]) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(ValueRef::Blob(bytes))
-}
-
-const fn long<'a>(value: i64) -> ToSqlOutput<'a> {
-    ToSqlOutput::Owned(Value::Integer(value))
-}
-
 fn time<'a>(time: Timestamp) -> ToSqlOutput<'a> {
     long(time.as_millisecond())
-}
-
-fn count(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// A fact about the mail around a report, if there was one.

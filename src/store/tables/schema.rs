@@ -3,7 +3,7 @@
 //! Everything else uses this list: the Parquet writer, the readers, the exports, `docs/columns.md`.
 
 use self::RecordColumnKind as Kind;
-use super::columns::{ColumnType, TableColumn};
+use super::columns::{self, ColumnType, TableColumn};
 use crate::model::{
     Disposition, DkimResult, Domain, Evaluated, ReasonType, Record, Report, ReturnPath, SenderAuth, SpfResult,
     SpfScope, Text, Verdict,
@@ -38,7 +38,7 @@ type HeadText = for<'a> fn(&Head<'a>) -> Option<&'a str>;
 /// A text of a record.
 type RowText = for<'a> fn(&RecordRow<'a>) -> Option<&'a str>;
 /// A text of an item of a list.
-type ItemText = for<'a> fn(&'a Record, usize) -> Option<&'a str>;
+pub(crate) type ItemText = for<'a> fn(&'a Record, usize) -> Option<&'a str>;
 
 /// Type and origin of a column's values.
 #[derive(Clone, Copy)]
@@ -63,18 +63,11 @@ pub enum RecordColumnKind {
     List {
         /// How many in this record.
         len: fn(&Record) -> usize,
-        /// The fields of the struct.
-        fields: &'static [ListField],
+        /// The names of the struct's fields.
+        names: &'static [&'static str],
+        /// The text of each field.
+        texts: &'static [ItemText],
     },
-}
-
-/// A field of a list's struct.
-#[derive(Clone, Copy)]
-pub struct ListField {
-    /// Its name.
-    pub name: &'static str,
-    /// Its text.
-    pub text: ItemText,
 }
 
 /// A column of `records`.
@@ -104,9 +97,7 @@ impl RecordColumn {
             RecordColumnKind::HeadInt(_) => ColumnType::Int,
             RecordColumnKind::Count(_) => ColumnType::Long,
             RecordColumnKind::Flag(_) => ColumnType::Flag,
-            RecordColumnKind::List { fields, .. } => {
-                ColumnType::Structs(fields.iter().map(|field| field.name).collect())
-            }
+            RecordColumnKind::List { names, .. } => ColumnType::Structs(names),
         }
     }
 
@@ -144,24 +135,36 @@ fn envelope_from<'a>(row: &RecordRow<'a>) -> Option<&'a str> {
     }
 }
 
-const REASONS: &[ListField] = &[
-    ListField { name: "type", text: |record, item| record.reasons[item].kind.as_ref().map(ReasonType::as_str) },
-    ListField { name: "comment", text: |record, item| text(record.reasons[item].comment.as_ref()) },
-];
+const REASONS: RecordColumnKind = Kind::List {
+    len: |record| record.reasons.len(),
+    names: &["type", "comment"],
+    texts: &[
+        |record, item| record.reasons[item].kind.as_ref().map(ReasonType::as_str),
+        |record, item| text(record.reasons[item].comment.as_ref()),
+    ],
+};
 
-const DKIM: &[ListField] = &[
-    ListField { name: "domain", text: |record, item| domain(record.dkim[item].domain.as_ref()) },
-    ListField { name: "selector", text: |record, item| text(record.dkim[item].selector.as_ref()) },
-    ListField { name: "result", text: |record, item| record.dkim[item].result.as_ref().map(DkimResult::as_str) },
-    ListField { name: "human_result", text: |record, item| text(record.dkim[item].human_result.as_ref()) },
-];
+const DKIM: RecordColumnKind = Kind::List {
+    len: |record| record.dkim.len(),
+    names: &["domain", "selector", "result", "human_result"],
+    texts: &[
+        |record, item| domain(record.dkim[item].domain.as_ref()),
+        |record, item| text(record.dkim[item].selector.as_ref()),
+        |record, item| record.dkim[item].result.as_ref().map(DkimResult::as_str),
+        |record, item| text(record.dkim[item].human_result.as_ref()),
+    ],
+};
 
-const SPF: &[ListField] = &[
-    ListField { name: "domain", text: |record, item| domain(record.spf[item].domain.as_ref()) },
-    ListField { name: "scope", text: |record, item| record.spf[item].scope.as_ref().map(SpfScope::as_str) },
-    ListField { name: "result", text: |record, item| record.spf[item].result.as_ref().map(SpfResult::as_str) },
-    ListField { name: "human_result", text: |record, item| text(record.spf[item].human_result.as_ref()) },
-];
+const SPF: RecordColumnKind = Kind::List {
+    len: |record| record.spf.len(),
+    names: &["domain", "scope", "result", "human_result"],
+    texts: &[
+        |record, item| domain(record.spf[item].domain.as_ref()),
+        |record, item| record.spf[item].scope.as_ref().map(SpfScope::as_str),
+        |record, item| record.spf[item].result.as_ref().map(SpfResult::as_str),
+        |record, item| text(record.spf[item].human_result.as_ref()),
+    ],
+};
 
 /// The columns of `records`, in order; one row per `<record>`, with the report's columns repeated.
 pub const COLUMNS: &[RecordColumn] = &[
@@ -233,12 +236,7 @@ pub const COLUMNS: &[RecordColumn] = &[
         Kind::Text(|row| row.record.evaluated_spf.as_ref().map(Evaluated::as_str)),
         "the reporter's aligned SPF result",
     ),
-    column(
-        "reasons",
-        true,
-        Kind::List { len: |record| record.reasons.len(), fields: REASONS },
-        "why the disposition is not the published policy",
-    ),
+    column("reasons", true, REASONS, "why the disposition is not the published policy"),
     column("header_from", true, Kind::Text(|row| domain(row.record.header_from.as_ref())), "RFC5322.From"),
     column(
         "envelope_from",
@@ -247,18 +245,8 @@ pub const COLUMNS: &[RecordColumn] = &[
         "RFC5321.MailFrom; empty for the null return path, null if not reported",
     ),
     column("envelope_to", true, Kind::Text(|row| domain(row.record.envelope_to.as_ref())), "the recipient's domain"),
-    column(
-        "dkim_results",
-        true,
-        Kind::List { len: |record| record.dkim.len(), fields: DKIM },
-        "raw DKIM results, one per signature",
-    ),
-    column(
-        "spf_results",
-        true,
-        Kind::List { len: |record| record.spf.len(), fields: SPF },
-        "raw SPF results, one per check",
-    ),
+    column("dkim_results", true, DKIM, "raw DKIM results, one per signature"),
+    column("spf_results", true, SPF, "raw SPF results, one per check"),
     column(
         "dkim_domain",
         true,
@@ -354,13 +342,12 @@ pub const VERSION: u32 = 2;
 
 /// The columns of `records`, as a table.
 pub(crate) fn columns() -> Vec<TableColumn> {
-    let column = |column: &RecordColumn| TableColumn {
-        name: column.name,
-        kind: column.column_type(),
-        nullable: column.nullable,
-        doc: column.doc,
-    };
-    COLUMNS.iter().map(column).collect()
+    COLUMNS.iter().map(|of| columns::column(of.name, of.column_type(), of.nullable, of.doc)).collect()
+}
+
+/// A column that is known to be in the list.
+pub(crate) fn column_named(name: &str) -> &'static RecordColumn {
+    COLUMNS.iter().find(|column| column.name == name).expect("a column of the list")
 }
 
 /// The text of a column of strings, by its name; `None` for any other column.

@@ -1,6 +1,6 @@
 //! The columns of `senders`: what the summary of a week says about each sender.
 
-use super::columns::{ColumnType, Table, TableColumn};
+use super::columns::{ColumnType, Table, TableColumn, column};
 use serde::{Deserialize, Serialize};
 
 /// One row per sender of a week.
@@ -65,44 +65,44 @@ pub struct SenderRow {
 }
 
 fn columns() -> Vec<TableColumn> {
-    let column = |name, kind, nullable, doc| TableColumn { name, kind, nullable, doc };
+    use ColumnType::{Int, Long, Structs, Text};
     vec![
-        column("week", ColumnType::Text, false, "ISO week, such as 2026-W47"),
-        column("customer", ColumnType::Text, true, "customer that owns the domain, according to the settings"),
-        column("policy_domain", ColumnType::Text, false, "domain that the sender sends as"),
-        column("address", ColumnType::Text, true, "its only address, or the first of its network; null if unknown"),
-        column("prefix", ColumnType::Int, false, "leading bits of the address that count"),
-        column("signs_as", ColumnType::Text, true, "domain that signs its mail"),
-        column("returns_to", ColumnType::Text, true, "organization of the return path that SPF proves"),
+        column("week", Text, false, "ISO week, such as 2026-W47"),
+        column("customer", Text, true, "customer that owns the domain, according to the settings"),
+        column("policy_domain", Text, false, "domain that the sender sends as"),
+        column("address", Text, true, "its only address, or the first of its network; null if unknown"),
+        column("prefix", Int, false, "leading bits of the address that count"),
+        column("signs_as", Text, true, "domain that signs its mail"),
+        column("returns_to", Text, true, "organization of the return path that SPF proves"),
         column(
             "name",
-            ColumnType::Text,
+            Text,
             true,
             "service, or the domain or network that is proven to own the server; of the address with most messages",
         ),
-        column("rung", ColumnType::Int, true, "kind of proof, as in `sources`; only 1 and 2 are evidence"),
-        column("class", ColumnType::Text, true, "kind of network: mail_service, rented_host or isp"),
-        column("asn", ColumnType::Long, true, "number of its autonomous system"),
-        column("country", ColumnType::Text, true, "country code of its network"),
-        column("role", ColumnType::Text, false, "own, vendor, forwarder, list, unclear or suspect"),
-        column("cause", ColumnType::Text, false, "the diagnosis, see summary.md"),
+        column("rung", Int, true, "kind of proof, as in `sources`; only 1 and 2 are evidence"),
+        column("class", Text, true, "kind of network: mail_service, rented_host or isp"),
+        column("asn", Long, true, "number of its autonomous system"),
+        column("country", Text, true, "country code of its network"),
+        column("role", Text, false, "own, vendor, forwarder, list, unclear or suspect"),
+        column("cause", Text, false, "the diagnosis, see summary.md"),
         column(
             "evidence",
-            ColumnType::Structs(EVIDENCE.to_vec()),
+            Structs(&EVIDENCE),
             true,
             "why it has this role: the codes of the summary's JSON, with what belongs to them",
         ),
-        column("messages", ColumnType::Long, false, "messages of the week"),
-        column("pass_messages", ColumnType::Long, false, "messages that pass DMARC"),
+        column("messages", Long, false, "messages of the week"),
+        column("pass_messages", Long, false, "messages that pass DMARC"),
         column(
             "would_be_lost",
-            ColumnType::Long,
+            Long,
             false,
             "failing messages of an own sender or vendor in eight weeks that the next step of the policy would block",
         ),
         column(
             "lost_now",
-            ColumnType::Long,
+            Long,
             false,
             "failing messages of an own sender or vendor that receivers blocked in the week",
         ),

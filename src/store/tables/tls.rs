@@ -1,11 +1,11 @@
 //! TLS reports: their tables in the ledger, and the columns of `tls_reports` and `tls_failures` outside of it.
 
-use super::columns::{ColumnType, Table, TableColumn};
+use super::columns::{ColumnType, Table, TableColumn, column};
 use super::reports::{FINDING, json_findings};
-use super::values::days_since_epoch;
+use super::values::{self, NULL, days_since_epoch, long, maybe_text};
 use crate::model::{AcceptedTls, Domain, Hash, ReportKey, TlsFailure, TlsPolicy};
 use jiff::Timestamp;
-use std::borrow::Cow;
+use rusqlite::types::{ToSqlOutput, Value};
 use std::net::IpAddr;
 
 /// The tables, as one step of the ledger's versions. Programs before it set TLS reports aside without their bytes: what
@@ -135,64 +135,55 @@ impl TlsReportRow {
     }
 }
 
-/// A value of a row.
-#[derive(Debug)]
-pub(crate) enum TlsValue<'a> {
-    Text(Option<Cow<'a, str>>),
-    /// A number, or a time in milliseconds.
-    Long(Option<i64>),
-    Day(i32),
-    /// JSON, as in the ledger.
-    Findings(Option<&'a str>),
-}
-
-fn text(text: &str) -> TlsValue<'_> {
-    maybe(Some(text))
-}
-
 /// A text without control characters: file names may contain any, and a terminal obeys them.
-fn maybe(text: Option<&str>) -> TlsValue<'_> {
+fn clean(text: &str) -> ToSqlOutput<'_> {
     let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\n');
-    TlsValue::Text(text.map(|text| {
-        if text.chars().any(is_control) {
-            Cow::Owned(text.chars().map(|c| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
-        } else {
-            Cow::Borrowed(text)
-        }
-    }))
+    if text.chars().any(is_control) {
+        made(text.chars().map(|c| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
+    } else {
+        values::text(text)
+    }
 }
 
-/// A text created here; `None` if it is empty.
-fn made<'a>(text: String) -> TlsValue<'a> {
-    TlsValue::Text(Some(text).filter(|text| !text.is_empty()).map(Into::into))
+fn maybe(text: Option<&str>) -> ToSqlOutput<'_> {
+    text.map_or(NULL, clean)
+}
+
+/// A text created here; null if it is empty.
+fn made<'a>(text: String) -> ToSqlOutput<'a> {
+    if text.is_empty() { NULL } else { ToSqlOutput::Owned(Value::Text(text)) }
+}
+
+fn count<'a>(count: Option<i64>) -> ToSqlOutput<'a> {
+    count.map_or(NULL, long)
 }
 
 /// The values of a row of [`TLS_REPORTS`], in the order of its columns.
-pub(crate) fn policy_values<'a>(report: &'a TlsReportRow, policy: &'a TlsPolicy) -> [TlsValue<'a>; 24] {
+pub(crate) fn policy_values<'a>(report: &'a TlsReportRow, policy: &'a TlsPolicy) -> [ToSqlOutput<'a>; 24] {
     [
         made(report.key.to_string()),
-        TlsValue::Day(report.day),
-        text(&report.org_name),
+        long(report.day.into()),
+        clean(&report.org_name),
         maybe(report.contact_info.as_deref()),
-        text(&report.report_id),
-        TlsValue::Long(Some(report.begin)),
-        TlsValue::Long(Some(report.end)),
+        clean(&report.report_id),
+        long(report.begin),
+        long(report.end),
         maybe(policy.policy_type.as_deref()),
         maybe(policy.policy_domain.as_ref().map(Domain::as_str)),
         made(policy.policy_strings.join("\n")),
         made(policy.mx_hosts.join("\n")),
-        TlsValue::Long(policy.successful_sessions),
-        TlsValue::Long(policy.failed_sessions),
-        text(&report.sender_auth),
-        text(&report.origin),
+        count(policy.successful_sessions),
+        count(policy.failed_sessions),
+        clean(&report.sender_auth),
+        clean(&report.origin),
         maybe(report.attachment.as_deref()),
         maybe(report.message_id.as_deref()),
         maybe(report.mail_date.as_deref()),
         maybe(report.from_domain.as_deref()),
         maybe(report.authentication_results.as_deref()),
-        TlsValue::Long(Some(report.arrival)),
-        TlsValue::Long(Some(report.ingested)),
-        TlsValue::Findings(report.findings.as_deref()),
+        long(report.arrival),
+        long(report.ingested),
+        maybe_text(report.findings.as_deref()),
         made(report.content.to_string()),
     ]
 }
@@ -202,12 +193,12 @@ pub(crate) fn failure_values<'a>(
     report: &'a TlsReportRow,
     policy: &'a TlsPolicy,
     failure: &'a TlsFailure,
-) -> [TlsValue<'a>; 14] {
-    let address = |ip: Option<IpAddr>| TlsValue::Text(ip.map(|ip| ip.to_string().into()));
+) -> [ToSqlOutput<'a>; 14] {
+    let address = |ip: Option<IpAddr>| ip.map_or(NULL, |ip| made(ip.to_string()));
     [
         made(report.key.to_string()),
-        TlsValue::Day(report.day),
-        text(&report.org_name),
+        long(report.day.into()),
+        clean(&report.org_name),
         maybe(policy.policy_type.as_deref()),
         maybe(policy.policy_domain.as_ref().map(Domain::as_str)),
         maybe(failure.result_type.as_deref()),
@@ -215,15 +206,11 @@ pub(crate) fn failure_values<'a>(
         maybe(failure.receiving_mx_hostname.as_ref().map(Domain::as_str)),
         maybe(failure.receiving_mx_helo.as_deref()),
         address(failure.receiving_ip),
-        TlsValue::Long(failure.failed_sessions),
+        count(failure.failed_sessions),
         maybe(failure.reason_code.as_deref()),
         maybe(failure.additional_information.as_deref()),
-        text(&report.sender_auth),
+        clean(&report.sender_auth),
     ]
-}
-
-const fn column(name: &'static str, kind: ColumnType, nullable: bool, doc: &'static str) -> TableColumn {
-    TableColumn { name, kind, nullable, doc }
 }
 
 fn policy_columns() -> Vec<TableColumn> {
@@ -251,7 +238,7 @@ fn policy_columns() -> Vec<TableColumn> {
         column("authentication_results", Text, true, "Authentication-Results written by the receiving server"),
         column("arrival", Time, false, "when the mail or file arrived"),
         column("ingested", Time, false, "when it was first stored"),
-        column("findings", Structs(FINDING.to_vec()), true, "what was odd about the report, see findings.md"),
+        column("findings", Structs(&FINDING), true, "what was odd about the report, see findings.md"),
         column("content_hash", Text, false, "BLAKE3 of the document; tells a duplicate from a conflict"),
     ]
 }

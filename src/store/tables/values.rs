@@ -1,11 +1,11 @@
 //! Days, times, numbers and lists as stored in tables.
 
 pub(crate) use crate::model::days_since_epoch;
-use crate::model::{SenderAuth, Text};
+use crate::model::{ReportKey, SenderAuth, Text};
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
 use polars_arrow::array::{Array, DictionaryArray, Utf8ViewArray};
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use serde::{Deserialize, Serialize};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -15,7 +15,30 @@ pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }
 
-/// A path in a statement; not every path is UTF-8.
+/// No value.
+pub(crate) const NULL: ToSqlOutput<'_> = ToSqlOutput::Owned(Value::Null);
+
+/// A text in a statement or row.
+pub(crate) fn text(text: &str) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
+}
+
+/// A text that may be missing.
+pub(crate) fn maybe_text(value: Option<&str>) -> ToSqlOutput<'_> {
+    value.map_or(NULL, text)
+}
+
+/// Bytes.
+pub(crate) fn bytes(bytes: &[u8]) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(ValueRef::Blob(bytes))
+}
+
+/// A number.
+pub(crate) const fn long<'a>(value: i64) -> ToSqlOutput<'a> {
+    ToSqlOutput::Owned(Value::Integer(value))
+}
+
+/// A path; not every one is UTF-8.
 pub(crate) fn path_value(path: &Path) -> ToSqlOutput<'_> {
     ToSqlOutput::Borrowed(ValueRef::Text(path.as_os_str().as_bytes()))
 }
@@ -23,6 +46,12 @@ pub(crate) fn path_value(path: &Path) -> ToSqlOutput<'_> {
 /// The digit of half a byte.
 pub(crate) fn hex_digit(half: u8) -> char {
     char::from_digit(half.into(), 16).unwrap_or('0')
+}
+
+/// A report's identity from its 32 hexadecimal digits.
+pub(crate) fn parse_key(text: &str) -> Option<ReportKey> {
+    let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u128::from_str_radix(text, 16).ok().filter(|_| digits).map(|key| ReportKey(key.to_be_bytes()))
 }
 
 /// A finding, as stored in the manifest and in the ledger.

@@ -5,8 +5,7 @@
 //! as the earlier one, and a rebuild of it finds what was copied ahead.
 
 use super::verify::Problem;
-use crate::store::disk::access::sync_folder;
-use crate::store::disk::access::{self, create_folder};
+use crate::store::disk::access::{LOG_FILES, beside, create_file, create_folder, sync_folder};
 use crate::store::disk::files::{self, FileSeal, list, remove_file, write_file};
 use crate::store::disk::layout::{FileKind, Layout};
 use crate::store::disk::lock::Lock;
@@ -164,7 +163,7 @@ fn prepare(root: &Path, target: &Layout) -> Result<(), StoreError> {
 fn take_snapshot(ledger: &Ledger, snapshot: &Path) -> Result<(), StoreError> {
     remove_file(snapshot, "removing an unfinished snapshot")?;
     // SQLite would create it by the umask.
-    access::create_file(snapshot).map_err(StoreError::io(snapshot, "copying the ledger"))?;
+    create_file(snapshot).map_err(StoreError::io(snapshot, "copying the ledger"))?;
     let doing = "copying the ledger";
     ledger.connection.execute("VACUUM INTO ?1", [path_value(snapshot)]).map_err(ledger.failed(doing))?;
     let failed = || StoreError::ledger(snapshot, doing);
@@ -198,8 +197,8 @@ fn wanted(snapshot: &Path) -> Result<Vec<Wanted>, StoreError> {
 /// Makes the snapshot the backup's ledger.
 fn put_in_place(target: &Layout, snapshot: &Path) -> Result<(), StoreError> {
     let ledger = target.ledger();
-    for end in ["-wal", "-shm", "-journal"] {
-        remove_file(&PathBuf::from(format!("{}{end}", ledger.display())), "removing the log of an older backup")?;
+    for suffix in LOG_FILES {
+        remove_file(&beside(&ledger, suffix), "removing the log of an older backup")?;
     }
     std::fs::rename(snapshot, &ledger).map_err(StoreError::io(&ledger, "putting the ledger in its place"))?;
     sync_folder(target.root())

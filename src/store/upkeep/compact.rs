@@ -9,15 +9,13 @@ use crate::store::disk::access::sync_folder;
 use crate::store::disk::files::{self, FileSeal};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
-use crate::store::ledger::intents;
 use crate::store::pack::zip::PackReader;
 use crate::store::tables::values::int;
-use crate::store::write::ledger_files::LedgerFile;
-use crate::store::write::ledger_files::replace_files;
+use crate::store::write::ledger_files::{LedgerFile, replace_files};
 use crate::store::write::merge;
-use crate::store::write::writer::Writer;
+use crate::store::write::writer::{CommitStage, Writer};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Files of one size class that a month may have before they are merged, and the ratio of one class to the next.
 ///
@@ -25,15 +23,15 @@ use std::path::PathBuf;
 /// a row is rewritten at most once per class: `log8` of [`FULL_ROWS`], six times, however often reports arrive. Fewer
 /// files per merge would rewrite rows more often, more files would make a month slow to read. Files that are about to
 /// make a full one wait until they do, up to twice as many: merged before, their rows would be rewritten once more.
-pub const MERGE_FILES: usize = 8;
+pub(crate) const MERGE_FILES: usize = 8;
 /// A part with this many rows is full and left alone: half of [`MERGE_ROWS`], so that two that are not full always fit.
-pub const FULL_ROWS: i64 = MERGE_ROWS / 2;
+const FULL_ROWS: i64 = MERGE_ROWS / 2;
 /// A pack with this many bytes is full and left alone. A merge keeps the names of all its members in memory.
-pub const FULL_BYTES: i64 = MERGE_BYTES / 2;
+const FULL_BYTES: i64 = MERGE_BYTES / 2;
 /// Rows per merge: each thread holds one column of them.
-pub const MERGE_ROWS: i64 = 1 << 17;
+const MERGE_ROWS: i64 = 1 << 17;
 /// Bytes per merge of packs.
-pub const MERGE_BYTES: i64 = 24 << 20;
+const MERGE_BYTES: i64 = 24 << 20;
 
 /// What a compaction did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,19 +44,6 @@ pub struct Compacted {
     pub made: usize,
     /// Damaged files, which were left out.
     pub damaged: Vec<Problem>,
-}
-
-/// An instant at which a test may kill a compaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MergeStage {
-    /// The intent for the merged file is recorded.
-    Planned,
-    /// The merged file is durable under its hidden name.
-    Built,
-    /// The ledger has the new set.
-    Recorded,
-    /// So has the folder.
-    Settled,
 }
 
 /// A file that is not full.
@@ -176,29 +161,22 @@ impl Writer {
     /// The merges that are due: for each month, kind and size class as many files as fit into a merge.
     fn due(&self, all: bool, left_out: &BTreeSet<String>) -> Result<Vec<Merge>, StoreError> {
         let least = if all { 2 } else { MERGE_FILES };
-        let read = || -> rusqlite::Result<BTreeMap<(FileKind, Month, u32), Vec<SmallFile>>> {
-            let mut statement = self.ledger.connection.prepare_cached(
-                "SELECT kind, month, path, records, bytes, reports, hash FROM files WHERE (kind, month) IN (
-                    SELECT kind, month FROM files WHERE CASE kind WHEN 'records' THEN records < ?2 ELSE bytes < ?3 END
-                    GROUP BY kind, month HAVING COUNT(*) >= ?1)
-                 AND CASE kind WHEN 'records' THEN records < ?2 ELSE bytes < ?3 END",
-            )?;
-            let mut rows = statement.query([int(least), FULL_ROWS, FULL_BYTES])?;
-            let mut classes: BTreeMap<_, Vec<_>> = BTreeMap::new();
-            while let Some(row) = rows.next()? {
-                let (kind, month): (String, String) = (row.get(0)?, row.get(1)?);
-                let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
-                let (Some(kind), Some(month)) = (kind, Month::parse(&month)) else { continue };
-                let (path, records, bytes) = (row.get(2)?, row.get(3)?, row.get(4)?);
-                let small = SmallFile { path, records, bytes, reports: row.get(5)?, hash: row.get(6)?, inflated: 0 };
-                if !left_out.contains(&small.path) {
-                    let class = if all { 0 } else { small.class(kind) };
-                    classes.entry((kind, month, class)).or_default().push(small);
-                }
+        let sql = "SELECT kind, month, path, records, bytes, reports, hash FROM files WHERE (kind, month) IN (
+                SELECT kind, month FROM files WHERE CASE kind WHEN 'records' THEN records < ?2 ELSE bytes < ?3 END
+                GROUP BY kind, month HAVING COUNT(*) >= ?1)
+             AND CASE kind WHEN 'records' THEN records < ?2 ELSE bytes < ?3 END";
+        let mut classes: BTreeMap<(FileKind, Month, u32), Vec<SmallFile>> = BTreeMap::new();
+        self.ledger.each_row("looking for small files", sql, [int(least), FULL_ROWS, FULL_BYTES], |row| {
+            let month = Month::parse(row.get_ref(1)?.as_str()?);
+            let (Some(kind), Some(month)) = (FileKind::parse(row.get_ref(0)?.as_str()?), month) else { return Ok(()) };
+            let (path, records, bytes) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            let small = SmallFile { path, records, bytes, reports: row.get(5)?, hash: row.get(6)?, inflated: 0 };
+            if !left_out.contains(&small.path) {
+                let class = if all { 0 } else { small.class(kind) };
+                classes.entry((kind, month, class)).or_default().push(small);
             }
-            Ok(classes)
-        };
-        let classes = read().map_err(self.ledger.failed("looking for small files"))?;
+            Ok(())
+        })?;
         let mut merges = Vec::new();
         let due = |kind, files: &[SmallFile]| if all { files.len() >= least } else { is_due(kind, files) };
         for ((kind, month, _), mut files) in classes.into_iter().filter(|((kind, ..), files)| due(*kind, files)) {
@@ -231,7 +209,7 @@ impl Writer {
         }
         self.lock.check()?;
         let (made, number) = self.plan_file(merge.kind, merge.month)?;
-        self.compact_step(MergeStage::Planned)?;
+        self.reach(CommitStage::Planned)?;
 
         let paths: Vec<PathBuf> = merge.paths().map(|path| files::standing(&self.layout.file(path))).collect();
         let hidden = Layout::temporary(&self.layout.file(&made));
@@ -257,7 +235,7 @@ impl Writer {
             Err(error) => return Err(error),
         };
         sync_folder(&self.layout.month(merge.kind, merge.month))?;
-        self.compact_step(MergeStage::Built)?;
+        self.reach(CommitStage::Written)?;
 
         let (records, reports) = merge.files.iter().fold((0_i64, 0_i64), |(records, reports), file| {
             (records.saturating_add(file.records), reports.saturating_add(file.reports))
@@ -267,9 +245,9 @@ impl Writer {
         self.ledger.write("recording the merged file", |transaction| {
             replace_files(transaction, &old, std::slice::from_ref(&made), number)
         })?;
-        self.compact_step(MergeStage::Recorded)?;
-        self.published = intents::settle(&self.layout, &self.ledger)?;
-        self.compact_step(MergeStage::Settled)?;
+        self.reach(CommitStage::Recorded)?;
+        self.settle()?;
+        self.reach(CommitStage::Published)?;
         Ok(Merged::Done)
     }
 
@@ -280,30 +258,19 @@ impl Writer {
             Ok(found) => found,
             // An unreadable disk is a local error; a missing file is damage.
             Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                let (expected, found) = ("a file of the ledger".to_owned(), "none".to_owned());
-                return Err(StoreError::Damaged { path, expected, found });
+                return Err(StoreError::damaged(&path, "a file of the ledger", "none"));
             }
             Err(error) => return Err(error),
         };
         if int(found.bytes) == file.bytes && file.hash.is_none_or(|hash| hash == found.hash) {
             return Ok(());
         }
-        Err(StoreError::Damaged { path, expected: "the bytes that were written".into(), found: "others".into() })
-    }
-
-    #[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests kill here"))]
-    fn compact_step(&mut self, step: MergeStage) -> Result<(), StoreError> {
-        #[cfg(test)]
-        if self.compact_fault == Some(step) {
-            return Err(StoreError::Unknown { what: format!("{step:?}"), expected: "a writer that lives" });
-        }
-        let _ = (self, step);
-        Ok(())
+        Err(StoreError::damaged(&path, "the bytes that were written", "others"))
     }
 }
 
 /// Checks that every original of a pack matches its manifest.
-fn check_members(path: &std::path::Path) -> Result<(), StoreError> {
+fn check_members(path: &Path) -> Result<(), StoreError> {
     let bad = PackReader::open(path)?.originals(|_, _| Ok(()))?;
     bad.into_iter().next().map_or(Ok(()), |bad| Err(bad.error))
 }

@@ -5,54 +5,29 @@
 //! Before that rename nothing has changed, after it the next writer finishes the rest, so a rebuild may be killed or
 //! fail at any instant, any number of times. What only the old ledger knew is carried over as far as it is readable.
 
-use super::verify::{Problem, RESTORE, named, some_of};
-use crate::model::{Accepted, AcceptedTls, Finding, FindingCode, Hash, Original, Provenance, ReportKind};
+use super::old_ledger::{carry_over, is_unreadable, keep_old, lost_reports, open_old};
+use super::rebuild_packs::{ManifestIndex, PackedReport, publish_packs};
+use super::verify::{Problem, RESTORE, some_of};
+use crate::model::{Accepted, AcceptedTls, Original, ReportKind};
 use crate::store::disk::access::{self, Access, create_folder, sync_folder};
-use crate::store::disk::files::{FileSeal, list, rename_new};
+use crate::store::disk::files::{FileSeal, list};
 use crate::store::disk::layout::{FileKind, Layout};
 use crate::store::disk::lock::Lock;
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
-use crate::store::ledger::{intents, mailboxes, outbox, survey, upgrade};
-use crate::store::pack::manifest::{ManifestLine, kind_of};
+use crate::store::ledger::{intents, survey, upgrade};
 use crate::store::pack::zip::{self, PackReader};
-use crate::store::tables::values::{int, path_value};
+use crate::store::tables::values::int;
 use crate::store::write::batch::conflict_file;
-use crate::store::write::commit::{ConflictRow, insert_conflict};
 use crate::store::write::ledger_files::{LedgerFile, record_files};
+use crate::store::write::record::{ConflictRow, insert_conflict};
 use crate::store::write::unfinished::{clear, clear_all};
 use crate::store::write::writer::Writer;
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
-use std::collections::HashMap;
+use rusqlite::params;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// An original in a pack, with its reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackedReport {
-    /// Its bytes.
-    pub original: Arc<Original>,
-    /// The reports that were read from it.
-    pub reports: Vec<KeptReport>,
-}
-
-/// What a pack says about a report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptReport {
-    /// Its key, as it was stored.
-    pub key: String,
-    /// What it is.
-    pub kind: ReportKind,
-    /// When it was first committed.
-    pub ingested: Timestamp,
-    /// Where it came from.
-    pub provenance: Provenance,
-    /// Findings about its mail and the layers around it, which its bytes do not show.
-    pub findings: Vec<Finding>,
-    /// Whether another report has replaced it.
-    pub replaced: bool,
-}
 
 /// What a rebuild has to report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,51 +47,10 @@ pub struct Rebuild {
     old: Option<Ledger>,
     access: Access,
     packs: Vec<LedgerFile>,
-    /// Keys with a replaced report, and the batch of the last replacement.
-    replaced: Arc<HashMap<String, i64>>,
-    /// Originals that are in several packs, by hash: a file with many reports is committed in parts, each with the whole
-    /// file. Their lines are taken with the first of these packs that can be read, so that the file is read once.
-    shared: HashMap<String, Vec<SharedRun>>,
+    manifests: ManifestIndex,
     damaged: Vec<Problem>,
     notices: Vec<String>,
 }
-
-/// The lines of a manifest by the hash of their original.
-type LinesByHash = HashMap<String, Vec<ManifestLine>>;
-
-/// Packs one after the other that contain the same original.
-#[derive(Debug)]
-struct SharedRun {
-    packs: Vec<PathBuf>,
-    /// The original's lines in all of them, until they are taken.
-    lines: Vec<ManifestLine>,
-}
-
-/// The tables of the old ledger that cannot be rebuilt from originals.
-const CARRIED: &[&str] = &[
-    "folders",
-    "pending",
-    "done",
-    "uidls",
-    "rejected",
-    "conflicts",
-    "lookups",
-    "events",
-    "alert_heard",
-    "alert_senders",
-    "alert_state",
-    "outbox",
-    "mailbox_runs",
-    "mailed",
-    "dns_names",
-    "dns_records",
-    "verdicts",
-];
-/// Which items were read before. It is not carried over if reports are lost: their items must be read when they arrive
-/// again.
-const SEEN: &str = "seen";
-/// When mailboxes were heard from: only a ledger that needed it has this table.
-const HEARD: &str = "heard";
 
 impl Rebuild {
     /// Begins a rebuild. Whatever the state of the ledger, the originals decide.
@@ -156,8 +90,7 @@ impl Rebuild {
         let mut last = survey::newest(&layout)?.map_or(0, |(number, _)| number);
         let mut generation = 0;
         if let Some(old) = &old {
-            let read = |sql: &str| old.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-            last = last.max(read(survey::LAST_BATCH).unwrap_or(0));
+            last = last.max(survey::last_batch(&old.connection).unwrap_or(0));
             generation = old.generation.unwrap_or(0);
         }
         let begin = || -> rusqlite::Result<()> {
@@ -168,9 +101,8 @@ impl Rebuild {
         ledger.claim(&lock)?;
         let mut writer = Writer::of(fresh, ledger, lock, now)?;
         writer.rebuilding = true;
-        let (packs, replaced) = (Vec::new(), Arc::default());
-        let (shared, damaged) = (HashMap::new(), Vec::new());
-        Ok(Self { layout, writer, old, access, packs, replaced, shared, damaged, notices })
+        let (packs, manifests, damaged) = (Vec::new(), ManifestIndex::default(), Vec::new());
+        Ok(Self { layout, writer, old, access, packs, manifests, damaged, notices })
     }
 
     /// The packs, oldest batch first.
@@ -181,43 +113,8 @@ impl Rebuild {
         let mut packs = survey::on_disk(&self.layout, FileKind::Pack)?;
         let number = |path: &Path| Layout::batch_of(FileKind::Pack, path).unwrap_or(i64::MAX);
         packs.sort_by(|a, b| (number(a), a.file_name(), a).cmp(&(number(b), b.file_name(), b)));
-        let mut replaced: HashMap<String, i64> = HashMap::new();
-        let mut before = (PathBuf::new(), HashMap::new());
-        for pack in &packs {
-            let lines = match PackReader::open(pack).and_then(|mut pack| pack.manifest()) {
-                // Reported when its reports are read.
-                Err(StoreError::Damaged { .. }) => continue,
-                other => other?,
-            };
-            for line in lines.iter().filter(|line| line.replaced > 0) {
-                let last = replaced.entry(line.key.clone()).or_default();
-                *last = line.replaced.max(*last);
-            }
-            self.share(&mut before, pack, lines);
-        }
-        self.replaced = Arc::new(replaced);
+        self.manifests = ManifestIndex::read(&packs)?;
         Ok(packs)
-    }
-
-    /// Notes the lines of originals that are also in the pack before this one, whose lines are given with it.
-    fn share(&mut self, before: &mut (PathBuf, LinesByHash), pack: &Path, lines: Vec<ManifestLine>) {
-        let mut here = LinesByHash::new();
-        for line in lines {
-            here.entry(line.sha256.clone()).or_default().push(line);
-        }
-        let (previous, earlier) = before;
-        for (hash, lines) in &here {
-            let Some(first) = earlier.remove(hash) else { continue };
-            let runs = self.shared.entry(hash.clone()).or_default();
-            if let Some(run) = runs.last_mut().filter(|run| run.packs.last() == Some(previous)) {
-                run.packs.push(pack.to_owned());
-                run.lines.extend(lines.iter().cloned());
-            } else {
-                let lines = first.iter().chain(lines).cloned().collect();
-                runs.push(SharedRun { packs: vec![previous.clone(), pack.to_owned()], lines });
-            }
-        }
-        *before = (pack.to_owned(), here);
     }
 
     /// Passes on the originals of a pack, each once. Unreadable ones are noted, and the rest continues.
@@ -231,19 +128,13 @@ impl Rebuild {
     ) -> Result<(), StoreError> {
         let at = survey::relative(&self.layout, pack);
         let mut reports = 0_i64;
-        let replaced = self.replaced.clone();
         let read = PackReader::open(pack).and_then(|mut reader| {
             reader.originals(|original, lines| {
                 reports = reports.saturating_add(int(lines.len()));
-                let runs = lines.first().and_then(|line| self.shared.get_mut(&line.sha256));
-                let lines =
-                    match runs.and_then(|runs| runs.iter_mut().find(|run| run.packs.iter().any(|at| at == pack))) {
-                        Some(run) if run.lines.is_empty() => return Ok(()),
-                        Some(run) => std::mem::take(&mut run.lines),
-                        None => lines,
-                    };
-                let reports = lines.iter().map(|line| kept(line, &replaced)).collect();
-                each(self, PackedReport { original: Arc::new(original), reports })
+                match self.manifests.take(pack, lines) {
+                    Some(reports) => each(self, PackedReport { original: Arc::new(original), reports }),
+                    None => Ok(()),
+                }
             })
         });
         match read {
@@ -251,7 +142,7 @@ impl Rebuild {
                 for bad in &bad {
                     let origins: Vec<String> =
                         bad.lines.iter().map(|line| format!("a report of {}", line.origin)).collect();
-                    let what = format!("{}; lost: {}; {RESTORE}", bad.error, some_of(&origins));
+                    let what = format!("{}; lost: {}; {RESTORE}", bad.error, some_of(&origins, origins.len()));
                     self.damaged.push(Problem { at: at.clone(), what });
                 }
                 self.list_pack(pack, at, reports)
@@ -265,6 +156,27 @@ impl Rebuild {
         }
     }
 
+    /// Lists a pack that was read.
+    fn list_pack(&mut self, pack: &Path, at: String, reports: i64) -> Result<(), StoreError> {
+        // One outside the monthly folders is kept, and never pruned.
+        let Some((kind, month)) = Layout::month_of(&at) else { return Ok(()) };
+        let (records, known, seal) = self.listed(&at).unwrap_or((0, reports, None));
+        let seal = seal.map_or_else(|| FileSeal::of(pack), Ok)?;
+        self.packs.push(LedgerFile { path: at, kind, month, records, reports: reports.max(known), seal });
+        Ok(())
+    }
+
+    /// What the old ledger says about a pack: records, reports, and its expected size and hash.
+    fn listed(&self, path: &str) -> Option<(i64, i64, Option<FileSeal>)> {
+        let sql = "SELECT records, reports, bytes, hash FROM files WHERE path = ?1";
+        let row = self.old.as_ref()?.first_row("looking for a file", sql, [path], |row| {
+            let (bytes, hash): (i64, Option<[u8; 32]>) = (row.get(2)?, row.get(3)?);
+            let seal = hash.map(|hash| FileSeal { bytes: u64::try_from(bytes).unwrap_or(0), hash });
+            Ok((row.get(0)?, row.get(1)?, seal))
+        });
+        row.ok().flatten()
+    }
+
     /// The writer for the reports.
     pub fn writer(&mut self) -> &mut Writer {
         &mut self.writer
@@ -276,8 +188,17 @@ impl Rebuild {
     /// Any disk error.
     pub fn finish(mut self) -> Result<Rebuilt, StoreError> {
         self.writer.commit()?;
-        self.tell_lost();
-        let unread = self.carry_over();
+        let mut unread = Vec::new();
+        if let Some(old) = &self.old {
+            // A partly readable ledger contributes what it can.
+            let lost = lost_reports(old, &self.writer.ledger).unwrap_or_default();
+            if !lost.is_empty() {
+                let lost = some_of(&lost, lost.len());
+                let what = format!("no readable original is left of {lost}; {RESTORE}");
+                self.damaged.push(Problem { at: "originals".into(), what });
+            }
+            unread = carry_over(old, &self.writer.ledger, self.damaged.is_empty());
+        }
         self.name_rejected()?;
         let packs = std::mem::take(&mut self.packs);
         let parts = self.old_parts()?;
@@ -331,17 +252,13 @@ impl Rebuild {
         let mut found = Vec::new();
         for path in list(&self.layout.conflicts())? {
             let file = survey::relative(&self.layout, &path);
-            let known = self.old.as_ref().is_some_and(|old| {
-                let sql = "SELECT 1 FROM conflicts WHERE file = ?1";
-                matches!(old.connection.query_row(sql, [&file], |_| Ok(())).optional(), Ok(Some(())))
-            });
-            let extension = path.extension().and_then(|extension| extension.to_str());
-            let gzip = extension == Some("gz");
-            let is_ours = matches!(extension, Some("gz" | "xml" | "json"));
+            let sql = "SELECT 1 FROM conflicts WHERE file = ?1";
+            let lists = |old: &Ledger| old.any("looking for a conflict", sql, [&file]).unwrap_or(false);
+            let known = self.old.as_ref().is_some_and(lists);
+            let is_ours = matches!(path.extension().and_then(OsStr::to_str), Some("gz" | "xml" | "json"));
             if is_ours && !known && path.is_file() && !file.contains("/.") {
                 let bytes = std::fs::read(&path).map_err(StoreError::io(&path, "reading a conflict"))?;
-                let original = if gzip { Original::Gzip(bytes) } else { Original::Plain(bytes) };
-                found.push((file, written(&path).unwrap_or(self.writer.now), original));
+                found.push((file, written(&path).unwrap_or(self.writer.now), zip::original_of(&path, bytes)));
             }
         }
         Ok(found)
@@ -372,31 +289,6 @@ impl Rebuild {
         })
     }
 
-    /// Lists a pack that was read.
-    fn list_pack(&mut self, pack: &Path, at: String, reports: i64) -> Result<(), StoreError> {
-        // One outside the monthly folders is kept, and never pruned.
-        let Some((kind, month)) = Layout::month_of(&at) else { return Ok(()) };
-        let listed = self.listed(&at);
-        let (records, known, seal) = match listed {
-            Some((records, reports, seal)) => (records, reports, seal),
-            None => (0, reports, None),
-        };
-        let seal = seal.map_or_else(|| FileSeal::of(pack), Ok)?;
-        self.packs.push(LedgerFile { path: at, kind, month, records, reports: reports.max(known), seal });
-        Ok(())
-    }
-
-    /// What the old ledger says about a pack: records, reports, and its expected size and hash.
-    fn listed(&self, path: &str) -> Option<(i64, i64, Option<FileSeal>)> {
-        let sql = "SELECT records, reports, bytes, hash FROM files WHERE path = ?1";
-        let row = self.old.as_ref()?.connection.query_row(sql, [path], |row| {
-            let (bytes, hash): (i64, Option<[u8; 32]>) = (row.get(2)?, row.get(3)?);
-            let seal = hash.map(|hash| FileSeal { bytes: u64::try_from(bytes).unwrap_or(0), hash });
-            Ok((row.get(0)?, row.get(1)?, seal))
-        });
-        row.ok()
-    }
-
     /// The parts that the new ones replace: those of the old ledger, and those named like ours.
     fn old_parts(&self) -> Result<Vec<String>, StoreError> {
         let parts = survey::on_disk(&self.layout, FileKind::Part)?;
@@ -408,86 +300,24 @@ impl Rebuild {
         Ok(parts.map(|path| survey::relative(&self.layout, path)).collect())
     }
 
-    /// Records reports that the old ledger knew but no pack has any more.
-    fn tell_lost(&mut self) {
-        let Some(old) = &self.old else { return };
-        let ledger = &self.writer.ledger;
-        let look = || -> rusqlite::Result<Vec<String>> {
-            let sql = "SELECT content, org_name, report_id, policy_domain FROM reports UNION ALL SELECT content, org_name, \
-                       report_id, COALESCE((SELECT min(policy_domain) FROM tls_policies WHERE report = id), '') \
-                       FROM tls_reports";
-            let mut statement = old.connection.prepare(sql)?;
-            let mut here = ledger.connection.prepare(
-                "SELECT EXISTS (SELECT 1 FROM reports WHERE content = ?1 UNION SELECT 1 FROM tls_reports WHERE content = ?1
-                 UNION SELECT 1 FROM conflicts WHERE content = ?1)",
-            )?;
-            let mut rows = statement.query([])?;
-            let mut lost = Vec::new();
-            while let Some(row) = rows.next()? {
-                let content: [u8; 32] = row.get(0)?;
-                if !here.query_row([content], |row| row.get::<_, bool>(0))? {
-                    lost.push(named(&row.get::<_, String>(1)?, &row.get::<_, String>(2)?, &row.get::<_, String>(3)?));
-                }
-            }
-            Ok(lost)
-        };
-        // A partly readable ledger contributes what it can.
-        let Ok(lost) = look() else { return };
-        if !lost.is_empty() {
-            let what = format!("no readable original is left of {}; {RESTORE}", some_of(&lost));
-            self.damaged.push(Problem { at: "originals".into(), what });
-        }
-    }
-
-    /// Copies what only the old ledger knew. Returns the tables that could not be read.
-    fn carry_over(&self) -> Vec<&'static str> {
-        let Some(old) = &self.old else { return Vec::new() };
-        let connection = &self.writer.ledger.connection;
-        let seen = self.damaged.is_empty().then_some(SEEN);
-        if connection.execute("ATTACH ?1 AS old", [path_value(&old.path)]).is_err() {
-            return CARRIED.to_vec();
-        }
-        let heard = connection.table_exists(Some("old"), HEARD).unwrap_or(false).then_some(HEARD);
-        if heard.is_some() && mailboxes::make_heard(connection).is_err() {
-            return CARRIED.to_vec();
-        }
-        let copy = |table: &&str| {
-            // The old ledger knows more about a conflict than the pack of a replaced report.
-            let or = if *table == "conflicts" { "REPLACE" } else { "IGNORE" };
-            let sql = format!("INSERT OR {or} INTO main.{table} SELECT * FROM old.{table}");
-            connection.execute(&sql, []).is_err()
-        };
-        let unread = CARRIED.iter().copied().chain(seen).chain(heard).filter(copy).collect();
-        // Incremental loaders use the run of a report. Without it the report is exported again, never lost.
-        let runs = "UPDATE main.reports SET batch = old.reports.batch FROM old.reports WHERE old.reports.key = main.reports.key";
-        let _ = connection.execute(runs, []);
-        let _ = connection.execute(&runs.replace("reports", "tls_reports"), []);
-        let _ = connection.execute(outbox::RENUMBERED, []);
-        // They may turn out differently now, except for weeks whose reports were pruned: those are kept.
-        let _ = connection.execute("UPDATE main.verdicts SET batch = -1", []);
-        let _ = connection.execute("DETACH old", []);
-        unread
-    }
-
     /// A rejected file that no ledger lists is named by its hash.
     fn name_rejected(&self) -> Result<(), StoreError> {
         let ledger = &self.writer.ledger;
         for path in list(&self.layout.rejected())? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let hash = name.split('.').next().unwrap_or_default().to_owned();
+            let hash = name.split('.').next().unwrap_or_default();
             let sql = "SELECT 1 FROM rejected WHERE lower(hex(hash)) = ?1 AND file IS NOT NULL";
-            let known = ledger.connection.query_row(sql, [&hash], |_| Ok(())).optional();
-            if hash.len() != 64 || known.map_err(ledger.failed("looking for a rejected item"))?.is_some() {
+            if hash.len() != 64 || ledger.any("looking for a rejected item", sql, [hash])? {
                 continue;
             }
             let bytes = std::fs::read(&path).map_err(StoreError::io(&path, "reading a rejected item"))?;
-            let Hash(found) = zip::hash(&bytes);
-            if Hash(found).to_string() != hash {
+            let found = zip::hash(&bytes);
+            if found.to_string() != hash {
                 continue;
             }
             let at = written(&path).unwrap_or(self.writer.now).as_millisecond();
             let reason = "rejected before the ledger was rebuilt; `rejected retry` shows why";
-            let row = params![found, name, reason, at, at, int(bytes.len()), format!("rejected/{name}")];
+            let row = params![found.0, name, reason, at, at, int(bytes.len()), format!("rejected/{name}")];
             let sql = "INSERT OR REPLACE INTO rejected VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, ?7)";
             ledger.write("naming a rejected item", |transaction| transaction.execute(sql, row))?;
         }
@@ -498,121 +328,4 @@ impl Rebuild {
 /// When a file was written.
 fn written(path: &Path) -> Option<Timestamp> {
     Timestamp::try_from(std::fs::metadata(path).ok()?.modified().ok()?).ok()
-}
-
-/// The old ledger, claimed, with its log written back so that it can be replaced; `None` if there is none.
-fn open_old(layout: &Layout, lock: &Lock) -> Result<Option<(Ledger, Vec<String>)>, StoreError> {
-    // A ledger whose first commit is only in the log is still empty.
-    let log = PathBuf::from(format!("{}-wal", layout.ledger().display()));
-    let holds = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
-    let stands = holds(&layout.ledger()) || (layout.ledger().exists() && holds(&log));
-    if !stands {
-        return Ok(None);
-    }
-    let (ledger, notices) = Ledger::writer(layout, lock)?;
-    let check = ledger.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-    match check.map_err(ledger.failed("checking the ledger"))?.as_str() {
-        "ok" => {}
-        found => {
-            let (expected, found) = ("a ledger that is whole".to_owned(), found.to_owned());
-            return Err(StoreError::Damaged { path: layout.ledger(), expected, found });
-        }
-    }
-    intents::recover(layout, &ledger)?;
-    ledger.fold_log()?;
-    Ok(Some((ledger, notices)))
-}
-
-/// Whether a ledger is damaged, rather than a disk that is full or fails temporarily: in that case the knowledge of the
-/// old ledger is not given up.
-fn is_unreadable(error: &StoreError) -> bool {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, TypeMismatch, Unknown};
-    match error {
-        StoreError::Damaged { .. } | StoreError::NoLedger { .. } => true,
-        StoreError::Ledger { source, .. } => source
-            .sqlite_error_code()
-            .is_none_or(|code| matches!(code, DatabaseCorrupt | NotADatabase | TypeMismatch | Unknown)),
-        _ => false,
-    }
-}
-
-/// Moves a partly unreadable ledger out of the way, its log first: a new ledger must never meet it.
-fn keep_old(layout: &Layout, now: Timestamp) -> Result<String, StoreError> {
-    let ledger = layout.ledger();
-    let name = format!("ledger-{}.damaged", now.as_millisecond());
-    let beside = |end: &str| PathBuf::from(format!("{}{end}", ledger.display()));
-    for end in ["-wal", "-shm", "-journal"] {
-        if beside(end).exists() {
-            let kept = layout.root().join(format!("{name}{end}"));
-            std::fs::rename(beside(end), &kept).map_err(StoreError::io(&kept, "keeping the old ledger"))?;
-        }
-    }
-    let kept = layout.root().join(&name);
-    // A copy if the file system has no hard links: the ledger exists until the new one replaces it.
-    if std::fs::hard_link(&ledger, &kept).is_err() {
-        std::fs::copy(&ledger, &kept).map_err(StoreError::io(&kept, "keeping the old ledger"))?;
-    }
-    sync_folder(layout.root())?;
-    Ok(name)
-}
-
-/// Complete packs under hidden names may have been committed by a lost ledger: they get their final names. An
-/// incomplete one was never committed, and stays as it is.
-fn publish_packs(layout: &Layout) -> Result<(), StoreError> {
-    for hidden in survey::hidden(layout, FileKind::Pack)? {
-        let Some(path) = Layout::unhidden(&hidden) else { continue };
-        let whole = PackReader::open(&hidden).and_then(|mut reader| reader.manifest()).is_ok();
-        if whole && rename_new(&hidden, &path)? {
-            path.parent().map_or(Ok(()), sync_folder)?;
-        }
-    }
-    Ok(())
-}
-
-fn kept(line: &ManifestLine, replaced: &HashMap<String, i64>) -> KeptReport {
-    // Later stages repeat their findings; only those about the mail and the layers around are gone.
-    let findings = line.findings.iter().filter_map(|finding| {
-        let code = FindingCode::ALL.iter().find(|code| code.as_str() == finding.code)?;
-        let gone = code.is_of_mail() || finding.code.starts_with("archive.");
-        gone.then(|| Finding::new(*code, finding.detail.clone()))
-    });
-    KeptReport {
-        key: line.key.clone(),
-        kind: kind_of(&line.member),
-        ingested: line.ingested,
-        provenance: line.provenance(),
-        findings: findings.collect(),
-        replaced: replaced.get(&line.key).is_some_and(|last| line.replaced < *last),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The tables that a rebuild makes again from the originals, or begins anew.
-    const MADE_AGAIN: &[&str] = &[
-        "batches",
-        "writer",
-        "intents",
-        "files",
-        "reports",
-        "totals",
-        "reporters",
-        "tls_reports",
-        "tls_policies",
-        "tls_failures",
-    ];
-
-    #[test]
-    fn every_table_of_the_ledger_is_carried_over_or_made_again() {
-        let ledger = rusqlite::Connection::open_in_memory().unwrap();
-        ledger.execute_batch(&Ledger::tables()).unwrap();
-        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-        let mut tables = ledger.prepare(sql).unwrap();
-        let names = tables.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
-        let known = |name: &String| CARRIED.iter().chain(&[SEEN]).chain(MADE_AGAIN).any(|known| known == name);
-        let forgotten: Vec<String> = names.filter(|name| !known(name)).collect();
-        assert!(forgotten.is_empty(), "a rebuild would lose these: {forgotten:?}");
-    }
 }

@@ -14,7 +14,7 @@ use crate::store::read::store::Store;
 use crate::store::tables::schema::COLUMNS;
 use crate::store::tables::values;
 use crate::store::write::writer::Writer;
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, Row};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -132,44 +132,41 @@ struct ListedFile {
 fn listed(ledger: &Ledger) -> Result<Vec<ListedFile>, StoreError> {
     // A store may be verified before a writer upgrades it.
     let hash = if ledger.version()? < 2 { "NULL" } else { "hash" };
-    let read = || -> rusqlite::Result<Vec<ListedFile>> {
-        let sql = format!("SELECT path, kind, records, bytes, {hash} FROM files ORDER BY path");
-        let mut statement = ledger.connection.prepare(&sql)?;
-        let found = statement.query_map([], |row| {
-            let kind = if row.get::<_, String>(1)? == "records" { FileKind::Part } else { FileKind::Pack };
-            Ok(ListedFile { path: row.get(0)?, kind, records: row.get(2)?, bytes: row.get(3)?, hash: row.get(4)? })
-        })?;
-        found.collect()
-    };
-    read().map_err(ledger.failed("listing the files"))
+    let sql = format!("SELECT path, kind, records, bytes, {hash} FROM files ORDER BY path");
+    ledger.rows("listing the files", &sql, [], |row| {
+        let kind = if row.get_ref(1)?.as_str()? == "records" { FileKind::Part } else { FileKind::Pack };
+        Ok(ListedFile { path: row.get(0)?, kind, records: row.get(2)?, bytes: row.get(3)?, hash: row.get(4)? })
+    })
+}
+
+const CHECKING: &str = "checking the ledger";
+
+/// What SQLite finds wrong with a ledger; `None` if it is whole.
+pub(crate) fn quick_check(ledger: &Ledger) -> Result<Option<String>, StoreError> {
+    let check = |connection: &Connection| connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    Ok(Some(ledger.read(CHECKING, check)?).filter(|found| found != "ok"))
 }
 
 fn check_ledger(ledger: &Ledger, faults: &mut Vec<Problem>) -> Result<(), StoreError> {
-    let failed = || ledger.failed("checking the ledger");
     // A sum of counts may overflow SQLite's integers.
     let sum = |sql: &str| -> Result<i128, StoreError> {
-        let read = || -> rusqlite::Result<i128> {
-            let mut statement = ledger.connection.prepare(sql)?;
-            let mut rows = statement.query([])?;
-            let mut sum: i128 = 0;
-            while let Some(row) = rows.next()? {
-                sum += i128::from(row.get::<_, i64>(0)?);
-            }
-            Ok(sum)
-        };
-        read().map_err(failed())
+        let mut sum: i128 = 0;
+        ledger.each_row(CHECKING, sql, [], |row| {
+            sum += i128::from(row.get::<_, i64>(0)?);
+            Ok(())
+        })?;
+        Ok(sum)
     };
-    let said: String = ledger.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed())?;
     let mut fault = |what: String| faults.push(Problem { at: "ledger.sqlite".into(), what });
-    if said != "ok" {
-        fault(format!("quick_check: expected ok, found {said}"));
+    if let Some(found) = quick_check(ledger)? {
+        fault(format!("quick_check: expected ok, found {found}"));
     }
     for column in ["records", "messages", "dmarc_pass"] {
         // A month's stored sum stays at 2^63 - 1, and an earlier version turned it into a floating-point number.
         let sums = sum(&format!("SELECT CAST({column} AS INTEGER) FROM totals"))?;
         let found = sum(&format!("SELECT {column} FROM reports"))?;
         let largest = format!("SELECT 1 FROM totals WHERE CAST({column} AS INTEGER) = 9223372036854775807");
-        let saturated = found > sums && ledger.any(&largest)?;
+        let saturated = found > sums && ledger.any(CHECKING, &largest, [])?;
         if sums != found && !saturated {
             fault(format!("kept sum of {column}: expected {found} as in its reports, found {sums}"));
         }
@@ -195,7 +192,7 @@ fn check_file(layout: &Layout, listed: &ListedFile, faults: &mut Vec<Problem>) {
     let mut fault = |what: String| faults.push(Problem { at: listed.path.clone(), what });
     match FileSeal::of(&path) {
         Err(error) => return fault(format!("expected a file, found none: {error}")),
-        Ok(found) if i64::try_from(found.bytes) != Ok(listed.bytes) => {
+        Ok(found) if values::int(found.bytes) != listed.bytes => {
             fault(format!("expected {} bytes, found {}", listed.bytes, found.bytes));
         }
         Ok(found) if listed.hash.is_some_and(|hash| hash != found.hash) => {
@@ -247,7 +244,7 @@ fn check_originals(
             Err(error) => fault(format!("{error}; {RESTORE}")),
             Ok(bad) => {
                 for bad in bad {
-                    let reports = lost(ledger, &bad.lines).map_err(ledger.failed("reading the reports"))?;
+                    let reports = lost(ledger, &bad.lines)?;
                     fault(format!("{}; lost: {reports}; {RESTORE}", bad.error));
                     // They are reported with their member.
                     kept.extend(bad.lines.into_iter().map(|line| line.key));
@@ -255,23 +252,16 @@ fn check_originals(
             }
         }
     }
-    let sql = "SELECT lower(hex(key)), org_name, report_id, policy_domain FROM reports UNION ALL \
-               SELECT lower(hex(key)), org_name, report_id, \
-               COALESCE((SELECT min(policy_domain) FROM tls_policies WHERE report = id), '') FROM tls_reports";
-    let read = || -> rusqlite::Result<Vec<String>> {
-        let mut statement = ledger.connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        let mut missing = Vec::new();
-        while let Some(row) = rows.next()? {
-            if !kept.contains(&row.get::<_, String>(0)?) {
-                missing.push(named(&row.get::<_, String>(1)?, &row.get::<_, String>(2)?, &row.get::<_, String>(3)?));
-            }
+    let mut missing = Vec::new();
+    ledger.each_row("reading the reports", &every_report("lower(hex(key))"), [], |row| {
+        if !kept.contains(row.get_ref(0)?.as_str()?) {
+            missing.push(named(row)?);
         }
-        Ok(missing)
-    };
-    let missing = read().map_err(ledger.failed("reading the reports"))?;
+        Ok(())
+    })?;
     if !missing.is_empty() {
-        let what = format!("expected the originals of all reports, found none of {}; {RESTORE}", some_of(&missing));
+        let missing = some_of(&missing, missing.len());
+        let what = format!("expected the originals of all reports, found none of {missing}; {RESTORE}");
         faults.push(Problem { at: "originals".into(), what });
     }
     Ok(())
@@ -280,38 +270,42 @@ fn check_originals(
 /// What the user can do about a damaged or missing original.
 pub(crate) const RESTORE: &str = "fetch these reports again, or restore this file from a backup";
 
-/// Describes a report.
-pub(crate) fn named(org_name: &str, report_id: &str, policy_domain: &str) -> String {
-    format!("report {report_id} from {org_name} about {policy_domain}")
+/// Selects an expression of every report of either kind, and what [`named`] describes it by.
+pub(crate) fn every_report(expression: &str) -> String {
+    format!(
+        "SELECT {expression} AS found, org_name, report_id, policy_domain FROM reports
+         UNION ALL SELECT {expression}, org_name, report_id,
+             COALESCE((SELECT min(policy_domain) FROM tls_policies WHERE report = id), '') FROM tls_reports"
+    )
+}
+
+/// Describes a report of [`every_report`].
+pub(crate) fn named(row: &Row<'_>) -> rusqlite::Result<String> {
+    let text = |column: usize| row.get::<_, String>(column);
+    Ok(format!("report {} from {} about {}", text(2)?, text(1)?, text(3)?))
 }
 
 /// Names listed before the rest is counted.
 const NAMED: usize = 5;
 
-/// The first of some names, and how many more there are.
-pub(crate) fn some_of(names: &[String]) -> String {
-    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMED) {
+/// The first of some names, and how many more there are of all.
+pub(crate) fn some_of(names: &[String], all: usize) -> String {
+    let shown = names[..names.len().min(NAMED)].join(", ");
+    match all.saturating_sub(NAMED) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
 }
 
 /// The reports of some lines of a manifest, in words.
-fn lost(ledger: &Ledger, lines: &[ManifestLine]) -> rusqlite::Result<String> {
-    let sql = "SELECT org_name, report_id, policy_domain FROM reports WHERE lower(hex(key)) = ?1 UNION ALL SELECT org_name, \
-               report_id, COALESCE((SELECT min(policy_domain) FROM tls_policies WHERE report = id), '') FROM tls_reports \
-               WHERE lower(hex(key)) = ?1";
-    let mut statement = ledger.connection.prepare_cached(sql)?;
+fn lost(ledger: &Ledger, lines: &[ManifestLine]) -> Result<String, StoreError> {
+    let sql = format!("SELECT * FROM ({}) WHERE found = ?1", every_report("lower(hex(key))"));
     let mut names = Vec::new();
     for line in lines.iter().take(NAMED) {
-        let row = statement.query_row([&line.key], |row| {
-            Ok(named(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?, &row.get::<_, String>(2)?))
-        });
-        names.push(row.optional()?.unwrap_or_else(|| format!("a report of {}", line.origin)));
+        let known = ledger.first_row("reading the reports", &sql, [&line.key], named)?;
+        names.push(known.unwrap_or_else(|| format!("a report of {}", line.origin)));
     }
-    let more = lines.len().saturating_sub(NAMED);
-    Ok(if more == 0 { names.join(", ") } else { format!("{} and {more} more", names.join(", ")) })
+    Ok(some_of(&names, lines.len()))
 }
 
 /// Files that the ledger does not know are reported, never removed; so are missing files.
@@ -325,10 +319,8 @@ fn check_others(layout: &Layout, ledger: &Ledger, faults: &mut Vec<Problem>) -> 
     }
     let sql = "SELECT file FROM rejected WHERE file <> '' UNION SELECT file FROM conflicts WHERE file <> ''
                ORDER BY 1";
-    let read = || -> rusqlite::Result<Vec<String>> {
-        ledger.connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
-    };
-    for file in read().map_err(ledger.failed("listing what is aside"))? {
+    let aside: Vec<String> = ledger.rows("listing what is aside", sql, [], |row| row.get(0))?;
+    for file in aside {
         if !files::standing(&layout.file(&file)).is_file() {
             faults.push(Problem { at: file, what: "expected the kept bytes, found none".into() });
         }

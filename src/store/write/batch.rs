@@ -63,7 +63,7 @@ impl Reject {
 pub(crate) struct Batch {
     pub(crate) accepted: Vec<Accepted>,
     pub(crate) keys: HashMap<ReportKey, Hash>,
-    pub(crate) conflicts: Vec<Conflict>,
+    pub(crate) conflicts: Vec<Conflict<Accepted>>,
     pub(crate) conflicting: HashSet<(ReportKey, Hash)>,
     /// Keys whose stored report is replaced; its rows are removed with this commit.
     pub(crate) replaced: HashSet<ReportKey>,
@@ -72,7 +72,7 @@ pub(crate) struct Batch {
     /// Former conflicts that count now.
     pub(crate) settled: HashSet<(ReportKey, Hash)>,
     /// In a rebuild: reports that were replaced, and the file with their bytes.
-    pub(crate) replaced_before: Vec<(Accepted, String)>,
+    pub(crate) replaced_before: Vec<Conflict<Accepted>>,
     pub(crate) rejects: Vec<(Hash, Reject)>,
     pub(crate) rejected: HashSet<Hash>,
     /// When reports were first committed, if before this run.
@@ -88,14 +88,21 @@ pub(crate) struct Batch {
     pub(crate) bytes: usize,
 }
 
-/// A report in conflict with another, and the file with its original, which reports of one file share.
+/// A report with the key of another, and the file with its original, which reports of one file share; empty if there is
+/// none.
 #[derive(Debug)]
-pub(crate) struct Conflict {
-    pub(crate) accepted: Accepted,
+pub(crate) struct Conflict<A> {
+    pub(crate) accepted: A,
     pub(crate) file: String,
 }
 
-impl Conflict {
+/// The conflicts whose files are to be written, one for each file.
+pub(super) fn one_per_file<A>(conflicts: &[Conflict<A>]) -> impl Iterator<Item = &Conflict<A>> {
+    let mut seen = HashSet::new();
+    conflicts.iter().filter(move |conflict| seen.insert(conflict.file.as_str()))
+}
+
+impl Conflict<Accepted> {
     pub(super) fn new(accepted: Accepted, before: Option<&Self>) -> Self {
         let shared = before.filter(|before| Arc::ptr_eq(&before.accepted.original, &accepted.original));
         let file = shared
@@ -110,10 +117,9 @@ pub(crate) fn conflict_file(kind: ReportKind, original: &Original) -> String {
 }
 
 impl Batch {
-    /// The conflicts whose files are to be written, one for each file.
-    pub(crate) fn conflict_files(&self) -> impl Iterator<Item = &Conflict> {
-        let mut seen = HashSet::new();
-        self.conflicts.iter().filter(move |conflict| seen.insert(conflict.file.as_str()))
+    /// When a report of the batch was first committed: before this run, or now.
+    pub(super) fn first_stored(&self, key: ReportKey, now: Timestamp) -> Timestamp {
+        self.ingested.get(&key).copied().unwrap_or(now)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -133,19 +139,12 @@ pub(crate) struct TlsBatch {
     pub(crate) accepted: Vec<AcceptedTls>,
     /// Where in `accepted` the report with a key is.
     pub(super) places: HashMap<ReportKey, usize>,
-    pub(crate) conflicts: Vec<TlsConflict>,
+    pub(crate) conflicts: Vec<Conflict<AcceptedTls>>,
     pub(super) conflicting: HashSet<(ReportKey, Hash)>,
     /// Keys under which another report was stored; it is removed when this one is committed.
     pub(crate) replaced: HashSet<ReportKey>,
     /// In a rebuild: reports that were replaced, and the file with their bytes.
-    pub(crate) replaced_before: Vec<TlsConflict>,
-}
-
-/// A TLS report with the key of another, and the file with its original; empty if there is none.
-#[derive(Debug)]
-pub(crate) struct TlsConflict {
-    pub(crate) accepted: AcceptedTls,
-    pub(crate) file: String,
+    pub(crate) replaced_before: Vec<Conflict<AcceptedTls>>,
 }
 
 impl TlsBatch {

@@ -4,6 +4,7 @@ use super::writer::Writer;
 use crate::store::error::StoreError;
 use crate::store::ledger::events::{self, ACTION, Acknowledgment};
 use crate::store::ledger::outbox::{AlertRun, HEARD_DAYS, MOST_MARKS, SENDER_DAYS, Undelivered, undelivered};
+use crate::store::tables::values::int;
 use jiff::Timestamp;
 use rusqlite::params;
 
@@ -16,14 +17,11 @@ impl Writer {
         let sql = "INSERT INTO events (id, kind, state, policy_domain, subject, note, acknowledged, evidence)
             VALUES (?1, ?2, ?3, ?4, '', ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET
             note = excluded.note, acknowledged = excluded.acknowledged, evidence = excluded.evidence";
-        let evidence = i64::try_from(said.evidence).unwrap_or(i64::MAX);
-        let row =
-            params![said.id, said.kind, ACTION, said.policy_domain, said.note, said.at.as_millisecond(), evidence];
+        let (at, evidence) = (said.at.as_millisecond(), int(said.evidence));
+        let row = params![said.id, said.kind, ACTION, said.policy_domain, said.note, at, evidence];
         self.ledger.write("acknowledging", |transaction| transaction.execute(sql, row).map(drop))
     }
-}
 
-impl Writer {
     /// Records a run of `alert`, all or nothing.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::store::disk::files::{FileSeal, write_file};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::pack::zip::{PackReader, PackWriter};
+use crate::store::parquet::arrays::{concatenated, downcast};
 use crate::store::parquet::dictionary::dictionary_array;
 use crate::store::parquet::encode::{ROW_GROUP, list_of};
 use crate::store::parquet::pages::compress;
@@ -15,11 +16,10 @@ use crate::store::parquet::rows::{self, ParquetPart};
 use crate::store::parquet::table_columns::{IngestedTimes, record_column};
 use crate::store::parquet::table_file::{ColumnPages, TableFile};
 use crate::store::parquet::{checked_read, nested};
-use crate::store::tables::schema::{COLUMNS, ListField, RecordColumn, RecordColumnKind};
+use crate::store::tables::schema::{COLUMNS, RecordColumn, RecordColumnKind, column_named};
 use crate::store::tables::table::RECORDS;
 use crate::store::tables::values;
-use polars_arrow::array::{Array, BooleanArray, PrimitiveArray};
-use polars_arrow::compute::concatenate::concatenate;
+use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, StaticArray as _};
 use polars_error::{PolarsResult, polars_err};
 use polars_utils::aliases::PlHashMap;
 use rayon::prelude::*;
@@ -62,7 +62,7 @@ pub(crate) fn parts_without(
             let gone = rows_of(&words(&parts, "report_key")?, keys);
             order.retain(|row| !gone[*row as usize]);
         }
-        let mut file = TableFile::new(&RECORDS)?;
+        let mut file = TableFile::new(&RECORDS, Vec::new())?;
         // Column by column, over all row groups: no column is read twice.
         let columns: Vec<Vec<ColumnPages>> = COLUMNS
             .par_iter()
@@ -102,7 +102,7 @@ fn rows_of(words: &Words, keys: &HashSet<String>) -> Vec<bool> {
 
 /// The rows of all parts, numbered consecutively, in the order of the file: date, policy domain, source address.
 fn order(parts: &[ParquetPart]) -> PolarsResult<Vec<u32>> {
-    let days = numbers::<i32>(parts, column("date"), &IngestedTimes::default())?;
+    let days = numbers::<i32>(parts, column_named("date"), &IngestedTimes::default())?;
     let domains = ranks(&words(parts, "policy_domain")?);
     let sources = ranks(&words(parts, "source_ip")?);
     let count = u32::try_from(days.len()).map_err(|_| polars_err!(ComputeError: "expected fewer than 2^32 rows"))?;
@@ -112,10 +112,6 @@ fn order(parts: &[ParquetPart]) -> PolarsResult<Vec<u32>> {
         (days.value(row), domains[row], sources[row])
     });
     Ok(order)
-}
-
-fn column(name: &str) -> &'static RecordColumn {
-    COLUMNS.iter().find(|column| column.name == name).expect("a column of the list")
 }
 
 /// The rank of each row's word among all; 0 for none.
@@ -188,7 +184,7 @@ fn whole(parts: &[ParquetPart], column: &RecordColumn, times: &IngestedTimes) ->
             arrays.push(record_column(part, group, column, times)?);
         }
     }
-    concatenate(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+    concatenated(&arrays)
 }
 
 fn numbers<T: polars_arrow::types::NativeType>(
@@ -196,11 +192,7 @@ fn numbers<T: polars_arrow::types::NativeType>(
     column: &RecordColumn,
     times: &IngestedTimes,
 ) -> PolarsResult<PrimitiveArray<T>> {
-    Ok(cast::<PrimitiveArray<T>>(whole(parts, column, times)?.as_ref())?.clone())
-}
-
-fn cast<T: Array>(array: &dyn Array) -> PolarsResult<&T> {
-    array.as_any().downcast_ref().ok_or_else(|| polars_err!(ComputeError: "expected a column of its type"))
+    Ok(downcast::<PrimitiveArray<T>>(whole(parts, column, times)?.as_ref())?.clone())
 }
 
 /// A column in the order of the merged file, one array per row group.
@@ -216,7 +208,7 @@ fn gather(
             let words = words(parts, column.name)?;
             groups.map(|rows| gather_words(&words, rows.iter().map(|row| *row as usize))).collect()
         }
-        RecordColumnKind::List { fields, .. } => gather_lists(parts, column, fields, groups),
+        RecordColumnKind::List { names, .. } => gather_lists(parts, column, names, groups),
         RecordColumnKind::HeadTime(_) | RecordColumnKind::Count(_) => {
             gather_numbers(&numbers::<i64>(parts, column, times)?, groups)
         }
@@ -225,7 +217,7 @@ fn gather(
         }
         RecordColumnKind::Flag(_) => {
             let array = whole(parts, column, times)?;
-            let flags: &BooleanArray = cast(array.as_ref())?;
+            let flags: &BooleanArray = downcast(array.as_ref())?;
             let group = |rows: &[u32]| {
                 let values: Vec<Option<bool>> = rows.iter().map(|row| flags.get(*row as usize)).collect();
                 Ok(Box::new(BooleanArray::from(values)) as Box<dyn Array>)
@@ -240,8 +232,7 @@ fn gather_numbers<'a, T: polars_arrow::types::NativeType>(
     groups: impl Iterator<Item = &'a [u32]>,
 ) -> PolarsResult<Vec<Box<dyn Array>>> {
     let group = |rows: &[u32]| {
-        let value = |row: usize| if array.is_null(row) { None } else { Some(array.value(row)) };
-        let values: Vec<Option<T>> = rows.iter().map(|row| value(*row as usize)).collect();
+        let values: Vec<Option<T>> = rows.iter().map(|row| array.get(*row as usize)).collect();
         Ok(Box::new(PrimitiveArray::<T>::from(values).to(array.dtype().clone())) as Box<dyn Array>)
     };
     groups.map(group).collect()
@@ -268,12 +259,12 @@ fn gather_words(words: &Words, places: impl Iterator<Item = usize>) -> PolarsRes
 fn gather_lists<'a>(
     parts: &[ParquetPart],
     column: &RecordColumn,
-    fields: &[ListField],
+    names: &[&'static str],
     groups: impl Iterator<Item = &'a [u32]> + Clone,
 ) -> PolarsResult<Vec<Box<dyn Array>>> {
     let mut offsets: Vec<Vec<i64>> = Vec::new();
-    let mut leaves: Vec<Vec<Box<dyn Array>>> = groups.clone().map(|_| Vec::with_capacity(fields.len())).collect();
-    for field in 0..fields.len() {
+    let mut leaves: Vec<Vec<Box<dyn Array>>> = groups.clone().map(|_| Vec::with_capacity(names.len())).collect();
+    for field in 0..names.len() {
         let (words, ends) = lists(parts, column, field)?;
         let items = |row: u32| {
             let row = row as usize;
@@ -290,11 +281,7 @@ fn gather_lists<'a>(
             offsets = groups.clone().map(|rows| std::iter::once(0).chain(rows.iter().scan(0, sum)).collect()).collect();
         }
     }
-    offsets
-        .into_iter()
-        .zip(leaves)
-        .map(|(offsets, leaves)| list_of(offsets, leaves, fields.iter().map(|field| field.name)))
-        .collect()
+    offsets.into_iter().zip(leaves).map(|(offsets, leaves)| list_of(offsets, leaves, names)).collect()
 }
 
 /// Merges packs into one.

@@ -8,6 +8,7 @@ pub(crate) mod ledger_files;
 mod mailed;
 pub(crate) mod merge;
 mod quota;
+pub(crate) mod record;
 pub(crate) mod rehearse;
 mod rejected;
 pub(crate) mod replace;

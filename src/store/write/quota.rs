@@ -1,5 +1,6 @@
 //! Applies the quotas of rejected items and conflicts: the oldest bytes are dropped first.
 
+use super::batch::one_per_file;
 use super::writer::Writer;
 use crate::store::error::StoreError;
 use crate::store::ledger::quota::{hold_conflicts, hold_rejected};
@@ -12,7 +13,7 @@ impl Writer {
         let rejects: Vec<i64> =
             self.batch.rejects.iter().filter_map(|(_, reject)| Some(int(reject.bytes.as_ref()?.len()))).collect();
         let conflicts: Vec<i64> =
-            self.batch.conflict_files().map(|conflict| int(conflict.accepted.original.bytes().len())).collect();
+            one_per_file(&self.batch.conflicts).map(|conflict| int(conflict.accepted.original.bytes().len())).collect();
         if rejects.is_empty() && conflicts.is_empty() {
             return Ok(());
         }

@@ -17,8 +17,7 @@ pub fn rehearse(accepted: &[Accepted]) -> Result<(), StoreError> {
         return Ok(());
     }
     let nowhere = Path::new("nowhere");
-    encode::encode(&encode::judged(accepted, &encode::keys(accepted), |_| Timestamp::UNIX_EPOCH))
-        .map_err(StoreError::parquet(nowhere, "encoding the rows"))?;
+    encode::encode(accepted, |_| Timestamp::UNIX_EPOCH).map_err(StoreError::parquet(nowhere, "encoding the rows"))?;
     let all: Vec<_> = accepted.iter().map(Into::into).collect();
     let contents =
         PackContents::of(&all, &|_| Standing { ingested: Timestamp::UNIX_EPOCH, replaced: 0, promoted: false });

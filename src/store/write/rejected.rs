@@ -6,6 +6,7 @@ use crate::store::disk::files;
 use crate::store::error::StoreError;
 use crate::store::ledger::intents;
 use crate::store::ledger::rejected::{ConflictEntry, RejectedEntry, conflicts, rejected};
+use crate::store::pack::zip::original_of;
 use rusqlite::params;
 
 impl Writer {
@@ -36,11 +37,7 @@ impl Writer {
         })?;
         let path = self.layout.file(file);
         let bytes = std::fs::read(&path).map_err(StoreError::io(&path, "reading a conflict"))?;
-        Ok(if path.extension().is_some_and(|extension| extension == "gz") {
-            Original::Gzip(bytes)
-        } else {
-            Original::Plain(bytes)
-        })
+        Ok(original_of(&path, bytes))
     }
 
     /// The bytes of a rejected item.

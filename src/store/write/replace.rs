@@ -20,9 +20,9 @@ use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, survey};
 use crate::store::pack::manifest::ManifestLine;
-use crate::store::pack::zip::PackReader;
-use crate::store::tables::values::{self, int, sender_auth, time};
-use rusqlite::{OptionalExtension, Transaction, params};
+use crate::store::pack::zip::{PackReader, manifest_of};
+use crate::store::tables::values::{self, int, parse_key, sender_auth, time};
+use rusqlite::{Transaction, params};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,10 +74,8 @@ impl Writer {
             return Ok(());
         }
         let id = |text: &str| text.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>').to_owned();
-        let stored = self.ledger.connection.prepare_cached("SELECT report_id FROM reports WHERE key = ?1");
-        let stored: Option<String> = stored
-            .and_then(|mut statement| statement.query_row([former.0], |row| row.get(0)).optional())
-            .map_err(self.ledger.failed("looking up a report"))?;
+        let sql = "SELECT report_id FROM reports WHERE key = ?1";
+        let stored: Option<String> = self.ledger.first_row("looking up a report", sql, [former.0], |row| row.get(0))?;
         if stored.is_some_and(|stored| id(&stored) == id(&accepted.report.metadata.report_id)) {
             accepted.report.key = former;
         }
@@ -139,7 +137,7 @@ impl Writer {
         accepted.verdicts = Vec::new();
         accepted.original = Arc::new(Original::Plain(Vec::new()));
         self.batch.bytes += accepted.weight();
-        self.batch.replaced_before.push((accepted, if kept { file } else { String::new() }));
+        self.batch.replaced_before.push(Conflict { accepted, file: if kept { file } else { String::new() } });
     }
 
     /// The stored report with a key; `None` if its original can no longer be read.
@@ -147,10 +145,7 @@ impl Writer {
         if let Some(known) = self.rivals.known.get(&key) {
             return Ok(known.clone());
         }
-        let rival = match self.find_rival(key) {
-            Err(StoreError::Damaged { .. }) => None,
-            other => other?.map(Arc::new),
-        };
+        let rival = StoreError::unless_damaged(self.find_rival(key))?.flatten().map(Arc::new);
         if self.rivals.known.len() >= REMEMBERED {
             self.rivals.known.clear();
         }
@@ -210,31 +205,27 @@ impl Writer {
         let sql =
             "SELECT content, sender_auth, ingested, origin, attachment, arrival, records, messages, dmarc_pass, day
                    FROM reports WHERE key = ?1";
-        let look = || {
-            self.ledger.connection.prepare_cached(sql)?.query_row([key.0], |row| {
-                let sender_auth = sender_auth(&row.get::<_, String>(1)?);
-                let mail = MailFacts { sender_auth, ..MailFacts::default() };
-                let records: i64 = row.get(6)?;
-                let day: i32 = row.get(9)?;
-                let found = StoredRow {
-                    content: Hash(row.get(0)?),
-                    ingested: row.get(2)?,
-                    provenance: Provenance {
-                        origin: row.get(3)?,
-                        attachment: row.get(4)?,
-                        arrival: time(row.get(5)?),
-                        mail: Some(mail),
-                    },
-                    sums: ReportSums {
-                        records: u64::try_from(records).unwrap_or(0),
-                        messages: row.get(7)?,
-                        dmarc_pass: row.get(8)?,
-                    },
-                };
-                Ok((found, Month::of(values::day(day))))
-            })
-        };
-        look().optional().map_err(self.ledger.failed("looking up a report"))
+        self.ledger.first_row("looking up a report", sql, [key.0], |row| {
+            let sender_auth = sender_auth(row.get_ref(1)?.as_str()?);
+            let mail = MailFacts { sender_auth, ..MailFacts::default() };
+            let records: i64 = row.get(6)?;
+            let found = StoredRow {
+                content: Hash(row.get(0)?),
+                ingested: row.get(2)?,
+                provenance: Provenance {
+                    origin: row.get(3)?,
+                    attachment: row.get(4)?,
+                    arrival: time(row.get(5)?),
+                    mail: Some(mail),
+                },
+                sums: ReportSums {
+                    records: u64::try_from(records).unwrap_or(0),
+                    messages: row.get(7)?,
+                    dmarc_pass: row.get(8)?,
+                },
+            };
+            Ok((found, Month::of(values::day(row.get(9)?))))
+        })
     }
 
     /// Where the originals of a month are, looked up once per batch.
@@ -249,12 +240,8 @@ impl Writer {
             .collect();
         let mut places = Places::new();
         for (index, pack) in packs.iter().enumerate() {
-            let lines = match PackReader::open(pack).and_then(|mut pack| pack.manifest()) {
-                // Reports whose pack is damaged stay as they are; `verify` names it.
-                Err(StoreError::Damaged { .. }) => continue,
-                other => other?,
-            };
-            for line in lines {
+            // Reports whose pack is damaged stay as they are; `verify` names it.
+            for line in manifest_of(pack)?.unwrap_or_default() {
                 if let Some(key) = parse_key(&line.key) {
                     places.entry(key).or_default().push((index, line.replaced));
                 }
@@ -270,8 +257,7 @@ impl Writer {
         let now = self.now.as_millisecond();
         intents::sync(&self.layout, &self.published)?;
         self.ledger.write("naming the merged file", |transaction| {
-            let last: i64 = transaction.query_row(survey::LAST_BATCH, [], |row| row.get(0))?;
-            let number = last.saturating_add(1);
+            let number = survey::last_batch(transaction)?.saturating_add(1);
             let sql = "INSERT INTO batches (id, committed, reports, records) VALUES (?1, ?2, 0, 0)";
             transaction.execute(sql, params![number, now])?;
             let path = Layout::relative_file(kind, month, number, self.tag);
@@ -284,20 +270,10 @@ impl Writer {
     /// The files of a month: path, rows, reports.
     fn files(&self, kind: FileKind, month: Month) -> Result<Vec<(String, i64, i64)>, StoreError> {
         let sql = "SELECT path, records, reports FROM files WHERE kind = ?1 AND month = ?2 ORDER BY path";
-        let read = || -> rusqlite::Result<Vec<(String, i64, i64)>> {
-            let mut statement = self.ledger.connection.prepare_cached(sql)?;
-            let rows = statement.query_map(params![kind.folder(), month.to_string()], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
-            rows.collect()
-        };
-        read().map_err(self.ledger.failed("listing the files"))
+        self.ledger.rows("listing the files", sql, params![kind.folder(), month.to_string()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
     }
-}
-
-/// The key that a manifest writes as text.
-fn parse_key(text: &str) -> Option<ReportKey> {
-    u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32).map(|key| ReportKey(key.to_be_bytes()))
 }
 
 /// A part to be rewritten without the rows of replaced reports.

@@ -4,7 +4,6 @@ use crate::model::Hash;
 use crate::store::disk::layout::Layout;
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
-use rusqlite::OptionalExtension as _;
 use std::path::Path;
 
 /// How the content of an item counted when it was first read.
@@ -79,21 +78,15 @@ impl Memory {
 /// How the content of an item counted, if its bytes were seen before.
 pub(super) fn seen(ledger: &Ledger, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
     let sql = "SELECT reports, failure, bounce, other, rejected FROM seen WHERE hash = ?1";
-    let look = || {
-        let mut statement = ledger.connection.prepare_cached(sql)?;
-        statement
-            .query_row([short_hash(hash)], |row| {
-                Ok(SeenItem {
-                    reports: row.get(0)?,
-                    failure: row.get(1)?,
-                    bounce: row.get(2)?,
-                    other: row.get(3)?,
-                    rejected: row.get(4)?,
-                })
-            })
-            .optional()
-    };
-    look().map_err(ledger.failed("looking up an item"))
+    ledger.first_row("looking up an item", sql, [short_hash(hash)], |row| {
+        Ok(SeenItem {
+            reports: row.get(0)?,
+            failure: row.get(1)?,
+            bounce: row.get(2)?,
+            other: row.get(3)?,
+            rejected: row.get(4)?,
+        })
+    })
 }
 
 /// Half a hash identifies an item well enough, and keeps the ledger small.

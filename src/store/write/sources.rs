@@ -7,7 +7,7 @@ use crate::store::ledger::lookups::{self, LookedUp, StoredName};
 use crate::store::ledger::networks::{self, StoredNetwork};
 use crate::store::ledger::origins::{self, AddressRange};
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 use std::net::IpAddr;
 
 impl Writer {
@@ -17,13 +17,8 @@ impl Writer {
     /// If the ledger cannot be read.
     pub fn name_holds(&self, address: IpAddr, now: Timestamp) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM lookups WHERE name = ?1 AND kind = ?2 AND expires > ?3";
-        let read = || {
-            let mut statement = self.ledger.connection.prepare_cached(sql)?;
-            statement
-                .query_row(params![address.to_string(), lookups::KIND, now.as_millisecond()], |_| Ok(()))
-                .optional()
-        };
-        read().map(|found| found.is_some()).map_err(self.ledger.failed("looking for a name"))
+        let of = params![address.to_string(), lookups::KIND, now.as_millisecond()];
+        self.ledger.any("looking for a name", sql, of)
     }
 
     /// Stores these, durably and all or nothing.
@@ -49,9 +44,7 @@ impl Writer {
             Ok(())
         })
     }
-}
 
-impl Writer {
     /// Replaces what was known about these addresses, durably and all or nothing.
     ///
     /// # Errors
@@ -71,9 +64,7 @@ impl Writer {
             Ok(())
         })
     }
-}
 
-impl Writer {
     /// Stores who operates the servers at these addresses, durably and all or nothing; `None` if nothing proves it any
     /// more.
     ///
@@ -90,9 +81,7 @@ impl Writer {
             Ok(())
         })
     }
-}
 
-impl Writer {
     /// Keeps the ranges of these SPF records in place of what was kept of them, durably and all or none.
     ///
     /// # Errors

@@ -3,15 +3,14 @@
 //! Their rows are in the ledger, so a replaced report is removed in the transaction of the batch. Its original stays in
 //! its pack, and a copy is kept as a conflict.
 
-use super::batch::{Added, TlsConflict, conflict_file};
+use super::batch::{Added, Conflict, conflict_file};
 use super::rivals::ReportSums;
 use super::writer::Writer;
 use crate::judge::{Rivalry, tls_rivalry};
-use crate::model::{AcceptedTls, Hash, MailFacts, Original, Provenance, ReportKey, ReportKind, SenderAuth};
+use crate::model::{AcceptedTls, Hash, Original, ReportKey, ReportKind, SenderAuth};
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
 use crate::store::ledger::tls::{self, StoredTls};
-use crate::store::tables::values;
 use std::sync::Arc;
 
 impl Writer {
@@ -110,7 +109,7 @@ impl Writer {
         self.batch.settled.insert((key, content));
         if self.batch.tls.conflicting.remove(&(key, content)) {
             let is_it = |known: &AcceptedTls| (known.report.key, known.report.content) == (key, content);
-            self.batch.tls.conflicts.retain(|TlsConflict { accepted, .. }| !is_it(accepted));
+            self.batch.tls.conflicts.retain(|Conflict { accepted, .. }| !is_it(accepted));
         }
         if let Some(old) = old.filter(|old| old.report.content != content) {
             self.batch.settled.remove(&(key, old.report.content));
@@ -137,7 +136,7 @@ impl Writer {
         batch.tls.conflicting.insert((accepted.report.key, accepted.report.content));
         batch.bytes += accepted.weight() + accepted.original.bytes().len();
         let file = conflict_file(ReportKind::Tls, &accepted.original);
-        batch.tls.conflicts.push(TlsConflict { accepted, file });
+        batch.tls.conflicts.push(Conflict { accepted, file });
     }
 
     /// In a rebuild: a report that another replaced. It is listed as a conflict, with the copy of its bytes if that is
@@ -148,31 +147,20 @@ impl Writer {
         accepted.original = Arc::new(Original::Plain(Vec::new()));
         self.batch.bytes += accepted.weight();
         let file = if kept { file } else { String::new() };
-        self.batch.tls.replaced_before.push(TlsConflict { accepted, file });
+        self.batch.tls.replaced_before.push(Conflict { accepted, file });
     }
 
     /// A stored report to keep as a conflict: with its original, or without it if its pack cannot be read.
     fn stored_tls(&mut self, key: ReportKey, stored: StoredTls) -> Result<AcceptedTls, StoreError> {
-        let packed = match self.packed(key, stored.month()) {
-            Err(StoreError::Damaged { .. }) => None,
-            other => other?,
-        };
+        let packed = StoreError::unless_damaged(self.packed(key, stored.month()))?.flatten();
         let original = packed.map_or_else(|| Original::Plain(Vec::new()), |(original, _)| original);
-        let mail = MailFacts { sender_auth: stored.sender_auth, ..MailFacts::default() };
-        let StoredTls { origin, attachment, arrival, .. } = stored.clone();
-        Ok(AcceptedTls {
-            report: stored.report(key),
-            findings: Vec::new(),
-            original: Arc::new(original),
-            provenance: Provenance { origin, attachment, arrival: values::time(arrival), mail: Some(mail) },
-        })
+        let (report, provenance) = stored.into_report(key);
+        Ok(AcceptedTls { report, findings: Vec::new(), original: Arc::new(original), provenance })
     }
 
     /// Whether a person decided that the stored report counts.
     fn is_promoted(&mut self, key: ReportKey, month: Month) -> Result<bool, StoreError> {
-        match self.packed(key, month) {
-            Err(StoreError::Damaged { .. }) => Ok(false),
-            other => Ok(other?.is_some_and(|(_, line)| line.promoted)),
-        }
+        let packed = StoreError::unless_damaged(self.packed(key, month))?.flatten();
+        Ok(packed.is_some_and(|(_, line)| line.promoted))
     }
 }

@@ -1,5 +1,6 @@
 //! Leftovers of an unfinished rebuild.
 
+use crate::store::disk::access::{LOG_FILES, beside};
 use crate::store::disk::files::{list, remove_file};
 use crate::store::disk::layout::{FileKind, Layout};
 use crate::store::error::StoreError;
@@ -28,11 +29,11 @@ pub(crate) fn clear_all(layout: &Layout, ledger: Option<&Ledger>) -> Result<(), 
             remove_file(&path, "removing an unfinished file")?;
         }
     }
-    let folder = layout.rebuild_folder();
-    for end in ["", "-wal", "-shm", "-journal"] {
-        remove_file(&folder.join(format!("ledger.sqlite{end}")), "removing an unfinished ledger")?;
+    let unfinished = layout.rebuilding().ledger();
+    for suffix in [""].into_iter().chain(LOG_FILES) {
+        remove_file(&beside(&unfinished, suffix), "removing an unfinished ledger")?;
     }
-    remove_empty(&folder)
+    remove_empty(&layout.rebuild_folder())
 }
 
 /// Removes empty folders at and below a path.

@@ -19,9 +19,24 @@ use crate::store::ledger::status::last_commit;
 use crate::store::ledger::{intents, mailboxes, survey, uidls};
 use crate::store::tables::values;
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use std::collections::HashSet;
 use std::path::Path;
+
+/// An instant at which a test may kill a commit or a merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommitStage {
+    /// Nothing is done yet.
+    Start,
+    /// The files to be written are named.
+    Planned,
+    /// All files are durable under their hidden names.
+    Written,
+    /// The last transaction is durable.
+    Recorded,
+    /// All files have their final names.
+    Published,
+}
 
 /// The writer of a store. Dropping it discards what was not committed.
 pub struct Writer {
@@ -32,12 +47,9 @@ pub struct Writer {
     pub(crate) ledger: Ledger,
     pub(crate) batch: Batch,
     pub(crate) now: Timestamp,
-    /// Called before each step of a commit; an error simulates a kill at that instant.
+    /// Called at each stage of a commit and of a merge; `true` simulates a kill at that instant.
     #[cfg(test)]
-    pub(crate) fault: std::cell::RefCell<Option<Box<dyn FnMut(super::commit::CommitStage) -> bool + Send>>>,
-    /// The instant at which a test kills a compaction.
-    #[cfg(test)]
-    pub(crate) compact_fault: Option<crate::store::upkeep::compact::MergeStage>,
+    pub(crate) fault: std::cell::RefCell<Option<Box<dyn FnMut(CommitStage) -> bool + Send>>>,
     pub(crate) lock: Lock,
     access: Access,
     /// Part of the names of its files, unique to this writer.
@@ -111,8 +123,8 @@ impl Writer {
 
     /// The writer of a claimed ledger.
     pub(crate) fn of(layout: Layout, ledger: Ledger, lock: Lock, now: Timestamp) -> Result<Self, StoreError> {
-        let fresh = !ledger.any("SELECT 1 FROM reports LIMIT 1")?;
-        let unread = ledger.any("SELECT 1 FROM rejected WHERE file IS NULL LIMIT 1")?;
+        let any = |sql: &str| ledger.any("reading the ledger", sql, []);
+        let (fresh, unread) = (!any("SELECT 1 FROM reports")?, any("SELECT 1 FROM rejected WHERE file IS NULL")?);
         Ok(Self {
             layout,
             known: Snapshot::default(),
@@ -121,8 +133,6 @@ impl Writer {
             now,
             #[cfg(test)]
             fault: std::cell::RefCell::default(),
-            #[cfg(test)]
-            compact_fault: None,
             lock,
             access: Access::PRIVATE,
             tag: random_tag(),
@@ -141,6 +151,17 @@ impl Writer {
     /// Messages for the user since the last call: that the folder was upgraded, that a file is damaged.
     pub fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// Lets a test kill the writer at this instant.
+    #[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests kill here"))]
+    pub(crate) fn reach(&self, stage: CommitStage) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if self.fault.borrow_mut().as_mut().is_some_and(|fault| fault(stage)) {
+            return Err(StoreError::Unknown { what: format!("{stage:?}"), expected: "a writer that lives" });
+        }
+        let _ = (self, stage);
+        Ok(())
     }
 
     /// Performs the file operations of the last transaction.
@@ -242,24 +263,15 @@ impl Writer {
             return Ok(None);
         }
         let Some(ledger) = self.known.hold(&self.layout)? else { return Ok(None) };
-        let look = || {
-            let sql = "SELECT content, sender_auth FROM reports WHERE key = ?1";
-            let mut statement = ledger.connection.prepare_cached(sql)?;
-            let found = statement
-                .query_row([key.0], |row| Ok((Hash(row.get(0)?), values::sender_auth(row.get_ref(1)?.as_str()?))));
-            found.optional()
-        };
-        look().map_err(ledger.failed("looking up a report"))
+        let sql = "SELECT content, sender_auth FROM reports WHERE key = ?1";
+        ledger.first_row("looking up a report", sql, [key.0], |row| {
+            Ok((Hash(row.get(0)?), values::sender_auth(row.get_ref(1)?.as_str()?)))
+        })
     }
 
     pub(crate) fn conflict_known(&self, key: ReportKey, content: Hash) -> Result<bool, StoreError> {
-        let failed = self.ledger.failed("looking up a conflict");
         let sql = "SELECT 1 FROM conflicts WHERE key = ?1 AND content = ?2";
-        let look = || {
-            let mut statement = self.ledger.connection.prepare_cached(sql)?;
-            statement.query_row(params![key.0, content.0], |_| Ok(())).optional()
-        };
-        look().map(|found| found.is_some()).map_err(failed)
+        self.ledger.any("looking up a conflict", sql, params![key.0, content.0])
     }
 
     /// Keeps bytes that could not be read, unless they are known.
@@ -268,22 +280,14 @@ impl Writer {
     /// If the ledger cannot be read.
     pub fn reject(&mut self, reject: Reject) -> Result<Rejected, StoreError> {
         let hash = reject.identity();
-        if self.batch.rejected.contains(&hash) || self.reject_known(hash)? {
+        let sql = "SELECT 1 FROM rejected WHERE hash = ?1";
+        if self.batch.rejected.contains(&hash) || self.ledger.any("looking up a rejected item", sql, [hash.0])? {
             return Ok(Rejected::Known);
         }
         self.batch.bytes += reject.bytes.as_ref().map_or(0, |bytes| bytes.len());
         self.batch.rejected.insert(hash);
         self.batch.rejects.push((hash, reject));
         Ok(Rejected::New)
-    }
-
-    fn reject_known(&self, hash: Hash) -> Result<bool, StoreError> {
-        let failed = self.ledger.failed("looking up a rejected item");
-        let look = || {
-            let mut statement = self.ledger.connection.prepare_cached("SELECT 1 FROM rejected WHERE hash = ?1")?;
-            statement.query_row([hash.0], |_| Ok(())).optional()
-        };
-        look().map(|found| found.is_some()).map_err(failed)
     }
 
     /// Notes how the content of an item counted, under the hash of its bytes.
@@ -403,7 +407,15 @@ impl Writer {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn has_memory(&self) -> Result<bool, StoreError> {
-        self.ledger.any("SELECT 1 FROM seen LIMIT 1")
+        self.ledger.any("reading the ledger", "SELECT 1 FROM seen", [])
+    }
+
+    /// When the last batch was committed; `None` for an empty store.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn last_commit(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.ledger.read("reading the last commit", last_commit)
     }
 
     /// The folder.
@@ -417,14 +429,4 @@ fn random_tag() -> u32 {
     use std::hash::{BuildHasher as _, RandomState};
     let random = RandomState::new().hash_one((std::process::id(), std::time::SystemTime::now()));
     u32::try_from(random >> 32).unwrap_or_default()
-}
-
-impl Writer {
-    /// When the last batch was committed; `None` for an empty store.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn last_commit(&self) -> Result<Option<Timestamp>, StoreError> {
-        last_commit(&self.ledger).map_err(self.ledger.failed("reading the last commit"))
-    }
 }

@@ -1,6 +1,8 @@
 //! Reads TLS reports from the ledger.
 
-use crate::model::{Domain, Hash, ReportKey, SenderAuth, Text, TlsFailure, TlsPolicy, TlsReport};
+use crate::model::{
+    Domain, Hash, MailFacts, Provenance, ReportKey, SenderAuth, Text, TlsFailure, TlsPolicy, TlsReport,
+};
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
@@ -8,7 +10,7 @@ use crate::store::tables::filter::Filter;
 use crate::store::tables::tls::TlsReportRow;
 use crate::store::tables::values::{day, sender_auth, time};
 use jiff::civil::Date;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 
 /// Passes on the policies of the reports of a filter, in the order of days and of arrival in the store.
 pub(crate) fn each_report(
@@ -111,7 +113,7 @@ fn lines(row: &Row<'_>, index: usize) -> rusqlite::Result<Vec<Text>> {
 }
 
 /// What another report with the key of a stored one is compared with.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct StoredTls {
     pub(crate) id: i64,
     pub(crate) content: Hash,
@@ -121,9 +123,9 @@ pub(crate) struct StoredTls {
     report_id: Text,
     begin: i64,
     end: i64,
-    pub(crate) origin: String,
-    pub(crate) attachment: Option<String>,
-    pub(crate) arrival: i64,
+    origin: String,
+    attachment: Option<String>,
+    arrival: i64,
     pub(crate) ingested: i64,
     /// One of its domains.
     domain: Option<Domain>,
@@ -135,9 +137,9 @@ impl StoredTls {
         Month::of(self.day)
     }
 
-    /// The report, as far as a list of conflicts names it.
-    pub(crate) fn report(self, key: ReportKey) -> TlsReport {
-        TlsReport {
+    /// The report, as far as a list of conflicts names it, and where it came from.
+    pub(crate) fn into_report(self, key: ReportKey) -> (TlsReport, Provenance) {
+        let report = TlsReport {
             key,
             content: self.content,
             day: self.day,
@@ -147,7 +149,10 @@ impl StoredTls {
             begin: time(self.begin),
             end: time(self.end),
             policies: vec![TlsPolicy { policy_domain: self.domain, ..TlsPolicy::default() }],
-        }
+        };
+        let mail = Some(MailFacts { sender_auth: self.sender_auth, ..MailFacts::default() });
+        let arrival = time(self.arrival);
+        (report, Provenance { origin: self.origin, attachment: self.attachment, arrival, mail })
     }
 }
 
@@ -156,28 +161,23 @@ pub(crate) fn find(ledger: &Ledger, key: ReportKey) -> Result<Option<StoredTls>,
     let sql =
         "SELECT id, content, sender_auth, day, org_name, report_id, begin, end, origin, attachment, arrival, ingested,
                (SELECT min(policy_domain) FROM tls_policies WHERE report = id) FROM tls_reports WHERE key = ?1";
-    let look = || {
-        let mut statement = ledger.connection.prepare_cached(sql)?;
-        let found = statement.query_row([key.0], |row| {
-            Ok(StoredTls {
-                id: row.get(0)?,
-                content: Hash(row.get(1)?),
-                sender_auth: sender_auth(row.get_ref(2)?.as_str()?),
-                day: day(row.get(3)?),
-                org_name: text(row, 4)?.unwrap_or_default(),
-                report_id: text(row, 5)?.unwrap_or_default(),
-                begin: row.get(6)?,
-                end: row.get(7)?,
-                origin: row.get(8)?,
-                attachment: row.get(9)?,
-                arrival: row.get(10)?,
-                ingested: row.get(11)?,
-                domain: text(row, 12)?.map(Domain::from_canonical),
-            })
-        });
-        found.optional()
-    };
-    look().map_err(ledger.failed("looking up a TLS report"))
+    ledger.first_row("looking up a TLS report", sql, [key.0], |row| {
+        Ok(StoredTls {
+            id: row.get(0)?,
+            content: Hash(row.get(1)?),
+            sender_auth: sender_auth(row.get_ref(2)?.as_str()?),
+            day: day(row.get(3)?),
+            org_name: text(row, 4)?.unwrap_or_default(),
+            report_id: text(row, 5)?.unwrap_or_default(),
+            begin: row.get(6)?,
+            end: row.get(7)?,
+            origin: row.get(8)?,
+            attachment: row.get(9)?,
+            arrival: row.get(10)?,
+            ingested: row.get(11)?,
+            domain: text(row, 12)?.map(Domain::from_canonical),
+        })
+    })
 }
 
 /// How many reports count for a day before this one.
