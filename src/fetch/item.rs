@@ -2,8 +2,6 @@
 
 use crate::model::Message;
 use jiff::Timestamp;
-#[cfg(feature = "imap")]
-use std::fmt;
 
 /// One mail, or one file that is not a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,9 +94,10 @@ pub enum FetchError {
     Mailbox(#[from] MailboxError),
 }
 
-#[cfg(feature = "imap")]
 /// A mailbox could not be read, or not completely.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg(feature = "imap")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("mailbox {mailbox}: {reason}")]
 pub struct MailboxError {
     /// The mailbox's name in the settings.
     pub mailbox: String,
@@ -107,13 +106,3 @@ pub struct MailboxError {
     /// What the user could do, if anything.
     pub hint: Option<String>,
 }
-
-#[cfg(feature = "imap")]
-impl fmt::Display for MailboxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mailbox {}: {}", self.mailbox, self.reason)
-    }
-}
-
-#[cfg(feature = "imap")]
-impl std::error::Error for MailboxError {}

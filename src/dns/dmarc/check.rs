@@ -2,7 +2,7 @@
 //! instead.
 
 use super::discover::{Discovered, Discovery, discover};
-use super::published::{OwnName, own_name};
+use super::published::is_unpublished;
 use super::record::{DmarcRecord, Policy, Reach, SyntaxMistake};
 use super::targets;
 use crate::dns::finding as codes;
@@ -71,7 +71,7 @@ impl Dmarc {
 /// Checks the record of a domain.
 pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Dmarc {
     let discovery = discover(lookup, domain);
-    let own = own_name(lookup, domain, notes);
+    let is_unpublished = is_unpublished(lookup, domain, notes);
     for step in &discovery.steps {
         if let Answer::Failed(failure) = &step.record {
             notes.unknown(&format!("_dmarc.{}", step.domain), QueryType::Txt, failure);
@@ -81,7 +81,7 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Dmarc {
     let mut dmarc = Dmarc { walk: walk.ok(), list: list.ok(), policy: None, meaning: Vec::new() };
     differences(domain, &dmarc, notes);
     let Some(found) = dmarc.record().cloned() else {
-        if let (Some(_), Some(list), OwnName::Nothing) = (&dmarc.walk, &dmarc.list, own) {
+        if let (Some(_), Some(list), true) = (&dmarc.walk, &dmarc.list, is_unpublished) {
             let organization = &list.organization;
             let text = if organization == domain {
                 format!("Publish a DMARC record at _dmarc.{domain}: there is none.")

@@ -7,21 +7,11 @@ use crate::dns::lookup::answer::{Lookup, QueryType};
 use crate::dns::tags::quoting_fault;
 use crate::model::Tags;
 
-/// What is at `_dmarc` of the domain itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OwnName {
-    /// Text that is, or was meant as, a DMARC record.
-    Record,
-    /// Nothing that was meant as one.
-    Nothing,
-    /// It could not be looked up.
-    Unknown,
-}
-
-/// Checks the texts at `_dmarc` of the domain itself, and looks where records are published by mistake.
-pub(super) fn own_name(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> OwnName {
+/// Checks the texts at `_dmarc` of the domain itself, and looks where records are published by mistake. Returns whether none
+/// of the texts is, or was meant as, a DMARC record; false if they could not be looked up.
+pub(super) fn is_unpublished(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> bool {
     let name = format!("_dmarc.{domain}");
-    let Ok(texts) = lookup.texts(&name).known() else { return OwnName::Unknown };
+    let Ok(texts) = lookup.texts(&name).known() else { return false };
     let texts = texts.unwrap_or_default();
     let (records, others): (Vec<&String>, Vec<&String>) = texts.iter().partition(|text| is_dmarc(text));
     for text in &others {
@@ -40,7 +30,7 @@ pub(super) fn own_name(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> 
         };
         notes.find(&codes::DMARC_PLACE, format!("{place} TXT"), text);
     }
-    if texts.iter().any(|text| looks_like_dmarc(text)) { OwnName::Record } else { OwnName::Nothing }
+    !texts.iter().any(|text| looks_like_dmarc(text))
 }
 
 /// Whether a text is a DMARC record, or was meant as one.

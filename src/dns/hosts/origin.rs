@@ -3,7 +3,7 @@
 //! Only what passes proves anything: a signature that does not verify can name any domain.
 
 use crate::dns::dkim::key_name;
-use crate::dns::lookup::answer::{Answer, Lookup, Mx};
+use crate::dns::lookup::answer::{Failure, Lookup, Mx};
 use crate::dns::lookup::name::{organizational, parent};
 use crate::dns::spf::{self, CheckHostResult, Mechanism, Node, NodeState, Qualifier, SpfRecord};
 use std::cmp::Reverse;
@@ -60,11 +60,7 @@ pub struct OriginFinder<'a> {
 }
 
 /// What a name resolves to; an error if that could not be looked up.
-type KnownTarget = Result<Option<String>, LookupFailed>;
-
-/// A lookup failed: what it would have found is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct LookupFailed;
+type KnownTarget = Result<Option<String>, Failure>;
 
 /// What was found of an address on the rungs 1 to 3.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -154,11 +150,11 @@ impl<'a> OriginFinder<'a> {
     }
 
     /// Where the aliases of a name lead: the first name of another organization, else the last of its own.
-    fn end_of_aliases(&mut self, name: &str, domain: &str) -> Result<String, LookupFailed> {
+    fn end_of_aliases(&mut self, name: &str, domain: &str) -> Result<String, Failure> {
         let mut name = name.to_owned();
         for _ in 0..ALIASES {
             let lookup = self.lookup;
-            let target = self.aliases.entry(name.clone()).or_insert_with(|| known(lookup.cname(&name))).clone()?;
+            let target = self.aliases.entry(name.clone()).or_insert_with(|| lookup.cname(&name).known()).clone()?;
             match target {
                 Some(target) if organizational(&target) == organizational(domain) => name = target,
                 Some(target) => return Ok(target),
@@ -172,14 +168,14 @@ impl<'a> OriginFinder<'a> {
     fn zone(&mut self, evidence: &SourceEvidence) -> KnownTarget {
         let keys = evidence.own_keys.iter().map(|(selector, domain)| (key_name(selector, domain), domain));
         let paths = evidence.own_paths.iter().map(|path| (path.clone(), path));
-        let mut failed = false;
+        let mut failed = None;
         for (name, domain) in keys.chain(paths) {
             // What could not be looked up is counted with the aliases.
             let Ok(end) = self.end_of_aliases(&name, domain) else { continue };
             for zone in zones(&end) {
                 let (lookup, services) = (self.lookup, self.services);
                 let found = self.zones.entry(zone.clone()).or_insert_with(|| {
-                    let hosts = known(lookup.ns(&zone))?.unwrap_or_default();
+                    let hosts = lookup.ns(&zone).known()?.unwrap_or_default();
                     let mut whose = hosts.iter().map(|host| services.of_name_server(host));
                     let first = whose.next().flatten();
                     Ok(first.filter(|first| whose.all(|other| other.as_ref() == Some(first))))
@@ -187,11 +183,11 @@ impl<'a> OriginFinder<'a> {
                 match found {
                     Ok(Some(service)) => return Ok(Some(service.clone())),
                     Ok(None) => {}
-                    Err(LookupFailed) => failed = true,
+                    Err(failure) => failed = Some(failure.clone()),
                 }
             }
         }
-        if failed { Err(LookupFailed) } else { Ok(None) }
+        failed.map_or(Ok(None), Err)
     }
 
     /// The other organization's host that receives the bounces of a return path: only for a subdomain, since a domain's
@@ -203,7 +199,7 @@ impl<'a> OriginFinder<'a> {
         let lookup = self.lookup;
         let host = self.exchangers.entry(path.to_owned()).or_insert_with(|| {
             let first = |hosts: Vec<Mx>| hosts.into_iter().map(|mx| mx.host).find(|host| !host.is_empty());
-            known(lookup.mx(path).and_then(first))
+            lookup.mx(path).and_then(first).known()
         });
         Ok(host.clone()?.filter(|host| organizational(host) != organizational(path)))
     }
@@ -214,7 +210,7 @@ impl<'a> OriginFinder<'a> {
         let evaluation = spf::check_address(self.lookup, path, address);
         match evaluation.result {
             CheckHostResult::Pass => {}
-            CheckHostResult::TempError => return Err(LookupFailed),
+            CheckHostResult::TempError => return Err(Failure::Other(evaluation.why.unwrap_or_default())),
             _ => return Ok(None),
         }
         let foreign = |domain: &str| organizational(domain) != organizational(path);
@@ -239,11 +235,6 @@ fn zones(name: &str) -> Vec<String> {
     zones.reverse();
     zones.truncate(ZONES);
     zones
-}
-
-/// What was found, as far as that is known.
-fn known<T>(answer: Answer<T>) -> Result<Option<T>, LookupFailed> {
-    answer.known().map_err(|_| LookupFailed)
 }
 
 /// The leading bits of an address.

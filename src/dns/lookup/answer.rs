@@ -67,34 +67,27 @@ impl Answer<Vec<Data>> {
 }
 
 /// Why a question has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The server answered SERVFAIL: it could not resolve the name, or DNSSEC validation failed.
+    /// The server could not resolve the name, or DNSSEC validation failed.
+    #[error("the server failed (SERVFAIL)")]
     ServFail,
     /// The server refuses to answer for this name.
+    #[error("the server refused (REFUSED)")]
     Refused,
     /// No answer in time, after all retries.
+    #[error("no answer in time")]
     TimedOut,
     /// The server is not responsible and points elsewhere.
+    #[error("the server is not responsible and points elsewhere (lame)")]
     Lame,
     /// An answer that is unreadable, cut short, or about something else.
+    #[error("the answer cannot be read")]
     Malformed,
     /// No server could be reached, or another response code.
+    #[error("{0}")]
     Other(String),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ServFail => f.write_str("the server failed (SERVFAIL)"),
-            Self::Refused => f.write_str("the server refused (REFUSED)"),
-            Self::TimedOut => f.write_str("no answer in time"),
-            Self::Lame => f.write_str("the server is not responsible and points elsewhere (lame)"),
-            Self::Malformed => f.write_str("the answer cannot be read"),
-            Self::Other(text) => f.write_str(text),
-        }
-    }
 }
 
 /// The type of a question.
@@ -242,9 +235,9 @@ pub trait Lookup {
         self.txt(name).and_then(|records| Some(records.iter().map(Txt::text).collect()))
     }
 
-    /// The SPF-type records of a name.
-    fn old_spf(&self, name: &str) -> Answer<Vec<Txt>> {
-        self.ask(&DnsQuestion::new(name, QueryType::OldSpf)).pick(Data::text)
+    /// The texts of the SPF-type records of a name.
+    fn old_spf(&self, name: &str) -> Answer<Vec<String>> {
+        self.ask(&DnsQuestion::new(name, QueryType::OldSpf)).pick(|data| Some(data.text()?.text()))
     }
 
     /// The mail exchangers of a name, best preference first.

@@ -6,7 +6,7 @@ use super::proposal::{
 use crate::dns::finding as codes;
 use crate::dns::finding::{CheckCode, Notes, txt_record};
 use crate::dns::hosts::mx::Delivery;
-use crate::dns::lookup::answer::{Lookup, Txt};
+use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::overlay::Overlay;
 use crate::dns::seen::SeenSource;
 use crate::dns::spf::{self, CheckHostResult, Qualifier};
@@ -39,7 +39,7 @@ pub(super) fn record(checked: &Checked<'_>, notes: &mut Notes) {
     }
     let old_type = repairable(notes, &format!("{domain} SPF (type 99)"), &[&codes::SPF_OLD_ONLY]);
     if !old_type.is_empty() {
-        let old: Vec<String> = lookup.old_spf(domain).found().unwrap_or_default().iter().map(Txt::text).collect();
+        let old = lookup.old_spf(domain).found().unwrap_or_default();
         let outcome =
             spf::SpfEdit::merge(&old).map_err(|why| no_record(&why)).and_then(|edit| spf_proposal(checked, &edit, &[]));
         return put(notes, &old_type, outcome);

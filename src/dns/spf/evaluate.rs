@@ -104,6 +104,11 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// No term matched: why. The lookups are counted at the end.
+    fn unmatched(result: CheckHostResult, why: String) -> Self {
+        Self { result, path: Vec::new(), why: Some(why), lookups: 0, voids: 0, explanation: None }
+    }
+
     /// What could not be looked up, to report at this place.
     pub fn unknown(&self, place: String) -> Option<Unknown> {
         let text = || self.why.clone().unwrap_or_default();
@@ -120,12 +125,11 @@ pub fn check_address(lookup: &dyn Lookup, domain: &str, ip: IpAddr) -> Evaluatio
 /// Evaluates the record of a domain for a mail.
 pub fn check_host(lookup: &dyn Lookup, domain: &str, mail: &SpfInput<'_>) -> Evaluation {
     let mut run = Evaluator { lookup, mail, lookups: 0, voids: 0, confirmed: None };
-    let checked = run.check(domain, true);
-    let TermResult { outcome, path, why, explanation } = checked.unwrap_or_else(|end| match end {
-        EvaluationEnd::Temporary(why) => TermResult::unmatched(CheckHostResult::TempError, why),
-        EvaluationEnd::Permanent(why) => TermResult::unmatched(CheckHostResult::PermError, why),
+    let evaluation = run.check(domain, true).unwrap_or_else(|end| match end {
+        EvaluationEnd::Temporary(why) => Evaluation::unmatched(CheckHostResult::TempError, why),
+        EvaluationEnd::Permanent(why) => Evaluation::unmatched(CheckHostResult::PermError, why),
     });
-    Evaluation { result: outcome, path, why, lookups: run.lookups, voids: run.voids, explanation }
+    Evaluation { lookups: run.lookups, voids: run.voids, ..evaluation }
 }
 
 /// The SPF records of a name: none, one, or several (which is a permanent error).
@@ -145,20 +149,6 @@ enum EvaluationEnd {
     Permanent(String),
 }
 
-struct TermResult {
-    outcome: CheckHostResult,
-    path: Vec<SpfStep>,
-    why: Option<String>,
-    explanation: Option<String>,
-}
-
-impl TermResult {
-    /// No term matched: why.
-    fn unmatched(outcome: CheckHostResult, why: String) -> Self {
-        Self { outcome, path: Vec::new(), why: Some(why), explanation: None }
-    }
-}
-
 struct Evaluator<'a> {
     lookup: &'a dyn Lookup,
     mail: &'a SpfInput<'a>,
@@ -170,8 +160,8 @@ struct Evaluator<'a> {
 
 impl<'a> Evaluator<'a> {
     /// Evaluates the record of one domain; `outermost` if an explanation would be returned.
-    fn check(&mut self, domain: &str, outermost: bool) -> Result<TermResult, EvaluationEnd> {
-        let none = |why| Ok(TermResult::unmatched(CheckHostResult::None, why));
+    fn check(&mut self, domain: &str, outermost: bool) -> Result<Evaluation, EvaluationEnd> {
+        let none = |why| Ok(Evaluation::unmatched(CheckHostResult::None, why));
         if !name::is_possible(domain) || !domain.contains('.') {
             return none(format!("`{domain}` is no domain name of two labels or more"));
         }
@@ -189,26 +179,26 @@ impl<'a> Evaluator<'a> {
         self.terms(domain, &record, outermost)
     }
 
-    fn terms(&mut self, domain: &str, record: &SpfRecord, outermost: bool) -> Result<TermResult, EvaluationEnd> {
+    fn terms(&mut self, domain: &str, record: &SpfRecord, outermost: bool) -> Result<Evaluation, EvaluationEnd> {
         for (term, qualifier, mechanism) in record.directives() {
             if mechanism.looks_up() {
                 self.spend(domain, &term.text)?;
             }
-            if let Some(mut inner) = self.matches(domain, mechanism)? {
-                inner.insert(0, SpfStep { domain: domain.to_owned(), term: term.text.clone() });
-                let outcome = CheckHostResult::from(qualifier);
-                let explanation =
-                    if outermost && outcome == CheckHostResult::Fail { self.explain(domain, record) } else { None };
-                return Ok(TermResult { outcome, path: inner, why: None, explanation });
+            if let Some(mut path) = self.matches(domain, mechanism)? {
+                path.insert(0, SpfStep { domain: domain.to_owned(), term: term.text.clone() });
+                let explains = outermost && qualifier == Qualifier::Fail;
+                let explanation = if explains { self.explain(domain, record) } else { None };
+                let result = CheckHostResult::from(qualifier);
+                return Ok(Evaluation { result, path, why: None, lookups: 0, voids: 0, explanation });
             }
         }
         let Some((term, target)) = record.redirect() else {
-            return Ok(TermResult::unmatched(CheckHostResult::Neutral, "no term matches".into()));
+            return Ok(Evaluation::unmatched(CheckHostResult::Neutral, "no term matches".into()));
         };
         self.spend(domain, &term.text)?;
         let target = self.expand(target, domain);
         let mut verdict = self.check(&target, outermost)?;
-        if verdict.outcome == CheckHostResult::None {
+        if verdict.result == CheckHostResult::None {
             return Err(EvaluationEnd::Permanent(format!("{domain}: `{}`: {target} has no SPF record", term.text)));
         }
         verdict.path.insert(0, SpfStep { domain: domain.to_owned(), term: term.text.clone() });
@@ -252,7 +242,7 @@ impl<'a> Evaluator<'a> {
     fn include(&mut self, domain: &str, target: &MacroString) -> Result<Option<Vec<SpfStep>>, EvaluationEnd> {
         let target = self.expand(target, domain);
         let inner = self.check(&target, false)?;
-        match inner.outcome {
+        match inner.result {
             CheckHostResult::Pass => Ok(Some(inner.path)),
             CheckHostResult::None => {
                 Err(EvaluationEnd::Permanent(format!("{domain} includes {target}, which has no SPF record")))

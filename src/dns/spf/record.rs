@@ -4,7 +4,6 @@
 
 use super::macros::MacroString;
 use crate::model::is_in_network;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -114,7 +113,8 @@ impl Prefixes {
 }
 
 /// A term that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("term {position} `{term}`: {why}")]
 pub struct TermError {
     /// As written.
     pub term: String,
@@ -122,12 +122,6 @@ pub struct TermError {
     pub position: usize,
     /// What was wrong.
     pub why: String,
-}
-
-impl fmt::Display for TermError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "term {} `{}`: {}", self.position, self.term, self.why)
-    }
 }
 
 impl SpfRecord {

@@ -85,12 +85,12 @@ impl ImapRun {
         let opened = link.select(&folder.name, mode).await?.clone();
         if folder.opened(&opened) {
             let note = "the server gave its mails new UIDs (UIDVALIDITY changed): all are read again; known reports are recognized by content";
-            self.state.notes.push(format!("mailbox {}: folder {}: {note}", self.state.mailbox.name, folder.setting));
+            self.state.note(&format!("folder {}: {note}", folder.setting));
         }
         if opened.read_only && !folder.stuck {
             folder.stuck = true;
             let what = format!("folder {}: it is read-only, its mails stay as they are", folder.setting);
-            self.state.failures.push(self.state.mailbox.error(ServerError::settled(what)));
+            self.state.fail(ServerError::settled(what));
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ pub(crate) struct MailQueue {
 /// A mail and the space it takes.
 #[derive(Debug)]
 struct QueuedMail {
-    content: Result<Fetched, FetchError>,
+    fetched: Fetched,
     _room: OwnedSemaphorePermit,
 }
 
@@ -57,7 +57,7 @@ impl MailQueue {
                 () = self.mails.closed() => return Err(ServerError::Stopped),
             }
         };
-        self.bundle.push(QueuedMail { content: Ok(fetched), _room: room });
+        self.bundle.push(QueuedMail { fetched, _room: room });
         if self.bundle.len() < BUNDLE { Ok(()) } else { self.flush().await }
     }
 
@@ -76,8 +76,8 @@ impl Iterator for Mails {
     /// The next mail. Blocks; must not be called from async code.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(parcel) = self.current.next() {
-                return Some(parcel.content);
+            if let Some(mail) = self.current.next() {
+                return Some(Ok(mail.fetched));
             }
             self.current = self.bundles.blocking_recv()?.into_iter();
         }

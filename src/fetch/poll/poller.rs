@@ -1,7 +1,8 @@
 //! The poller's interface: a blocking iterator of mails, and a handle to acknowledge stored mails.
 
 use crate::fetch::imap::ImapRun;
-use crate::fetch::item::{FetchError, Fetched, MailboxError};
+use crate::fetch::item::{FetchError, MailboxError};
+use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::run::{Order, ProtocolRun};
 use crate::fetch::mailbox::sink::{self, MailQueue};
 use crate::fetch::mailbox::{Finished, Mailbox, Mails, PollOptions, Protocol};
@@ -54,8 +55,7 @@ impl Poller {
             let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
                 Err(error) => {
-                    let reason = format!("starting: {error}");
-                    let _ = ready.send(Err(MailboxError { mailbox: mailbox.name, reason, hint: None }));
+                    let _ = ready.send(Err(mailbox.error(ServerError::settled(format!("starting: {error}")))));
                     return Finished::default();
                 }
             };
@@ -139,10 +139,7 @@ async fn perform(
     let stop = run.state().options.stop.clone();
     let begun = tokio::select! {
         begun = run.begin() => begun,
-        () = stop.wait() => {
-            let (mailbox, reason) = (run.state().mailbox.name.clone(), "stopped before it began".to_owned());
-            Err(MailboxError { mailbox, reason, hint: None })
-        }
+        () = stop.wait() => Err(run.state().mailbox.error(ServerError::settled("stopped before it began"))),
     };
     let has_begun = begun.is_ok();
     let _ = ready.send(begun);
@@ -152,14 +149,6 @@ async fn perform(
     run.read(sink).await;
     wait_for_the_end(&mut run).await;
     run.end().await
-}
-
-impl Iterator for Poller {
-    type Item = Result<Fetched, FetchError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.mails.as_mut()?.next()
-    }
 }
 
 impl Acknowledger {

@@ -11,11 +11,8 @@ use crate::model::MailboxProgress;
 /// # Errors
 /// If the mailbox cannot be reached or opened.
 pub fn survey(mailbox: &Mailbox, progress: &MailboxProgress, options: &PollOptions) -> Result<Survey, MailboxError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| MailboxError {
-        mailbox: mailbox.name.clone(),
-        reason: format!("starting: {error}"),
-        hint: None,
-    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| mailbox.error(ServerError::settled(format!("starting: {error}"))))?;
     let look = async {
         match mailbox.protocol {
             Protocol::Imap => imap::look(mailbox, &progress.cursors, options).await,
