@@ -278,7 +278,7 @@ mod tests {
             ("@ TXT \"open\n", "line 1: expected a closing quotation mark on this line, found none"),
             ("@ TXT ( \"x\"\n", "line 1: expected `)` after `(`, found the end of the file"),
             ("@ A 192.0.2.1 )\n", "line 1: expected `(` before `)`, found none"),
-            ("$INCLUDE /etc/passwd\n", "line 1: $INCLUDE is not read here"),
+            ("$INCLUDE /etc/passwd\n", "line 1: $INCLUDE is not supported"),
             ("\tA 192.0.2.1\n", "line 1: expected a name at the start of the line, found a blank"),
             ("@ 3600 IN\n", "line 1: expected a record type after example.com, found the end of the line"),
             ("@ MX mx\n", "line 1: expected a preference and a host after MX"),
