@@ -102,6 +102,37 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
             words::messages(quality.fail_but_aligned)
         ),
     );
+    for lone in quality.lone_reporters.iter().take(NAMED) {
+        push(
+            1,
+            format!(
+                "Only {} reports failures of senders of {} that pass at the other receivers ({}): its rows about them \
+                 count in no verdict.",
+                Clean::new(&lone.org_name),
+                Clean::new(&lone.policy_domain),
+                words::messages(lone.failing)
+            ),
+        );
+    }
+    let more = quality.lone_reporters.len().saturating_sub(NAMED) as u64;
+    push(
+        more,
+        format!("{} in the same way.", counted(more, "more receiver stands alone", "more receivers stand alone")),
+    );
+    for again in quality.repeated_reports.iter().take(NAMED) {
+        push(
+            1,
+            format!(
+                "{} sent {} about {} again under another ID ({}): verdicts count the same rows once.",
+                Clean::new(&again.org_name),
+                counted(again.reports, "report", "reports"),
+                Clean::new(&again.policy_domain),
+                words::messages(again.messages)
+            ),
+        );
+    }
+    let more = quality.repeated_reports.len().saturating_sub(NAMED) as u64;
+    push(more, format!("{} reports again.", counted(more, "more reporter sent", "more reporters sent")));
     if lines.is_empty() {
         lines.push("No problems found.".to_owned());
     }

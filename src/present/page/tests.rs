@@ -1,6 +1,7 @@
 //! Tests of the pages of all synthetic weeks.
 
 use super::summary::page;
+use crate::analyze::RepeatedReports;
 use crate::analyze::tests::weeks;
 
 /// All statements about the synthetic weeks, to be reviewed by a person.
@@ -45,7 +46,7 @@ fn the_planted_weeks_are_described_in_these_words() {
 }
 
 #[test]
-fn a_step_names_what_a_lone_reporter_would_block() {
+fn a_lone_reporter_is_named_beside_the_step_and_among_the_limits_of_the_data() {
     let mut world = weeks::World::new();
     for line in &mut world.lines {
         let is_own = line.source == "192.0.2.10".parse().ok() && line.reporter == "GMX";
@@ -54,10 +55,25 @@ fn a_step_names_what_a_lone_reporter_would_block() {
             *line = line.clone().verdict(0, crate::model::Cause::OwnSigningBroken);
         }
     }
-    let page = page(&world.summary(), &crate::present::wording::branding::Branding::default());
+    let mut summary = world.summary();
+    summary.quality.repeated_reports.push(RepeatedReports {
+        org_name: summary.quality.lone_reporters[0].org_name.clone(),
+        policy_domain: summary.quality.lone_reporters[0].policy_domain.clone(),
+        reports: 2,
+        messages: 1,
+        days: Vec::new(),
+    });
+    let page = page(&summary, &crate::present::wording::branding::Branding::default());
     let step = page.actions.iter().find(|action| action.step).unwrap();
     let said = "GMX alone reports that 314 messages of yours fail there this week. It would quarantine them. The other \
                 receivers see this mail pass, so they do not count against this step.";
     assert!(step.why.ends_with(said), "{}", step.why);
     assert_eq!(page.domains[0].why, "No mail of yours would be lost, except perhaps at GMX");
+    for line in [
+        "Only GMX reports failures of senders of example.com that pass at the other receivers (314 messages): its rows \
+         about them count in no verdict.",
+        "GMX sent 2 reports about example.com again under another ID (1 message): verdicts count the same rows once.",
+    ] {
+        assert!(page.quality.iter().any(|said| said == line), "{:?}", page.quality);
+    }
 }

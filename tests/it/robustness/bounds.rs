@@ -67,42 +67,33 @@ fn large_mails_are_in_memory_one_after_the_other() {
     assert!(one > text && more < one + text / 2, "{one} MiB for one, {more} MiB for three");
 }
 
-/// Address space in KiB that is enough to ingest a small report. The allocator reserves much in advance, and how much
-/// depends on which thread comes first.
-fn enough() -> u64 {
-    let fits = |kib: &u64| {
-        (0..4).all(|_| {
-            let work = WorkDir::new();
-            work.write("good.xml", report("good", &row("192.0.2.1", "example.com", "pass"), "example.com"));
-            within(&work, *kib, &["ingest", "good.xml"]).output().is_ok_and(|done| done.status.success())
-        })
-    };
-    (4..40).map(|steps| steps << 16).find(fits).expect("a small report fits into 2 GiB")
-}
-
 #[test]
 fn an_item_that_ends_the_program_ends_it_once() {
-    let limit = enough() + (40 << 10);
-    let work = WorkDir::new();
-    // Twice the memory that is left, and nothing against it otherwise: 50 MiB that are 90 MiB as UTF-8.
+    // More memory than is left, and nothing against it otherwise: 50 MiB that are 90 MiB as UTF-8.
     let comment = |line: u32| [format!("<!--{line:>8}").as_bytes(), &[0xe4; 45], b"-->"].concat();
     let lines: Vec<u8> = (0..7 << 17).flat_map(comment).collect();
     let declaration = b"<?xml version=\"1.0\" encoding=\"windows-1252\"?>";
     let deadly = gzip(&[&declaration[..], report("deadly", "", "example.com").as_bytes(), &lines].concat());
-    work.write("in/a-deadly.xml.gz", &deadly);
-    work.write("in/b-good.xml", report("good", &row("192.0.2.1", "example.com", "pass"), "example.com"));
-    let run = || {
-        let output = within(&work, limit, &["ingest", "--format", "json", "in"]).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    let run_three_times = |mib: u64| {
+        let work = WorkDir::new();
+        work.write("in/a-deadly.xml.gz", &deadly);
+        work.write("in/b-good.xml", report("good", &row("192.0.2.1", "example.com", "pass"), "example.com"));
+        let run = || within(&work, mib << 10, &["ingest", "--format", "json", "in"]).output().unwrap();
+        let first = run();
+        let noted = work.path("store/underway").exists();
+        let (second, third) = (run(), run());
+        let ends = [&first, &second, &third].map(|run| run.status.code());
+        (!matches!(ends[0], Some(0..=2)) && ends[1..] == [Some(1), Some(0)])
+            .then_some((work, noted, second))
+            .ok_or(ends)
     };
-    let (code, _, stderr) = run();
-    assert!(!matches!(code, Some(0..=2)), "it should have died: {code:?} {stderr}");
-    assert!(work.path("store/underway").exists());
-
-    // Where the allocator happens to find no room at its start, the items are left for the next run.
-    let (code, stdout, stderr) = (0..8).map(|_| run()).find(|done| !done.2.contains("cannot start a process")).unwrap();
-    assert_eq!(code, Some(1), "{stderr}");
-    let tally: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    // The allocator reserves much in advance, and how much depends on which thread comes first: with some limits the
+    // program itself finds no room now and then, or its child has more than the run.
+    let mut others = Vec::new();
+    let expected = (8..=16).find_map(|steps| run_three_times(steps << 5).map_err(|ends| others.push(ends)).ok());
+    let (work, noted, second) = expected.unwrap_or_else(|| panic!("died, rejected, known with no limit: {others:?}"));
+    assert!(noted);
+    let tally: serde_json::Value = serde_json::from_slice(&second.stdout).unwrap();
     assert_eq!(tally["stored"]["reports"], 1);
     assert_eq!(tally["rejected"].as_array().map(Vec::len), Some(1));
     let reason = tally["rejected"][0]["reason"].as_str().unwrap();
@@ -111,7 +102,6 @@ fn an_item_that_ends_the_program_ends_it_once() {
     let kept: Vec<_> = std::fs::read_dir(work.path("store/rejected")).unwrap().collect();
     assert_eq!(std::fs::read(kept[0].as_ref().unwrap().path()).unwrap(), deadly);
 
-    assert_eq!(run().0, Some(0), "and is known from then on");
     // Somebody with more memory may try it again.
     let retried = work.run(["rejected", "retry", "--format", "json"]);
     assert_eq!((retried.code, &retried.json()["stored"]["reports"]), (Some(0), &serde_json::json!(1)), "{retried:?}");
