@@ -5,7 +5,7 @@ pub(crate) mod commit;
 mod dns_history;
 mod events;
 pub(crate) mod ledger_files;
-mod mailed;
+mod mail;
 pub(crate) mod merge;
 mod quota;
 pub(crate) mod record;

@@ -8,7 +8,7 @@ use super::rivals::{OriginalReader, Rivals};
 use super::seen::{SeenItem, Snapshot, seen, short_hash};
 use super::unfinished;
 use crate::judge::Rivalry;
-use crate::model::{Accepted, Cursor, Fate, Hash, MailboxProgress, Message, ReportKey, SenderAuth};
+use crate::model::{Accepted, Fate, Hash, Message, ReportKey, SenderAuth};
 use crate::store::disk::access::{self, Access};
 use crate::store::disk::layout::Layout;
 use crate::store::disk::lock::Lock;
@@ -16,11 +16,10 @@ use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::quota::Quota;
 use crate::store::ledger::status::last_commit;
-use crate::store::ledger::{intents, mailboxes, survey, uidls};
+use crate::store::ledger::{intents, survey};
 use crate::store::tables::values;
 use jiff::Timestamp;
 use rusqlite::params;
-use std::collections::HashSet;
 use std::path::Path;
 
 /// An instant at which a test may kill a commit or a merge.
@@ -295,8 +294,8 @@ impl Writer {
         self.batch.seen.push((short_hash(hash), counted));
     }
 
-    /// Notes a processed message: everything in it is in this batch or an earlier one. Its UID is in [`Cursor::done`]
-    /// once the batch is committed, until [`Writer::set_cursor`] moves the cursor past it.
+    /// Notes a processed message: everything in it is in this batch or an earlier one. Its UID is in the `done` of its
+    /// folder's cursor once the batch is committed, until [`Writer::set_cursor`] moves the cursor past it.
     pub fn message(&mut self, message: Message, fate: Fate) {
         self.batch.messages.push((message, fate));
     }
@@ -333,65 +332,6 @@ impl Writer {
     /// a whole, so that a file with many reports is kept once.
     pub fn is_crowded(&self) -> bool {
         self.batch.records >= self.limits.records
-    }
-
-    /// The server has acknowledged these messages: they are no longer pending.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn clear_pending(&mut self, messages: &[Message]) -> Result<(), StoreError> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        self.ledger.write("noting acknowledged messages", |transaction| {
-            let mut statement = transaction.prepare_cached(
-                "DELETE FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3 AND uid = ?4",
-            )?;
-            messages.iter().try_for_each(|message| match message {
-                Message::Imap { mailbox, folder, uid_validity, uid } => {
-                    statement.execute(params![mailbox, folder, uid_validity, uid]).map(drop)
-                }
-                Message::Pop3 { mailbox, uidl, .. } => {
-                    uidl.as_ref().map_or(Ok(()), |(uidl, _)| uidls::clear_pending(transaction, mailbox, uidl))
-                }
-            })
-        })
-    }
-
-    /// Sets a folder's cursor: how far it was read, and what was processed beyond. Pending messages stay as they are,
-    /// unless the cursor has another `UIDVALIDITY`, which invalidates them.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn set_cursor(&mut self, mailbox: &str, folder: &str, cursor: &Cursor) -> Result<(), StoreError> {
-        let now = self.now.as_millisecond();
-        self.ledger
-            .write("noting a cursor", |transaction| mailboxes::set_cursor(transaction, (mailbox, folder), cursor, now))
-    }
-
-    /// Notes which unique IDs a POP3 mailbox has now: others are forgotten, since a server may reuse them.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn keep_uidls(&mut self, mailbox: &str, present: &[String]) -> Result<(), StoreError> {
-        let known = uidls::known(&self.ledger, mailbox)?;
-        let present: HashSet<&str> = present.iter().map(String::as_str).collect();
-        let gone: Vec<&str> =
-            known.iter().map(|known| known.uidl.as_str()).filter(|uidl| !present.contains(uidl)).collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        self.ledger.write("forgetting messages that are gone", |transaction| {
-            gone.iter().try_for_each(|uidl| uidls::forget(transaction, mailbox, uidl))
-        })
-    }
-
-    /// How far a mailbox was read, whatever its protocol.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
-        mailboxes::progress(&self.ledger, mailbox)
     }
 
     /// How the content of an item counted, if its bytes were seen before.
