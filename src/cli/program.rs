@@ -29,7 +29,7 @@ pub fn run() -> ExitCode {
         return Exit::Failed.into();
     }
     let now = root.command.now().unwrap_or_else(Timestamp::now);
-    let run = CommandContext { common: root.common, console, now };
+    let run = CommandContext::new(root.common, console, now);
     let exit = dispatch(&run, root.command).unwrap_or_else(|error| {
         if error.is::<StdoutClosed>() {
             return Exit::Handled;

@@ -93,7 +93,7 @@ pub(crate) fn run(run: &CommandContext, args: &ConvertArgs) -> anyhow::Result<Ex
         return Err(error.hint("a Parquet file can be read only once it is complete"));
     }
     let interrupt = Interrupt::listen(&run.console)?;
-    let mut options = ingest_run::options(&interrupt, &run.settings()?, run.now);
+    let mut options = ingest_run::options(&interrupt, run, run.now)?;
     options.workers = args.threads.map(usize::from);
     let others = SideOutputs {
         reports: create(args.reports.as_deref())?,
@@ -104,10 +104,9 @@ pub(crate) fn run(run: &CommandContext, args: &ConvertArgs) -> anyhow::Result<Ex
     let mut told = None;
     output::stream(|out| -> anyhow::Result<()> {
         let stream = Stream::start(out, others, format, run.now)?;
-        let (path, marks, forgets) = (args.outcomes.as_deref(), args.frames, args.stateless);
-        let mut filter = ConvertSink { stream, outcomes, path, marks, forgets };
-        told = Some(read(run, args, &options, &mut filter)?);
-        Ok(filter.stream.finish()?)
+        let mut sink = ConvertSink { stream, outcomes, args };
+        told = Some(read(run, args, &options, &mut sink)?);
+        Ok(sink.stream.finish()?)
     })?;
     let tally = told.unwrap_or_default();
     if args.outcomes.is_none() {
@@ -143,11 +142,7 @@ fn create(path: Option<&Path>) -> anyhow::Result<Option<BufWriter<File>>> {
 struct ConvertSink<'a, W: Write> {
     stream: Stream<W, BufWriter<File>>,
     outcomes: Option<BufWriter<File>>,
-    path: Option<&'a Path>,
-    /// Whether to mark the end of each flush.
-    marks: bool,
-    /// Whether all reports are forgotten at each flush.
-    forgets: bool,
+    args: &'a ConvertArgs,
 }
 
 /// A line of the outcomes file.
@@ -165,7 +160,7 @@ impl<W: Write> ConvertSink<'_, W> {
     fn note(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), StoreError> {
         let Some(out) = &mut self.outcomes else { return Ok(()) };
         let failed = |source| StoreError::Io {
-            path: self.path.unwrap_or(Path::new("outcomes")).to_owned(),
+            path: self.args.outcomes.clone().unwrap_or_default(),
             doing: "writing the outcomes",
             source,
         };
@@ -193,11 +188,11 @@ impl<W: Write> ReportSink for ConvertSink<'_, W> {
     }
 
     fn forgets(&self) -> bool {
-        self.forgets
+        self.args.stateless
     }
 
     fn stretch(&mut self) -> Result<(), StoreError> {
         self.note(Write::flush)?;
-        if self.marks { self.stream.mark() } else { Ok(()) }
+        if self.args.frames { self.stream.mark() } else { Ok(()) }
     }
 }

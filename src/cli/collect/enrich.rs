@@ -3,31 +3,27 @@
 //! Answers are saved a few at a time, so that an interrupted run resumes where it stopped. The lookups themselves are in
 //! `dns`.
 
-use crate::analyze::Services;
-use crate::cli::report::dns_history::{AFTER_FETCH, brief_resolver};
-use crate::cli::settings::file::Settings;
+use super::geoip::{GeoIp, installed};
+use super::origins;
+use crate::cli::report::check::dns_history::{AFTER_FETCH, brief_resolver};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
-use crate::cli::wiring::geoip::{GeoIp, installed};
 use crate::cli::wiring::ingest_run::{count, grouped};
-use crate::cli::wiring::origins;
 use crate::cli::wiring::run::CommandContext;
 use crate::dns::hosts::enrich::{self, Cache, EnrichOptions, EnrichTally, HostLookup};
 use crate::dns::hosts::ptr;
-use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::bounded::BoundedLookup;
 use crate::dns::lookup::resolver::{self, Resolver};
-use crate::model::{ColumnSet, Owners, SourceAddress, utc_day};
+use crate::model::{ColumnSet, SourceAddress, utc_day};
 use crate::store::{Filter, LookedUp, Store, StoreError, StoredName, StoredNetwork, Writer};
-
 use anyhow::anyhow;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use jiff::{Timestamp, ToSpan};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 const EXAMPLES: &str = "\
@@ -73,25 +69,15 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let store = run.store(&settings)?;
-    let geoip = databases(run, &args.geoip, &settings.geoip)?;
+    let geoip = databases(run, &args.geoip)?;
     let interrupt = Interrupt::listen(&run.console)?;
-    let mut writer = CommandContext::writer(&settings, &store, run.now)?;
-    writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
-    let addresses = sources(&Store::open(&store)?, args.weeks, run.now)?;
+    let mut writer = run.writer(run.now)?;
+    let addresses = sources(&run.store()?, args.weeks, run.now)?;
     place(&geoip, &addresses, &mut writer, run.now)?;
     let tally = look_up(addresses, &mut writer, args, &interrupt)?;
     output::data(tally_line(&tally).as_bytes())?;
     if !interrupt.is_set() && !all_failed(&tally) {
-        let resolver = Resolver::of_servers(&args.server)?;
-        keep_origins(
-            &store,
-            (&resolver, &settings.services()?, &settings.organizations()),
-            args.weeks,
-            &mut writer,
-            run.now,
-        )?;
+        origins::keep(run, &since(args.weeks, run.now), &Resolver::of_servers(&args.server)?, &mut writer)?;
     }
     if interrupt.is_set() {
         run.console.warning("interrupted: what was looked up so far is kept, and the next run continues");
@@ -104,14 +90,13 @@ pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exi
 /// only a warning.
 pub(crate) fn after_fetch(
     run: &CommandContext,
-    settings: &Settings,
-    (store, writer): (&Path, &mut Writer),
+    writer: &mut Writer,
     servers: &[SocketAddr],
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     let args = EnrichArgs { weeks: WEEKS, rate: 100, server: servers.to_vec(), geoip: Vec::new() };
-    let addresses = sources(&Store::open(store)?, args.weeks, run.now)?;
-    let placed = databases(run, &[], &settings.geoip).and_then(|geoip| place(&geoip, &addresses, writer, run.now));
+    let addresses = sources(&run.store()?, args.weeks, run.now)?;
+    let placed = databases(run, &[]).and_then(|geoip| place(&geoip, &addresses, writer, run.now));
     if let Err(error) = placed {
         run.console.warning(&format!("{error:#}"));
     }
@@ -120,11 +105,10 @@ pub(crate) fn after_fetch(
         run.console.warning("no source could be looked up: DNS does not answer");
     } else if !interrupt.is_set() {
         // Names may all be known while DNS is away: then this gives up, and other mails need not wait for it.
-        let kept = settings.services().and_then(|services| {
-            let resolver = brief_resolver(servers)?;
+        let kept = brief_resolver(servers).and_then(|resolver| {
             let is_stopped = || interrupt.is_set();
             let bounded = BoundedLookup::new(&resolver, Instant::now() + AFTER_FETCH, &is_stopped);
-            keep_origins(store, (&bounded, &services, &settings.organizations()), args.weeks, writer, run.now)
+            origins::keep(run, &since(args.weeks, run.now), &bounded, writer)
         });
         if let Err(error) = kept {
             run.console.warning(&format!("{error:#}"));
@@ -152,13 +136,15 @@ fn tally_line(tally: &EnrichTally) -> String {
 
 /// The databases from the command line, else from the settings, else installed ones. An installed one that cannot be
 /// read is only a warning.
-fn databases(run: &CommandContext, named: &[PathBuf], set: &[PathBuf]) -> anyhow::Result<GeoIp> {
+fn databases(run: &CommandContext, named: &[PathBuf]) -> anyhow::Result<GeoIp> {
     let is_given = |path: &&PathBuf| !path.as_os_str().is_empty();
     let given: Vec<PathBuf> = named.iter().filter(is_given).cloned().collect();
-    match (given.is_empty(), named.is_empty(), set.is_empty()) {
-        (false, ..) => return GeoIp::open(&given),
-        (true, true, false) => return GeoIp::open(set),
-        (true, _, _) => {}
+    let set = &run.settings()?.geoip;
+    if !given.is_empty() {
+        return GeoIp::open(&given);
+    }
+    if named.is_empty() && !set.is_empty() {
+        return GeoIp::open(set);
     }
     let folders = installed::folders();
     let found = installed::databases(&folders);
@@ -204,18 +190,6 @@ fn look_up(
     })?;
     let mut ledger = NameCache(writer);
     Ok(enrich::enrich(&resolver, addresses, &mut ledger, &options, &Timestamp::now, &|| interrupt.is_set())?)
-}
-
-/// Determines who operates the sources.
-fn keep_origins<L: Lookup + Sync>(
-    store: &Path,
-    (lookup, services, organizations): (&L, &Services, &Owners),
-    weeks: u16,
-    writer: &mut Writer,
-    now: Timestamp,
-) -> anyhow::Result<()> {
-    let (store, filter) = (Store::open(store)?, since(weeks, now));
-    origins::keep((&store, &filter), (lookup, services, organizations), writer, now)
 }
 
 fn since(weeks: u16, now: Timestamp) -> Filter {

@@ -5,7 +5,8 @@
 
 use super::enrich;
 use super::outages::Outages;
-use crate::cli::report::{alert, dns_history};
+use crate::cli::report::alert;
+use crate::cli::report::check::dns_history;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
@@ -14,22 +15,20 @@ use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
 use crate::cli::terminal::service_manager::ServiceManager;
 use crate::cli::wiring::ingest_run;
-use crate::cli::wiring::mailbox_survey::{look_at, poll_options};
-use crate::cli::wiring::period::Day;
-use crate::cli::wiring::run::CommandContext;
+use crate::cli::wiring::mailbox_survey::{self, poll_options};
+use crate::cli::wiring::period::day;
+use crate::cli::wiring::run::{CommandContext, is_busy};
 use crate::cli::wiring::verifier::{Verification, VerifyArgs};
 use crate::fetch::FetchError;
 use crate::fetch::imap;
 use crate::fetch::mailbox::{Mailbox, run};
 use crate::fetch::poll::Poller;
 use crate::ingest::{self, IngestOptions, Tally};
-use crate::store::{Store, StoreError, Writer};
-
+use crate::store::Writer;
 use anyhow::anyhow;
 use jiff::Timestamp;
-
+use jiff::civil::Date;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
@@ -62,8 +61,8 @@ pub(crate) struct FetchArgs {
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
     /// Fetch only mails that arrived on or after this day, such as 2026-11-16; older ones are left for later
-    #[arg(long, value_name = "DATE")]
-    since: Option<Day>,
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    since: Option<Date>,
     /// Show what would be fetched, and change nothing, here or on the server
     #[arg(long)]
     dry_run: bool,
@@ -92,13 +91,11 @@ pub(crate) struct FetchArgs {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &FetchArgs) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let store = run.store(&settings)?;
-    let mailboxes = chosen(&settings, &args.mailbox)?;
+    let mailboxes = chosen(run.settings()?, &args.mailbox)?;
     let interrupt = Interrupt::listen(&run.console)?;
-    let polls = Polls { run, args, settings: &settings, store: &store, interrupt: &interrupt };
+    let polls = Polls { run, args, interrupt: &interrupt };
     if args.dry_run {
-        return polls.dry_run(&mailboxes);
+        return mailbox_survey::show(run, &mailboxes, &polls.options(run.now));
     }
     if args.watch {
         return polls.watch(&mailboxes);
@@ -112,8 +109,13 @@ pub(crate) fn run(run: &CommandContext, args: &FetchArgs) -> anyhow::Result<Exit
     }
 }
 
-fn is_busy(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(StoreError::Busy { .. }))
+/// Does some work in the store. Returns false if another run has it open.
+fn unless_busy(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<bool> {
+    match work() {
+        Ok(()) => Ok(true),
+        Err(error) if is_busy(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The mailboxes with these names; without names, all.
@@ -134,22 +136,20 @@ fn chosen(settings: &Settings, names: &[String]) -> anyhow::Result<Vec<Mailbox>>
 struct Polls<'a> {
     run: &'a CommandContext,
     args: &'a FetchArgs,
-    settings: &'a Settings,
-    store: &'a Path,
     interrupt: &'a Interrupt,
 }
 
 impl Polls<'_> {
     fn options(&self, now: Timestamp) -> run::PollOptions {
-        poll_options(self.args.limit, self.args.since.as_ref(), now, self.interrupt)
+        poll_options(self.args.limit, self.args.since, now, self.interrupt)
     }
 
     /// Polls each mailbox once. An unreachable one is reported and does not delay the others.
     fn once(&self, mailboxes: &[Mailbox], now: Timestamp) -> anyhow::Result<Exit> {
-        let mut writer = CommandContext::writer(self.settings, self.store, now)?;
+        let mut writer = self.run.writer(now)?;
         ingest_run::clock_warning(writer.last_commit()?, now).inspect(|warning| self.run.console.warning(warning));
-        let verification = Verification::of(&self.args.verify, self.settings.verify)?;
-        let options = verification.of_run(ingest_run::options(self.interrupt, self.settings, now));
+        let verification = Verification::of(&self.args.verify, self.run.settings()?.verify)?;
+        let options = verification.of_run(ingest_run::options(self.interrupt, self.run, now)?);
         let mut tally = Tally::default();
         for mailbox in mailboxes {
             if self.interrupt.is_set() {
@@ -158,21 +158,15 @@ impl Polls<'_> {
             }
             tally.add(self.poll(mailbox, &mut writer, &options)?);
         }
+        let servers = &self.args.verify.server;
         if self.args.enrich && !self.interrupt.is_set() {
-            enrich::after_fetch(
-                self.run,
-                self.settings,
-                (self.store, &mut writer),
-                &self.args.verify.server,
-                self.interrupt,
-            )?;
+            enrich::after_fetch(self.run, &mut writer, servers, self.interrupt)?;
         }
         if self.args.check && !self.interrupt.is_set() {
-            let servers = &self.args.verify.server;
-            dns_history::after_fetch(self.run, self.settings, (self.store, &mut writer), servers, self.interrupt);
+            dns_history::after_fetch(self.run, &mut writer, servers, self.interrupt);
         }
         if self.args.alert && !self.interrupt.is_set() {
-            alert::after_fetch(self.run, self.settings, (self.store, &mut writer), now)?;
+            alert::after_fetch(self.run, &mut writer, now)?;
         }
         verification.tell(&self.run.console);
         ingest_run::tell(&self.run.console, &tally, self.args.format)
@@ -273,21 +267,15 @@ impl Polls<'_> {
     /// the store open, returns false: it is soon tried again.
     fn check_when_due(&self) -> anyhow::Result<bool> {
         let now = Timestamp::now();
-        let check = || -> anyhow::Result<()> {
-            let mut writer = CommandContext::writer(self.settings, self.store, now)?;
+        unless_busy(|| {
+            let mut writer = self.run.writer(now)?;
             let servers = &self.args.verify.server;
-            let looked =
-                dns_history::after_fetch(self.run, self.settings, (self.store, &mut writer), servers, self.interrupt);
+            let looked = dns_history::after_fetch(self.run, &mut writer, servers, self.interrupt);
             if looked && self.args.alert && !self.interrupt.is_set() {
-                alert::after_fetch(self.run, self.settings, (self.store, &mut writer), now)?;
+                alert::after_fetch(self.run, &mut writer, now)?;
             }
             Ok(())
-        };
-        match check() {
-            Ok(()) => Ok(true),
-            Err(error) if is_busy(&error) => Ok(false),
-            Err(error) => Err(error),
-        }
+        })
     }
 
     /// Records unreachable mailboxes for `alert`, and reports them with `--alert`. If another run has the store open, they
@@ -297,20 +285,17 @@ impl Polls<'_> {
             return Ok(());
         }
         let now = Timestamp::now();
-        let mut record = || -> anyhow::Result<()> {
-            let mut writer = CommandContext::writer(self.settings, self.store, now)?;
+        let record = || {
+            let mut writer = self.run.writer(now)?;
             while let Some((mailbox, why)) = failing.pop_first() {
                 writer.note_mailbox(&mailbox, now, Some(&output::clean(&why)))?;
             }
             if self.args.alert {
-                alert::after_fetch(self.run, self.settings, (self.store, &mut writer), now)?;
+                alert::after_fetch(self.run, &mut writer, now)?;
             }
             Ok(())
         };
-        match record() {
-            Err(error) if is_busy(&error) => Ok(()),
-            other => other,
-        }
+        unless_busy(record).map(drop)
     }
 
     /// Polls as soon as no other run has the store open.
@@ -333,15 +318,6 @@ impl Polls<'_> {
         while begin.elapsed() < ANOTHER_RUN && !self.interrupt.is_set() {
             std::thread::sleep(Duration::from_millis(200));
         }
-    }
-
-    fn dry_run(&self, mailboxes: &[Mailbox]) -> anyhow::Result<Exit> {
-        let store = Store::open(self.store)?;
-        let mut exit = Exit::Handled;
-        for mailbox in mailboxes {
-            exit = exit.max(look_at(self.run, mailbox, &store, &self.options(self.run.now))?);
-        }
-        Ok(exit)
     }
 }
 

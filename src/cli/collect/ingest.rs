@@ -37,12 +37,10 @@ pub(crate) struct IngestArgs {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &IngestArgs) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let store = run.store(&settings)?;
     let interrupt = Interrupt::listen(&run.console)?;
-    let verification = Verification::of(&args.verify, settings.verify)?;
-    let options = verification.of_run(ingest_run::options(&interrupt, &settings, run.now));
-    let mut writer = CommandContext::writer(&settings, &store, run.now)?;
+    let verification = Verification::of(&args.verify, run.settings()?.verify)?;
+    let options = verification.of_run(ingest_run::options(&interrupt, run, run.now)?);
+    let mut writer = run.writer(run.now)?;
     ingest_run::clock_warning(writer.last_commit()?, run.now).inspect(|warning| run.console.warning(warning));
     let source = Walk::new(&args.paths, options.limits.clone(), run.now);
     let tally = ingest::run(source, &mut writer, &options, &mut RunProgress::new(&run.console, None))?;

@@ -52,14 +52,21 @@ impl Outages {
         outage.warned.then(|| now.duration_since(outage.since))
     }
 
-    /// Outages to warn about now: mailbox and reason, once per outage.
-    fn due_warnings(&mut self, now: Instant) -> Vec<(String, String)> {
-        let due = self.0.iter_mut().filter(|(_, outage)| !outage.warned && now.duration_since(outage.since) >= WARNED);
-        due.map(|(mailbox, outage)| {
-            outage.warned = true;
-            (mailbox.clone(), outage.why.clone())
-        })
-        .collect()
+    /// Outages to warn about now, each once, and those to record in the ledger: mailbox and reason.
+    fn due(&mut self, now: Instant) -> (Vec<(String, String)>, Vec<(String, String)>) {
+        let (mut warnings, mut notes) = (Vec::new(), Vec::new());
+        for (mailbox, outage) in &mut self.0 {
+            let said = (mailbox.clone(), outage.why.clone());
+            if !outage.warned && now.duration_since(outage.since) >= WARNED {
+                outage.warned = true;
+                warnings.push(said.clone());
+            }
+            if outage.warned && outage.noted.is_none_or(|noted| now.duration_since(noted) >= NOTED) {
+                outage.noted = Some(now);
+                notes.push(said);
+            }
+        }
+        (warnings, notes)
     }
 
     /// Processes events and returns what to do now.
@@ -81,22 +88,12 @@ impl Outages {
                 Wake::Given(error) => heard.given.push(error),
             }
         }
-        for (mailbox, why) in self.due_warnings(now) {
+        let (warnings, failing) = self.due(now);
+        for (mailbox, why) in warnings {
             heard.warnings.push(format!("mailbox {mailbox}: no connection for a minute: {why}; still trying"));
         }
-        heard.failing = self.due_notes(now);
+        heard.failing = failing;
         heard
-    }
-
-    /// Outages to record in the ledger now: mailbox and reason.
-    fn due_notes(&mut self, now: Instant) -> Vec<(String, String)> {
-        let is_due = |outage: &Outage| outage.noted.is_none_or(|noted| now.duration_since(noted) >= NOTED);
-        let due = self.0.iter_mut().filter(|(_, outage)| outage.warned && is_due(outage));
-        due.map(|(mailbox, outage)| {
-            outage.noted = Some(now);
-            (mailbox.clone(), outage.why.clone())
-        })
-        .collect()
     }
 
     /// The current state in one line: `watching 2 mailboxes, 1 without a connection`.
@@ -119,12 +116,12 @@ mod tests {
         let after = |seconds| begin + Duration::from_secs(seconds);
         outages.trouble("a", "refused".into(), begin);
         outages.trouble("a", "no answer".into(), after(30));
-        assert!(outages.due_warnings(after(59)).is_empty() && outages.due_notes(after(59)).is_empty());
-        let said = vec![("a".to_owned(), "no answer".to_owned())];
-        assert_eq!(outages.due_warnings(after(60)), said);
-        assert_eq!((outages.due_notes(after(60)), outages.due_warnings(after(61)).len()), (said.clone(), 0));
-        assert!(outages.due_notes(after(300)).is_empty());
-        assert_eq!(outages.due_notes(after(360)), said);
+        let (said, none) = (vec![("a".to_owned(), "no answer".to_owned())], Vec::new());
+        for (seconds, warnings, notes) in
+            [(59, &none, &none), (60, &said, &said), (61, &none, &none), (300, &none, &none), (360, &none, &said)]
+        {
+            assert_eq!(outages.due(after(seconds)), (warnings.clone(), notes.clone()), "{seconds}");
+        }
         assert_eq!(outages.back("a", after(400)), Some(Duration::from_secs(400)));
         outages.trouble("a", "again".into(), after(500));
         assert_eq!(outages.status(2), "watching 2 mailboxes, 1 without a connection");

@@ -41,8 +41,7 @@ struct BackupJson {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &BackupArgs) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let dir = run.store(&settings)?;
+    let dir = run.store_dir()?;
     if !dir.is_dir() {
         return Err(StoreError::NoStore { path: dir }.into());
     }
@@ -56,13 +55,8 @@ pub(crate) fn run(run: &CommandContext, args: &BackupArgs) -> anyhow::Result<Exi
     }
     let damaged = backup.damaged.into_iter().map(|fault| fault.at).collect();
     let answer = BackupJson { files: backup.files, bytes: backup.bytes, copied: backup.copied, damaged };
-    match args.format {
-        OutputFormat::Json => output::json(&answer)?,
-        OutputFormat::Text => {
-            let files = count(answer.files as u64, "file");
-            let text = format!("{files}, {}; {} copied\n", size(answer.bytes), answer.copied);
-            output::data(text.as_bytes())?;
-        }
-    }
+    output::answer(args.format, &answer, || {
+        format!("{}, {}; {} copied\n", count(answer.files as u64, "file"), size(answer.bytes), answer.copied)
+    })?;
     Ok(exit)
 }

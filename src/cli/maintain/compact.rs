@@ -28,12 +28,11 @@ struct CompactJson {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &CompactArgs) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let store = run.store(&settings)?;
-    if !store.is_dir() {
-        return Err(StoreError::NoStore { path: store }.into());
+    let dir = run.store_dir()?;
+    if !dir.is_dir() {
+        return Err(StoreError::NoStore { path: dir }.into());
     }
-    let mut writer = CommandContext::writer(&settings, &store, run.now)?;
+    let mut writer = run.writer(run.now)?;
     let done = writer.compact(true)?;
     writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
     let damaged = done.damaged.into_iter().map(|fault| fault.at).collect();
@@ -44,13 +43,9 @@ pub(crate) fn run(run: &CommandContext, args: &CompactArgs) -> anyhow::Result<Ex
             "`dmarquet verify` shows what is lost; restore these files from a backup, or fetch their reports again",
         );
     }
-    match args.format {
-        OutputFormat::Json => output::json(&answer)?,
-        OutputFormat::Text if answer.merged == 0 => output::data(b"nothing to merge\n")?,
-        OutputFormat::Text => {
-            let merged = count(answer.merged as u64, "file");
-            output::data(format!("{merged} merged into {}\n", answer.made).as_bytes())?;
-        }
-    }
+    output::answer(args.format, &answer, || match answer.merged {
+        0 => "nothing to merge\n".to_owned(),
+        merged => format!("{} merged into {}\n", count(merged as u64, "file"), answer.made),
+    })?;
     Ok(exit)
 }

@@ -6,7 +6,6 @@ use crate::cli::terminal::output;
 use crate::cli::wiring::ingest_run::count;
 use crate::cli::wiring::period::Stretch;
 use crate::cli::wiring::run::CommandContext;
-use crate::store::Store;
 use crate::store::disk::layout::Month;
 use anyhow::anyhow;
 use serde::Serialize;
@@ -44,30 +43,22 @@ struct PruneJson {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &PruneArgs) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let store = run.store(&settings)?;
     let day = args.keep.before(run.today());
     let first = day
         .map(Month::of)
         .ok_or_else(|| anyhow!("--keep: expected a time within the calendar, found {}", args.keep))?;
     let reports = if args.dry_run {
-        let store = Store::open(&store)?;
+        let store = run.store()?;
         let months = store.status()?.months;
         let old = months.iter().filter(|(month, _)| *month < first).map(|(_, sums)| sums.reports.unsigned_abs());
         old.sum::<u64>() + store.tls_reports_before(first.first())?
     } else {
-        let mut writer = CommandContext::writer(&settings, &store, run.now)?;
-        writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
-        writer.prune(first)?.reports as u64
+        run.writer(run.now)?.prune(first)?.reports as u64
     };
     let answer = PruneJson { first: first.to_string(), reports, dry_run: args.dry_run };
-    match args.format {
-        OutputFormat::Json => output::json(&answer)?,
-        OutputFormat::Text => {
-            let verb = if args.dry_run { "would be deleted" } else { "deleted" };
-            let line = format!("{} {verb} (all before {})\n", count(reports, "report"), answer.first);
-            output::data(line.as_bytes())?;
-        }
-    }
+    output::answer(args.format, &answer, || {
+        let verb = if args.dry_run { "would be deleted" } else { "deleted" };
+        format!("{} {verb} (all before {})\n", count(reports, "report"), answer.first)
+    })?;
     Ok(Exit::Handled)
 }

@@ -17,11 +17,9 @@ pub(crate) struct RebuildArgs {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &RebuildArgs) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let store = run.store(&settings)?;
     let interrupt = Interrupt::listen(&run.console)?;
-    let (tally, rebuilt) =
-        ingest::rebuild(&store, settings.access()?, &ingest_run::options(&interrupt, &settings, run.now))?;
+    let options = ingest_run::options(&interrupt, run, run.now)?;
+    let (tally, rebuilt) = ingest::rebuild(&run.store_dir()?, run.settings()?.access()?, &options)?;
     rebuilt.notices.iter().for_each(|notice| run.console.warning(notice));
     rebuilt.damaged.iter().for_each(|fault| run.console.unreadable(&fault.at, &fault.what));
     let exit = if rebuilt.damaged.is_empty() { Exit::Handled } else { Exit::Attention };

@@ -13,7 +13,6 @@ use crate::store::{ConflictEntry, RejectedEntry, Store};
 use anyhow::anyhow;
 use clap::Subcommand;
 use serde::Serialize;
-use std::path::Path;
 
 /// Digits of an ID shown in a list.
 const SHORT: usize = 12;
@@ -71,14 +70,12 @@ enum RejectedAction {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &RejectedArgs) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let dir = run.store(&settings)?;
     match &args.act {
-        RejectedAction::List { format, conflicts: true } => conflicts(&Store::open(&dir)?, *format)?,
-        RejectedAction::List { format, conflicts: false } => list(&Store::open(&dir)?, *format)?,
-        RejectedAction::Show { id, raw } => show(&Store::open(&dir)?, id, *raw)?,
-        RejectedAction::Promote { id } => promote(run, &dir, id)?,
-        RejectedAction::Retry { ids, format } => return retry(run, &dir, ids, *format),
+        RejectedAction::List { format, conflicts: true } => conflicts(&run.store()?, *format)?,
+        RejectedAction::List { format, conflicts: false } => list(&run.store()?, *format)?,
+        RejectedAction::Show { id, raw } => show(&run.store()?, id, *raw)?,
+        RejectedAction::Promote { id } => promote(run, id)?,
+        RejectedAction::Retry { ids, format } => return retry(run, ids, *format),
     }
     Ok(Exit::Handled)
 }
@@ -188,16 +185,13 @@ fn show(store: &Store, id: &str, raw: bool) -> anyhow::Result<()> {
         format!("rejected  {}", entry.ingested),
         format!("bytes     {}", entry.bytes),
         format!("kept in   {kept}"),
-    ]
-    .into_iter())
+    ])
 }
 
-fn retry(run: &CommandContext, dir: &Path, ids: &[String], format: OutputFormat) -> anyhow::Result<Exit> {
+fn retry(run: &CommandContext, ids: &[String], format: OutputFormat) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(&run.console)?;
-    let settings = run.settings()?;
-    let options = ingest_run::options(&interrupt, &settings, run.now);
-    let mut writer = CommandContext::writer(&settings, dir, run.now)?;
-    writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
+    let options = ingest_run::options(&interrupt, run, run.now)?;
+    let mut writer = run.writer(run.now)?;
     let all = writer.rejected()?;
     let entries = if ids.is_empty() {
         all
@@ -210,11 +204,10 @@ fn retry(run: &CommandContext, dir: &Path, ids: &[String], format: OutputFormat)
     ingest_run::tell(&run.console, &tally, Some(format))
 }
 
-fn promote(run: &CommandContext, dir: &Path, id: &str) -> anyhow::Result<()> {
+fn promote(run: &CommandContext, id: &str) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen(&run.console)?;
-    let settings = run.settings()?;
-    let options = ingest_run::options(&interrupt, &settings, run.now);
-    let mut writer = CommandContext::writer(&settings, dir, run.now)?;
+    let options = ingest_run::options(&interrupt, run, run.now)?;
+    let mut writer = run.writer(run.now)?;
     let entries = writer.conflicts()?;
     let entry = one(&entries, id, "a report in conflict", "rejected list --conflicts", |entry| entry.content)?;
     if !ingest::promote(&mut writer, entry, &options)? {
@@ -222,9 +215,7 @@ fn promote(run: &CommandContext, dir: &Path, id: &str) -> anyhow::Result<()> {
         return Err(anyhow!("{id}: the kept bytes no longer contain the report from {origin}"));
     }
     let ConflictEntry { org_name, report_id, policy_domain, .. } = entry;
-    say(std::iter::once(format!(
-        "Report {report_id} from {org_name} about {policy_domain} counts now; the other one is a conflict."
-    )))
+    say([format!("Report {report_id} from {org_name} about {policy_domain} counts now; the other one is a conflict.")])
 }
 
 fn find<'a>(entries: &'a [RejectedEntry], id: &str) -> anyhow::Result<&'a RejectedEntry> {
@@ -245,7 +236,7 @@ fn one<'a, T>(entries: &'a [T], id: &str, what: &str, list: &str, hash: impl Fn(
 }
 
 /// Prints lines that contain untrusted text.
-fn say(lines: impl Iterator<Item = String>) -> anyhow::Result<()> {
-    let text: String = lines.map(|line| output::clean(&line) + "\n").collect();
+fn say(lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+    let text: String = lines.into_iter().map(|line| output::clean(&line) + "\n").collect();
     pager::show(&text)
 }

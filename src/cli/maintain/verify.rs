@@ -4,8 +4,6 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::output;
 use crate::cli::wiring::run::CommandContext;
-use crate::store::Store;
-use serde::Serialize;
 
 /// Check that ledger, tables and originals agree; exit 1 if they do not
 #[derive(Debug, clap::Args)]
@@ -15,24 +13,13 @@ pub(crate) struct VerifyStoreArgs {
     format: OutputFormat,
 }
 
-/// A problem as JSON.
-#[derive(Debug, Serialize)]
-struct ProblemJson {
-    at: String,
-    what: String,
-}
-
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &VerifyStoreArgs) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let faults = Store::open(&run.store(&settings)?)?.verify()?;
+    let faults = run.store()?.verify()?;
     let exit = if faults.is_empty() { Exit::Handled } else { Exit::Attention };
     if args.format == OutputFormat::Json {
-        let faults = faults.into_iter().map(|fault| ProblemJson { at: fault.at, what: fault.what });
-        output::json(&faults.collect::<Vec<_>>())?;
-        return Ok(exit);
-    }
-    if faults.is_empty() {
+        output::json(&faults)?;
+    } else if faults.is_empty() {
         output::data(b"ledger, tables and originals agree\n")?;
     } else {
         faults.iter().for_each(|fault| run.console.unreadable(&fault.at, &fault.what));

@@ -1,7 +1,6 @@
 //! `ack`: acknowledges an action or alert, so that it stays folded until it grows.
 
-use crate::analyze::{Action, Period, Summary};
-use crate::cli::settings::file::Settings;
+use crate::analyze::{Action, Period};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::format::OutputFormat;
@@ -10,14 +9,13 @@ use crate::cli::wiring::ingest_run;
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::selection;
 use crate::model::utc_day;
-use crate::store::{Acknowledgment, Store, StoredEvent};
+use crate::store::{Acknowledgment, StoredEvent};
 use anyhow::anyhow;
 use clap::Subcommand;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 /// Weeks searched for an ID, ending with the last complete one.
 const WEEKS: u8 = 4;
@@ -73,27 +71,20 @@ impl AckArgs {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &AckArgs) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let dir = run.store(&settings)?;
     match (&args.list, &args.id, &args.note) {
-        (Some(AckAction::List { format, .. }), _, _) => list(run, &settings, &dir, *format),
-        (None, Some(id), Some(note)) => acknowledge(run, &settings, &dir, (id.trim(), note)),
+        (Some(AckAction::List { format, .. }), _, _) => list(run, *format),
+        (None, Some(id), Some(note)) => acknowledge(run, id.trim(), note),
         _ => Err(anyhow!("ack: expected an id and --note, or list")),
     }
 }
 
-fn acknowledge(
-    run: &CommandContext,
-    settings: &Settings,
-    dir: &Path,
-    (id, note): (&str, &str),
-) -> anyhow::Result<Exit> {
+fn acknowledge(run: &CommandContext, id: &str, note: &str) -> anyhow::Result<Exit> {
     let note = output::clean(note.trim());
     if note.is_empty() {
         return Err(anyhow!("--note: expected some text, found none"));
     }
-    let store = Store::open(dir)?;
-    let said = if let Some(alert) = store.events()?.into_iter().find(|event| event.id == id && !event.is_action()) {
+    let mut events = run.store()?.events()?.into_iter();
+    let said = if let Some(alert) = events.find(|event| event.id == id && !event.is_action()) {
         Acknowledgment {
             id: alert.id,
             kind: alert.kind,
@@ -103,7 +94,7 @@ fn acknowledge(
             evidence: alert.evidence,
         }
     } else {
-        let action = find(run, settings, dir, id)?;
+        let action = find(run, id)?;
         Acknowledgment {
             id: id.to_owned(),
             kind: action.change.word().to_owned(),
@@ -113,31 +104,23 @@ fn acknowledge(
             evidence: action.evidence(),
         }
     };
-    drop(store);
-    let mut writer = CommandContext::writer(settings, dir, run.now)?;
-    writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
-    writer.acknowledge(&said)?;
+    run.writer(run.now)?.acknowledge(&said)?;
     run.console.note(&format!("{id}: acknowledged"));
     Ok(Exit::Handled)
 }
 
 /// Finds the action with an ID: in the days since the last complete week, in that week, or in the ones before.
-fn find(run: &CommandContext, settings: &Settings, dir: &Path, id: &str) -> anyhow::Result<Action> {
+fn find(run: &CommandContext, id: &str) -> anyhow::Result<Action> {
     let last = Period::last_complete_week(run.now);
     let running = Period::new(last.to().saturating_add(1.day()), run.today()).ok();
     for period in std::iter::once(last).chain(running).chain((1..=WEEKS).filter_map(|weeks| last.before(weeks))) {
-        let found = summary(run, settings, dir, period)?.actions.into_iter().find(|action| action.tracking.id == id);
-        if let Some(action) = found {
+        let summary = selection::summary(run, run.store()?, period)?;
+        if let Some(action) = summary.actions.into_iter().find(|action| action.tracking.id == id) {
             return Ok(action);
         }
     }
     let error = anyhow!("ack {}: nothing has this id", output::clean(id));
     Err(error.hint("`dmarquet ack list` has the ids of the last complete week"))
-}
-
-/// The summary of a period; its actions have the IDs.
-fn summary(run: &CommandContext, settings: &Settings, dir: &Path, period: Period) -> anyhow::Result<Summary> {
-    selection::summary(run, settings, Store::open(dir)?, (period.from(), period.to()))
 }
 
 /// An event in the list.
@@ -155,8 +138,8 @@ struct AckJson {
     acknowledged: Option<String>,
 }
 
-fn list(run: &CommandContext, settings: &Settings, dir: &Path, format: OutputFormat) -> anyhow::Result<Exit> {
-    let listed = listed(run, settings, dir)?;
+fn list(run: &CommandContext, format: OutputFormat) -> anyhow::Result<Exit> {
+    let listed = listed(run)?;
     match format {
         OutputFormat::Json => output::json(&listed)?,
         OutputFormat::Text => pager::show(&output::clean_lines(&text(&listed)))?,
@@ -165,12 +148,12 @@ fn list(run: &CommandContext, settings: &Settings, dir: &Path, format: OutputFor
 }
 
 /// The actions of the last complete week, followed by acknowledged ones that are not among them.
-fn listed(run: &CommandContext, settings: &Settings, dir: &Path) -> anyhow::Result<Vec<AckJson>> {
-    let events = Store::open(dir)?.events()?;
+fn listed(run: &CommandContext) -> anyhow::Result<Vec<AckJson>> {
+    let events = run.store()?.events()?;
     let mut known: BTreeMap<&str, &StoredEvent> =
         events.iter().filter(|event| event.note.is_some()).map(|event| (event.id.as_str(), event)).collect();
     let mut listed = Vec::new();
-    for action in summary(run, settings, dir, Period::last_complete_week(run.now))?.actions {
+    for action in selection::summary(run, run.store()?, Period::last_complete_week(run.now))?.actions {
         let said = known.remove(action.tracking.id.as_str());
         listed.push(AckJson {
             kind: action.change.word().to_owned(),

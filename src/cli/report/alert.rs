@@ -1,21 +1,21 @@
 //! `alert`: reports what changed since the last run, once through each channel.
 
-use super::{dns_history, policy_files};
+use super::channels;
+use super::check::{dns_history, policy_files};
 use crate::alert::{self, AlertDelivery, AlertEvent, AlertLook, AlertMessage, PRINT};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
+use crate::cli::wiring::ingest_run;
 use crate::cli::wiring::run::CommandContext;
-use crate::cli::wiring::{channels, ingest_run};
 use crate::dns::lookup::resolver::{self, Resolver};
-use crate::store::{Store, StoredEvent, Writer};
+use crate::store::{Store, StoredEvent, Undelivered, Writer};
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
 
 const EXAMPLES: &str = "\
 Reports each event once: on standard output, and through every channel in [alert] of the settings. The first run in a store ignores what began more than seven days before. docs/alerts.md describes the kinds of events, the JSON and the channels.
@@ -77,42 +77,36 @@ enum AlertAction {
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let dir = run.store(&settings)?;
-    if let Some(AlertAction::List { format, all }) = &args.list {
-        return list(&Store::open(&dir)?, *format, *all);
-    }
     if args.nagios {
-        return nagios(run, &settings, &dir);
+        return nagios(run, settings);
     }
-    let store = Store::open(&dir)?;
+    let store = run.store()?;
+    if let Some(AlertAction::List { format, all }) = &args.list {
+        return list(&store, *format, *all);
+    }
     if args.dry_run {
         let look = alert::look(&store, run.now, &settings.alert.rules)?;
-        let waiting = store.undelivered(PRINT)?;
-        let mut events: Vec<AlertEvent> =
-            waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
+        let mut events = events_in(&store.undelivered(PRINT)?);
         events.extend(look.events);
         return print(&AlertMessage::new(events), args);
     }
-    let nothing = store.is_empty();
-    drop(store);
-    if nothing {
+    if store.is_empty() {
         return print(&AlertMessage::new(Vec::new()), args);
     }
+    drop(store);
     if args.check {
         let policies = policy_files::policies(&args.server, None, None)?;
         let resolver = Resolver::of_servers(&args.server)?;
-        let (_, exit) = dns_history::look_at_all(run, (&resolver, policies.as_deref()), run.now)?;
+        let (_, exit) = dns_history::look_at_all(run, &resolver, policies.as_deref(), run.now)?;
         if exit == Exit::Failed {
             run.console.warning("some DNS records could not be looked up: their changes are reported once they can be");
         }
     }
-    let mut writer = CommandContext::writer(&settings, &dir, run.now)?;
-    writer.take_notices().iter().for_each(|notice| run.console.warning(notice));
-    let told = record(&settings, &dir, &mut writer, run.now)?;
+    let mut writer = run.writer(run.now)?;
+    let told = record(settings, &mut writer, run.now)?;
     // Recorded events are sent from the outbox, along with anything a killed run left there.
     let waiting = writer.undelivered(PRINT)?;
-    let events = waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
-    let exit = print(&AlertMessage::new(events), args)?;
+    let exit = print(&AlertMessage::new(events_in(&waiting)), args)?;
     writer.mark_delivered(PRINT, &waiting)?;
     if told.known_before > 0 {
         run.console.note_always(&format!(
@@ -121,14 +115,19 @@ pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit
             if told.known_before == 1 { "is" } else { "are" },
         ));
     }
-    let failed = deliver(&settings, &mut writer)?;
+    let failed = deliver(settings, &mut writer)?;
     failed.iter().for_each(|why| run.console.warning(why));
     Ok(if failed.is_empty() { exit } else { Exit::Failed })
 }
 
+/// The events that wait to be sent.
+fn events_in(waiting: &[Undelivered]) -> Vec<AlertEvent> {
+    waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect()
+}
+
 /// Evaluates the rules and records new events and their messages in one transaction.
-fn record(settings: &Settings, dir: &Path, writer: &mut Writer, now: Timestamp) -> anyhow::Result<AlertLook> {
-    let mut look = alert::look(&Store::open(dir)?, now, &settings.alert.rules)?;
+fn record(settings: &Settings, writer: &mut Writer, now: Timestamp) -> anyhow::Result<AlertLook> {
+    let mut look = alert::look(&Store::open(writer.dir())?, now, &settings.alert.rules)?;
     let channels = channels::names(settings);
     for event in &look.events {
         let body = serde_json::to_string(event)?;
@@ -150,17 +149,12 @@ fn deliver(settings: &Settings, writer: &mut Writer) -> anyhow::Result<Vec<Strin
 
 /// Runs at the end of a `fetch`, after its mails are stored. Prints nothing if there are channels; a failed delivery is
 /// reported and retried by the next run.
-pub(crate) fn after_fetch(
-    run: &CommandContext,
-    settings: &Settings,
-    (dir, writer): (&Path, &mut Writer),
-    now: Timestamp,
-) -> anyhow::Result<()> {
-    record(settings, dir, writer, now)?;
+pub(crate) fn after_fetch(run: &CommandContext, writer: &mut Writer, now: Timestamp) -> anyhow::Result<()> {
+    let settings = run.settings()?;
+    record(settings, writer, now)?;
     let waiting = writer.undelivered(PRINT)?;
     if channels::names(settings).is_empty() && !waiting.is_empty() {
-        let events = waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
-        output::data(text(&AlertMessage::new(events)).as_bytes())?;
+        output::data(text(&AlertMessage::new(events_in(&waiting))).as_bytes())?;
     }
     writer.mark_delivered(PRINT, &waiting)?;
     deliver(settings, writer)?.iter().for_each(|why| run.console.warning(why));
@@ -168,10 +162,7 @@ pub(crate) fn after_fetch(
 }
 
 fn print(message: &AlertMessage, args: &AlertArgs) -> anyhow::Result<Exit> {
-    match args.format {
-        OutputFormat::Json => output::json(message)?,
-        OutputFormat::Text => output::data(text(message).as_bytes())?,
-    }
+    output::answer(args.format, message, || text(message))?;
     let new = message.events.iter().any(|event| event.state == "new");
     Ok(if new && args.exit_code { Exit::Attention } else { Exit::Handled })
 }
@@ -241,9 +232,9 @@ fn listed(stored: StoredEvent) -> Option<AlertJson> {
 }
 
 /// The plugin conventions: one line, `|` and performance data; the exit code is the state.
-fn nagios(run: &CommandContext, settings: &Settings, dir: &Path) -> anyhow::Result<Exit> {
+fn nagios(run: &CommandContext, settings: &Settings) -> anyhow::Result<Exit> {
     let look = || -> anyhow::Result<(Vec<AlertEvent>, Option<Timestamp>)> {
-        let store = Store::open(dir)?;
+        let store = run.store()?;
         let mut open = alert::open_events(&store.events()?, run.today());
         open.extend(alert::look(&store, run.now, &settings.alert.rules)?.events);
         open.retain(|event| event.state == "new");

@@ -1,6 +1,5 @@
 //! `export`: exports the rows for other programs.
 
-use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
@@ -82,7 +81,7 @@ enum ExportForm {
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &ExportArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let chosen = args.customers.chosen(&settings)?;
+    let chosen = args.customers.chosen(settings)?;
     if args.customers.each_customer && args.out.is_none() {
         return Err(anyhow!("--each-customer needs --out DIR"));
     }
@@ -100,10 +99,10 @@ pub(crate) fn run(run: &CommandContext, args: &ExportArgs) -> anyhow::Result<Exi
         return Err(anyhow!("--bom needs --format csv"));
     }
     if args.paths.is_empty() {
-        let store = run.opened(&settings, args.records.as_deref())?;
+        let store = run.store_or(args.records.as_deref())?;
         not_onto_itself(args, store.dir())?;
         filter.new = args.since_run.map(|run| store.new_since(run.into())).transpose()?.map(Arc::new);
-        write_all(run, (&settings, chosen.as_deref()), &store, &filter, args)?;
+        write_all(run, chosen.as_deref(), &store, &filter, args)?;
         return Ok(Exit::Handled);
     }
     let format = match args.format {
@@ -116,7 +115,7 @@ pub(crate) fn run(run: &CommandContext, args: &ExportArgs) -> anyhow::Result<Exi
     let needs_all = matches!(args.format, ExportForm::Parquet | ExportForm::Ipc);
     if needs_all || args.out.is_some() || chosen.is_some() || !filter.domains.is_empty() {
         let (_folder, store, exit) = storeless::store(run, &args.paths)?;
-        write_all(run, (&settings, chosen.as_deref()), &store, &filter, args)?;
+        write_all(run, chosen.as_deref(), &store, &filter, args)?;
         return Ok(exit);
     }
     let mut exit = Exit::Handled;
@@ -146,23 +145,22 @@ impl<W: std::io::Write> ReportSink for ExportRows<'_, W> {
 /// Exports all rows, or the rows of each customer to a separate folder.
 fn write_all(
     run: &CommandContext,
-    (settings, chosen): (&Settings, Option<&[usize]>),
+    chosen: Option<&[usize]>,
     store: &Store,
     filter: &Filter,
     args: &ExportArgs,
 ) -> anyhow::Result<()> {
+    let settings = run.settings()?;
     let wanted = args.out.is_some() && filter.new.is_none() && args.format != ExportForm::Ipc;
-    let verdicts = if wanted { verdicts::of_weeks(run, settings, store, filter)? } else { Vec::new() };
+    let verdicts = if wanted { verdicts::of_weeks(run, store, filter)? } else { Vec::new() };
     if chosen.is_none() && filter.domains.is_empty() {
         return write((store, &verdicts), filter, args, args.out.as_deref());
     }
     if let Some([owner]) = chosen.filter(|_| !args.customers.each_customer) {
-        customers::check_owned(&args.choice, settings, *owner)?;
+        customers::check_owned(&filter.domains, settings, *owner)?;
     }
     let known = KnownDomains::of_store(settings, store)?;
-    for domain in known.check(&filter.domains)? {
-        run.console.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
-    }
+    known.check(&filter.domains, &run.console)?;
     let Some(chosen) = chosen else { return write((store, &verdicts), filter, args, args.out.as_deref()) };
     let (owners, withheld) = (settings.owners(), customers::withheld(settings));
     for owner in chosen {

@@ -1,7 +1,7 @@
 //! `metrics`: writes numbers from the store in Prometheus format.
 
 use crate::alert;
-use crate::analyze::{ActionState, DomainSummary, Foreign, Summary, TlsSummary};
+use crate::analyze::{ActionState, DomainSummary, EventKind, Foreign, Period, Summary, TlsSummary, Tracking};
 use crate::cli::settings::local_path::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output;
@@ -44,15 +44,13 @@ pub(crate) struct MetricsArgs {
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &MetricsArgs) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let dir = run.store(&settings)?;
-    let store = Store::open(&dir)?;
+    let store = run.store()?;
     let mut metrics = of_store(&store, run.now)?;
-    metrics.extend(of_mailboxes(&store, &settings.alert.rules.mailboxes)?);
+    metrics.extend(of_mailboxes(&store, &run.settings()?.alert.rules.mailboxes)?);
     metrics.extend(of_alerts(&store.events()?, run.now));
     let yesterday = run.today().saturating_sub(1.day());
-    let week = (yesterday.saturating_sub(6.days()), yesterday);
-    metrics.extend(of_week(&selection::summary(run, &settings, store, week)?));
+    let week = Period::new(yesterday.saturating_sub(6.days()), yesterday)?;
+    metrics.extend(of_week(&selection::summary(run, store, week)?));
     let text = present::metrics(&metrics);
     match &args.textfile {
         Some(file) => replace(file, &text).with_context(|| format!("--textfile {}", file.display()))?,
@@ -152,11 +150,10 @@ fn of_alerts(events: &[StoredEvent], now: Timestamp) -> Vec<Metric> {
         let count = open.iter().filter(|event| event.severity == severity).count();
         metric = metric.with(label("severity", severity), float(count));
     }
-    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    open.iter().for_each(|event| *kinds.entry(event.kind.as_str()).or_default() += 1);
     let mut by_kind = Metric::new("dmarquet_open_alerts_by_kind", "Open alerts that are not acknowledged, by kind.");
-    for kind in crate::analyze::EventKind::ALL {
-        by_kind = by_kind.with(label("kind", kind.word()), float(kinds.get(kind.word()).copied().unwrap_or(0)));
+    for kind in EventKind::ALL.map(EventKind::word) {
+        let count = open.iter().filter(|event| event.kind == kind).count();
+        by_kind = by_kind.with(label("kind", kind), float(count));
     }
     vec![metric, by_kind]
 }
@@ -219,7 +216,7 @@ fn of_week(summary: &Summary) -> Vec<Metric> {
             .with(blocked("no"), float(sums.spoofed_not_blocked));
         reports = reports.with(label("policy_domain", domain), float(sums.reports));
     }
-    let count = |wanted: &dyn Fn(&crate::analyze::Tracking) -> bool| {
+    let count = |wanted: &dyn Fn(&Tracking) -> bool| {
         float(summary.actions.iter().filter(|action| wanted(&action.tracking)).count())
     };
     let actions = Metric::new("dmarquet_open_actions", "Actions in the summary of these days.")

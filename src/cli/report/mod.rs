@@ -2,17 +2,11 @@
 
 pub(crate) mod ack;
 pub(crate) mod alert;
+mod channels;
 pub(crate) mod check;
-pub(crate) mod consents;
-pub(crate) mod digests;
-pub(crate) mod dns_history;
 pub(crate) mod export;
 pub(crate) mod metrics;
-pub(crate) mod observed;
-pub(crate) mod overview;
-mod policy_files;
 pub(crate) mod query;
-pub(crate) mod rhythm;
 pub(crate) mod simulate;
 pub(crate) mod site;
 pub(crate) mod status;

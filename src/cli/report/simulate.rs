@@ -2,7 +2,7 @@
 //! `simulate`.
 
 use crate::analyze::{Adder, AttributedMail, Period, Question};
-use crate::cli::settings::{file, local_path, near};
+use crate::cli::settings::{local_path, near};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::format::OutputFormat;
@@ -10,7 +10,6 @@ use crate::cli::terminal::{input, output, pager};
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::selection;
 use crate::dns::dmarc::Policy;
-use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name;
 use crate::dns::lookup::resolver::{self, Resolver};
 use crate::model::utc_day;
@@ -18,6 +17,8 @@ use crate::present;
 use crate::simulate::{NotAsked, PatientLookup, SimulationRequest, TagChanges, Tolerance, ZoneFile, simulate};
 use crate::store::{Filter, Store};
 use anyhow::{Context as _, anyhow};
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use std::collections::BTreeMap;
@@ -56,13 +57,13 @@ pub(crate) struct SimulateArgs {
     domain: String,
     /// DMARC policy (p) for all mail: none, quarantine or reject
     #[arg(long, value_enum, hide_possible_values = true, help_heading = "Proposed changes")]
-    policy: Option<PolicyWord>,
+    policy: Option<Policy>,
     /// DMARC policy for subdomains (sp)
     #[arg(long, value_enum, value_name = "POLICY", hide_possible_values = true, help_heading = "Proposed changes")]
-    sp: Option<PolicyWord>,
+    sp: Option<Policy>,
     /// DMARC policy for subdomains that do not exist (np); looks them up
     #[arg(long, value_enum, value_name = "POLICY", hide_possible_values = true, help_heading = "Proposed changes")]
-    np: Option<PolicyWord>,
+    np: Option<Policy>,
     /// DKIM alignment: r (relaxed) or s (strict)
     #[arg(long, value_enum, value_name = "MODE", hide_possible_values = true, help_heading = "Proposed changes")]
     adkim: Option<AlignmentWord>,
@@ -101,26 +102,18 @@ pub(crate) struct SimulateArgs {
     format: OutputFormat,
 }
 
-/// A policy on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum PolicyWord {
-    None,
-    Quarantine,
-    Reject,
-}
+impl ValueEnum for Policy {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::None, Self::Quarantine, Self::Reject]
+    }
 
-impl From<PolicyWord> for Policy {
-    fn from(word: PolicyWord) -> Self {
-        match word {
-            PolicyWord::None => Self::None,
-            PolicyWord::Quarantine => Self::Quarantine,
-            PolicyWord::Reject => Self::Reject,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
     }
 }
 
 /// An alignment mode on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum AlignmentWord {
     /// Relaxed.
     R,
@@ -135,40 +128,26 @@ pub(crate) fn run(run: &CommandContext, args: &SimulateArgs) -> anyhow::Result<E
     let now = args.now.unwrap_or(run.now);
     let days = window(now, args.weeks)?;
     let request = request(args, domain, days)?;
-    let settings = run.settings()?;
-    let store = run.opened(&settings, args.records.as_deref())?;
-    let mail = read(run, &settings, &store, &request, now)?;
+    let store = run.store_or(args.records.as_deref())?;
+    let mail = read(run, &store, &request, now)?;
     if !mail.rows.iter().any(|row| days.0 <= row.day && row.day <= days.1) {
         return Err(no_mail(&store, &request)?);
     }
     let asks_dns = request.needs_dns() || !args.server.is_empty();
     let answer = if asks_dns {
         let resolver = Resolver::of_servers(&args.server)?;
-        simulated(&request, &mail, &PatientLookup::new(&resolver), args)?
+        simulate(&request, &mail, &PatientLookup::new(&resolver), (args.tolerate, asks_dns))
     } else {
-        simulated(&request, &mail, &NotAsked, args)?
+        simulate(&request, &mail, &NotAsked, (args.tolerate, asks_dns))
     };
+    let answer = answer.with_context(|| format!("simulate {}", request.domain))?;
     match args.format {
         OutputFormat::Text => {
             pager::show(&present::simulation(&answer, &pager::style(run.common.color)))?;
         }
         OutputFormat::Json => output::data(present::json(&answer).as_bytes())?,
     }
-    Ok(match answer.exit_code() {
-        0 => Exit::Handled,
-        1 => Exit::Attention,
-        _ => Exit::Failed,
-    })
-}
-
-fn simulated(
-    request: &SimulationRequest,
-    mail: &AttributedMail,
-    lookup: &dyn Lookup,
-    args: &SimulateArgs,
-) -> anyhow::Result<crate::simulate::Simulation> {
-    let asks_dns = request.needs_dns() || !args.server.is_empty();
-    simulate(request, mail, lookup, (args.tolerate, asks_dns)).with_context(|| format!("simulate {}", request.domain))
+    Ok(Exit::from_code(answer.exit_code()))
 }
 
 /// The last complete weeks before `now`.
@@ -191,9 +170,9 @@ fn request(args: &SimulateArgs, domain: String, days: (Date, Date)) -> anyhow::R
         days,
         weeks: args.weeks,
         tags: TagChanges {
-            p: args.policy.map(Policy::from),
-            sp: args.sp.map(Policy::from),
-            np: args.np.map(Policy::from),
+            p: args.policy,
+            sp: args.sp,
+            np: args.np,
             adkim_strict: strict(args.adkim),
             aspf_strict: strict(args.aspf),
         },
@@ -217,11 +196,11 @@ fn zone(file: &Path, domain: &str) -> anyhow::Result<ZoneFile> {
 /// senders.
 fn read(
     run: &CommandContext,
-    settings: &file::Settings,
     store: &Store,
     request: &SimulationRequest,
     now: Timestamp,
 ) -> anyhow::Result<AttributedMail> {
+    let settings = run.settings()?;
     let today = utc_day(now);
     let yesterday = today.saturating_sub(1.days());
     let from = today.saturating_sub(JUDGED_DAYS.days()).min(request.days.0);

@@ -6,7 +6,6 @@ use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
 use crate::cli::wiring::ingest_run::grouped;
-use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::rejections::Rejections;
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::selection::{self, From, Selection, Sum};
@@ -98,14 +97,14 @@ struct Source<'a> {
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &SiteArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let chosen = args.customers.chosen(&settings)?;
-    let store = run.opened(&settings, None)?;
-    let question = selection::question(run, &settings, &store)?;
+    let chosen = args.customers.chosen(settings)?;
+    let store = run.store_or(None)?;
+    let question = selection::question(run, &store)?;
     let mut days = store.report_days()?;
     add_tls(&store, &mut days)?;
     let source = Source {
         run,
-        settings: &settings,
+        settings,
         odd: odd_days(&store)?,
         weeks: weeks(&days, run, args.weeks.map_or(WEEKS, usize::from)),
         days,
@@ -182,10 +181,7 @@ fn odd_days(store: &Store) -> anyhow::Result<BTreeMap<Date, u64>> {
 impl Source<'_> {
     /// Updates one archive: the operator's or a customer's. `site` is where it is published.
     fn write(&self, out: &Path, owner: Option<usize>, site: Option<String>) -> anyhow::Result<Written> {
-        let branding = match owner {
-            Some(owner) => logo::branding(&self.settings.customers[owner])?,
-            None => Branding::default(),
-        };
+        let branding = logo::branding(owner.map(|owner| &self.settings.customers[owner]))?;
         let question = match owner {
             Some(owner) => customers::question_of(&self.question, customers::withheld(self.settings)(owner)),
             None => self.question.clone(),
@@ -211,13 +207,11 @@ impl Source<'_> {
         question: &Question,
         owner: Option<usize>,
     ) -> anyhow::Result<()> {
-        let question = Question { period: Some(week), ..question.clone() };
-        let mut selection = Selection::new(self.run, &Choice::between(week.from(), week.to()), &[])?;
-        selection.question = question;
+        let mut selection = Selection::of_period(question.clone(), week);
         let sums = match owner {
             None => Some(selection.gather(self.run, &self.store, WeekSums::new(&selection.question))?.0),
             Some(owner) => {
-                if let From::Store(store) = &self.store {
+                if let Some(store) = self.store.store() {
                     let known = KnownDomains::of_store(self.settings, store)?;
                     selection.read_only(known.of_customer(&self.settings.owners(), owner, self.settings));
                 }
@@ -234,7 +228,7 @@ impl Source<'_> {
             let (first, last, _) = count.reads();
             (from, to) = (from.min(first), to.max(last));
         }
-        repairs::count(&self.store, &mut summary)?;
+        repairs::count(self.store.store(), &mut summary)?;
         let made_of = (from, to, self.reports(from, to, self.recent(week)));
         Ok(archive.add((&summary, &rows.finish()), made_of)?)
     }

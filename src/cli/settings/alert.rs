@@ -86,14 +86,13 @@ impl AlertSettings {
         if let Some(messages) = section.number("wave_messages", 1..=1_000_000) {
             rules.wave_scale = f64::from(messages) / WAVE;
         }
-        for mut section in section.tables("webhook") {
-            if let Some(webhook) = WebhookSettings::of(&mut section, folder) {
+        section.tables("webhook", |section| {
+            if let Some(webhook) = WebhookSettings::of(section, folder) {
                 section.check_name(&webhook.name, settings.webhooks.iter().map(|earlier| &earlier.name));
                 settings.webhooks.push(webhook);
             }
-            section.finish();
-        }
-        for mut section in section.tables("command") {
+        });
+        section.tables("command", |section| {
             let name = section.needed_text("name", "a name, such as \"apprise\"").map(str::to_owned);
             if !section.has("program") {
                 section.fault(
@@ -105,23 +104,20 @@ impl AlertSettings {
                 section.check_name(&name, settings.commands.iter().map(|earlier| &earlier.name));
                 settings.commands.push(CommandSettings { name, program });
             }
-            section.finish();
-        }
+        });
         settings
     }
 }
 
 impl WebhookSettings {
     fn of(section: &mut Section<'_>, folder: &Path) -> Option<Self> {
-        #[derive(Clone, Copy)]
-        enum Word {
-            Json,
-            Slack,
-            Ntfy,
-            Template,
-        }
-        const WORDS: [(&str, Word); 4] =
-            [("json", Word::Json), ("slack", Word::Slack), ("ntfy", Word::Ntfy), ("template", Word::Template)];
+        // `None`: a template, which has keys of its own.
+        let formats = [
+            ("json", Some(WebhookFormat::Json)),
+            ("slack", Some(WebhookFormat::Slack)),
+            ("ntfy", Some(WebhookFormat::Ntfy)),
+            ("template", None),
+        ];
         let name = section.needed_text("name", "a name, such as \"operations\"").map(str::to_owned);
         let url = secret::read(section, &secret::URL, folder);
         if url.is_none() && !secret::URL.are_in(section) {
@@ -132,8 +128,8 @@ impl WebhookSettings {
         }
         let token = secret::read(section, &secret::TOKEN, folder);
         let ca_file = section.path("ca_file", folder);
-        let format = match section.choice("format", &WORDS).unwrap_or(Word::Json) {
-            Word::Template => {
+        let format = match section.choice("format", &formats).unwrap_or(Some(WebhookFormat::Json)) {
+            None => {
                 let template =
                     section.needed_text("template", "the text to post, such as \"{{ text }}\"").map(str::to_owned);
                 let content_type = section.text("content_type").unwrap_or("application/json").to_owned();
@@ -142,16 +138,12 @@ impl WebhookSettings {
                 }
                 WebhookFormat::Template { template: template?, content_type }
             }
-            other => {
+            Some(format) => {
                 section.refuse(
                     &["template", "content_type"],
                     "expected only with format = \"template\", found another format",
                 );
-                match other {
-                    Word::Slack => WebhookFormat::Slack,
-                    Word::Ntfy => WebhookFormat::Ntfy,
-                    _ => WebhookFormat::Json,
-                }
+                format
             }
         };
         Some(Self { name: name?, url: url?, token, format, ca_file })

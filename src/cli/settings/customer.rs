@@ -39,39 +39,27 @@ pub(crate) struct Customer {
     pub(crate) reply_to: Option<String>,
 }
 
-/// Reads all tables; a domain in several of them is an error.
-pub(super) fn all(sections: Vec<Section<'_>>, folder: &Path) -> Vec<Customer> {
-    let mut customers: Vec<Customer> = Vec::new();
-    for (number, mut section) in sections.into_iter().enumerate() {
-        section.call(format!("customer {}", number + 1));
-        let read = read_customer(&mut section, folder);
-        if let Some(customer) = read {
-            for earlier in &customers {
-                if earlier.folder == customer.folder {
-                    let (one, other) = (&earlier.name, &customer.name);
-                    section.fault(
-                        "name",
-                        &format!(
-                            "expected a name with a folder of its own, found {other:?} beside {one:?}: both give {:?}",
-                            earlier.folder
-                        ),
-                    );
-                }
-                for domain in customer.domains.iter().filter(|domain| earlier.domains.contains(domain)) {
-                    section.fault(
-                        "domains",
-                        &format!(
-                            "expected domains of no other customer, found {domain}, which {:?} has too",
-                            earlier.name
-                        ),
-                    );
-                }
-            }
-            customers.push(customer);
+/// Reads a table after others; a folder or a domain that an earlier customer has is an error.
+pub(super) fn read(section: &mut Section<'_>, folder: &Path, customers: &mut Vec<Customer>) {
+    let Some(customer) = read_customer(section, folder) else { return };
+    for Customer { name, folder, domains, .. } in &*customers {
+        if *folder == customer.folder {
+            let other = &customer.name;
+            section.fault(
+                "name",
+                &format!(
+                    "expected a name with a folder of its own, found {other:?} beside {name:?}: both give {folder:?}"
+                ),
+            );
         }
-        section.finish();
+        for domain in customer.domains.iter().filter(|domain| domains.contains(domain)) {
+            section.fault(
+                "domains",
+                &format!("expected domains of no other customer, found {domain}, which {name:?} has too"),
+            );
+        }
     }
-    customers
+    customers.push(customer);
 }
 
 /// The organizational domains of customers: everything below one is taken for a customer's, even if the customer lists

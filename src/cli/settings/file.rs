@@ -144,46 +144,37 @@ impl Settings {
             geoip: root.paths("geoip", folder),
             ..Self::default()
         };
-        for (number, mut section) in root.tables("mailbox").into_iter().enumerate() {
-            section.call(format!("mailbox {}", number + 1));
-            if let Some(mailbox) = mailbox::read(&mut section, folder) {
+        root.tables("mailbox", |section| {
+            if let Some(mailbox) = mailbox::read(section, folder) {
                 section.check_name(&mailbox.name, settings.mailboxes.iter().map(|earlier| &earlier.name));
                 settings.mailboxes.push(mailbox);
             }
-            section.finish();
-        }
-        for (number, mut section) in root.tables("confirmed").into_iter().enumerate() {
-            section.call(format!("confirmed {}", number + 1));
-            settings.confirmed.extend(confirmed::read(&mut section));
-            section.finish();
-        }
-        if let Some(mut section) = root.table("alert") {
-            settings.alert = AlertSettings::of(&mut section, folder);
-            section.finish();
-        }
-        settings.customers = customer::all(root.tables("customer"), folder);
+        });
+        root.tables("confirmed", |section| settings.confirmed.extend(confirmed::read(section)));
+        settings.alert = root.table("alert", |section| AlertSettings::of(section, folder)).unwrap_or_default();
+        root.tables("customer", |section| customer::read(section, folder, &mut settings.customers));
         let owners = settings.owners();
         let rules = &mut settings.alert.rules;
         rules.mailboxes = settings.mailboxes.iter().map(|mailbox| mailbox.name.clone()).collect();
         rules.customers = settings.customers.iter().map(|customer| customer.name.clone()).collect();
         rules.owners = owners;
-        if let Some(mut section) = root.table("site") {
-            settings.site = section.text("url").map(str::to_owned);
-            let plain = |url: &str| url.starts_with("https://") || url.starts_with("http://");
-            if settings.site.as_deref().is_some_and(|url| !plain(url) || url.contains(['"', '<', '>', ' '])) {
-                section.fault(
-                    "url",
-                    "expected the web address of the pages, such as \"https://dmarc.example.com/\", found something else",
-                );
-            }
-            section.finish();
-        }
-        if let Some(mut section) = root.table("smtp") {
-            settings.smtp = Smtp::of(&mut section, folder);
-            section.finish();
-        }
+        settings.site = root.table("site", site).flatten();
+        settings.smtp = root.table("smtp", |section| Smtp::of(section, folder)).flatten();
         settings
     }
+}
+
+/// Reads `[site]`: where its pages are published.
+fn site(section: &mut Section<'_>) -> Option<String> {
+    let url = section.text("url")?;
+    let is_web = url.starts_with("https://") || url.starts_with("http://");
+    if !is_web || url.contains(['"', '<', '>', ' ']) {
+        section.fault(
+            "url",
+            "expected the web address of the pages, such as \"https://dmarc.example.com/\", found something else",
+        );
+    }
+    Some(url.to_owned())
 }
 
 /// The error for a file that cannot be read.

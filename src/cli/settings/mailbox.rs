@@ -75,23 +75,14 @@ pub(super) fn check_security(section: &Section<'_>, security: Security, host: &s
 
 /// How to log in; `table` is the name of the token endpoint's table.
 pub(super) fn auth_of(section: &mut Section<'_>, folder: &Path, table: &str) -> Option<Auth> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Word {
-        Password,
-        XOAuth2,
-        OAuthBearer,
-    }
-    const WORDS: [(&str, Word); 3] =
-        [("password", Word::Password), ("xoauth2", Word::XOAuth2), ("oauthbearer", Word::OAuthBearer)];
-    let word = section.choice("auth", &WORDS).unwrap_or(Word::Password);
+    // `None`: by password.
+    const BY_TOKEN: [(&str, Option<fn(TokenSource) -> Auth>); 3] =
+        [("password", None), ("xoauth2", Some(Auth::XOAuth2)), ("oauthbearer", Some(Auth::OAuthBearer))];
+    let by_token = section.choice("auth", &BY_TOKEN).flatten();
     let password = secret::read(section, &secret::PASSWORD, folder);
     let given = secret::read(section, &secret::TOKEN, folder);
-    let asked = section.table("oauth2").and_then(|mut section| {
-        let oauth2 = oauth2_of(&mut section, folder);
-        section.finish();
-        oauth2
-    });
-    if word == Word::Password {
+    let asked = section.table("oauth2", |section| oauth2_of(section, folder)).flatten();
+    let Some(by_token) = by_token else {
         if given.is_some() || asked.is_some() {
             section.fault("auth", "expected xoauth2 or oauthbearer beside a token, found password");
         }
@@ -99,7 +90,7 @@ pub(super) fn auth_of(section: &mut Section<'_>, folder: &Path, table: &str) -> 
             section.fault("", &format!("expected {}, found none", secret::PASSWORD.names()));
         }
         return password.map(Auth::Password);
-    }
+    };
     if password.is_some() {
         section.fault("auth", "expected password beside a password, found a kind of OAuth2");
     }
@@ -117,7 +108,7 @@ pub(super) fn auth_of(section: &mut Section<'_>, folder: &Path, table: &str) -> 
             None
         }
     };
-    token.map(if word == Word::XOAuth2 { Auth::XOAuth2 } else { Auth::OAuthBearer })
+    token.map(by_token)
 }
 
 fn oauth2_of(section: &mut Section<'_>, folder: &Path) -> Option<OAuth2> {

@@ -8,7 +8,7 @@ use super::syntax;
 use anyhow::anyhow;
 use jiff::civil::Date;
 use std::cell::RefCell;
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -43,11 +43,8 @@ pub(super) fn read<T: Default>(
     }
     // After a syntax error, errors about values would be misleading.
     let value = if file.faults.borrow().is_empty() {
-        let mut section =
-            Section { file: &file, label: String::new(), place: 0, table: root.get_ref(), known: Vec::new() };
-        let value = read_root(&mut section);
-        section.finish();
-        value
+        let root = Section { file: &file, label: String::new(), place: 0, table: root.get_ref(), known: Vec::new() };
+        root.read(read_root)
     } else {
         T::default()
     };
@@ -66,9 +63,11 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Sets the name of the table for messages.
-    pub(super) fn call(&mut self, label: String) {
-        self.label = label;
+    /// Reads the table with `read`, and reports every unknown key as an error.
+    fn read<T>(mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let value = read(&mut self);
+        self.finish();
+        value
     }
 
     /// Adds an error about the value of a key.
@@ -208,14 +207,14 @@ impl<'a> Section<'a> {
     }
 
     /// Reads one of several words.
-    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Clone>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let value = self.take(key)?;
         let chosen = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
         if chosen.is_none() {
             let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             self.fault(key, &format!("expected {}, found {}", one_of(&words), show(value)));
         }
-        chosen.map(|(_, choice)| *choice)
+        chosen.map(|(_, choice)| choice.clone())
     }
 
     /// Rejects keys that are not allowed here.
@@ -226,19 +225,19 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Reads a subtable.
-    pub(super) fn table(&mut self, key: &'static str) -> Option<Section<'a>> {
+    /// Reads a subtable with `read`.
+    pub(super) fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
         let value = self.take(key)?;
         let Some(table) = value.as_table() else {
             self.fault(key, &format!("expected a table, as [{key}], found {}", show(value)));
             return None;
         };
-        Some(self.below(key, table))
+        Some(self.below(key, table).read(read))
     }
 
-    /// Reads an array of tables.
-    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
-        let Some(value) = self.take(key) else { return Vec::new() };
+    /// Reads each table of an array with `read`. At the top of the file, messages number them.
+    pub(super) fn tables(&mut self, key: &'static str, mut read: impl FnMut(&mut Self)) {
+        let Some(value) = self.take(key) else { return };
         let tables = value.as_array().and_then(|list| {
             list.iter()
                 .map(|item| item.get_ref().as_table().map(|table| (table, item.span())))
@@ -246,10 +245,15 @@ impl<'a> Section<'a> {
         });
         let Some(tables) = tables else {
             self.fault(key, &format!("expected [[{key}]], with double brackets, found {}", show(value)));
-            return Vec::new();
+            return;
         };
-        let below = |(table, span): (_, Range<usize>)| Section { place: span.start, ..self.below(key, table) };
-        tables.into_iter().map(below).collect()
+        for (number, (table, span)) in tables.into_iter().enumerate() {
+            let mut below = Section { place: span.start, ..self.below(key, table) };
+            if self.label.is_empty() {
+                below.label = format!("{key} {}", number + 1);
+            }
+            below.read(&mut read);
+        }
     }
 
     fn below(&self, key: &str, table: &'a DeTable<'a>) -> Section<'a> {
@@ -258,8 +262,7 @@ impl<'a> Section<'a> {
         Section { file: self.file, label: format!("{}{separator}{key}", self.label), place, table, known: Vec::new() }
     }
 
-    /// Reports every unknown key as an error.
-    pub(super) fn finish(self) {
+    fn finish(self) {
         for key in self.table.keys().map(|key| key.get_ref().as_ref()) {
             if self.known.contains(&key) {
                 continue;

@@ -5,48 +5,44 @@ use crate::fetch::mailbox::Secret;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-/// The three keys of a secret.
-pub(super) struct SecretKeys {
-    command: &'static str,
-    file: &'static str,
-    env: &'static str,
-}
+/// The three keys of a secret: a command, a file and an environment variable that give it.
+pub(super) struct SecretKeys([&'static str; 3]);
 
 /// `password_*`.
-pub(super) const PASSWORD: SecretKeys =
-    SecretKeys { command: "password_command", file: "password_file", env: "password_env" };
+pub(super) const PASSWORD: SecretKeys = SecretKeys(["password_command", "password_file", "password_env"]);
 /// `token_*`.
-pub(super) const TOKEN: SecretKeys = SecretKeys { command: "token_command", file: "token_file", env: "token_env" };
+pub(super) const TOKEN: SecretKeys = SecretKeys(["token_command", "token_file", "token_env"]);
 /// `url_*`.
-pub(super) const URL: SecretKeys = SecretKeys { command: "url_command", file: "url_file", env: "url_env" };
+pub(super) const URL: SecretKeys = SecretKeys(["url_command", "url_file", "url_env"]);
 /// `client_secret_*`.
 pub(super) const CLIENT_SECRET: SecretKeys =
-    SecretKeys { command: "client_secret_command", file: "client_secret_file", env: "client_secret_env" };
+    SecretKeys(["client_secret_command", "client_secret_file", "client_secret_env"]);
 /// `refresh_token_*`.
 pub(super) const REFRESH_TOKEN: SecretKeys =
-    SecretKeys { command: "refresh_token_command", file: "refresh_token_file", env: "refresh_token_env" };
+    SecretKeys(["refresh_token_command", "refresh_token_file", "refresh_token_env"]);
 
 impl SecretKeys {
     /// Whether any of the keys exists: one with a wrong value already has its own error.
     pub(super) fn are_in(&self, section: &Section<'_>) -> bool {
-        [self.command, self.file, self.env].iter().any(|key| section.has(key))
+        self.0.iter().any(|key| section.has(key))
     }
 
     /// The keys as named in messages.
     pub(super) fn names(&self) -> String {
-        format!("{}, {} or {}", self.command, self.file, self.env)
+        let [command, file, variable] = self.0;
+        format!("{command}, {file} or {variable}")
     }
 }
 
 /// Reads the keys of a secret; more than one is an error.
 pub(super) fn read(section: &mut Section<'_>, keys: &SecretKeys, folder: &Path) -> Option<Secret> {
+    let [command, file, variable] = keys.0;
     let found = [
-        section.texts(keys.command).map(Secret::Command),
-        section.path(keys.file, folder).map(Secret::File),
-        section.text(keys.env).map(|name| Secret::Variable(name.to_owned())),
+        section.texts(command).map(Secret::Command),
+        section.path(file, folder).map(Secret::File),
+        section.text(variable).map(|name| Secret::Variable(name.to_owned())),
     ];
-    let named = [keys.command, keys.file, keys.env].into_iter().filter(|key| section.has(key));
-    if let [_, second, ..] = *named.collect::<Vec<_>>() {
+    if let Some(second) = keys.0.iter().filter(|key| section.has(key)).nth(1) {
         section.fault(second, &format!("expected only one of {}, found several", keys.names()));
     }
     found.into_iter().flatten().next()

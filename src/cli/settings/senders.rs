@@ -8,14 +8,14 @@ use crate::model::Text;
 /// Parses the file; `name` is its name in errors.
 pub(crate) fn parse(text: &str, name: &str) -> anyhow::Result<Vec<Service>> {
     let (services, faults) = reader::read(text, name, |root| {
-        let sections = root.tables("sender").into_iter().enumerate();
-        sections.filter_map(|(number, section)| service(section, number + 1)).collect()
+        let mut services = Vec::new();
+        root.tables("sender", |section| services.extend(service(section)));
+        services
     });
     if faults.is_empty() { Ok(services) } else { Err(Several(faults).into()) }
 }
 
-fn service(mut section: Section<'_>, number: usize) -> Option<Service> {
-    section.call(format!("sender {number}"));
+fn service(section: &mut Section<'_>) -> Option<Service> {
     let name = section.needed_text("name", "what the service is called").map(Text::from);
     let mut domains = |key| -> Vec<Text> {
         let texts = section.text_or_texts(key).into_iter();
@@ -28,7 +28,6 @@ fn service(mut section: Section<'_>, number: usize) -> Option<Service> {
     }
     let mut words = |key| section.text(key).map(|text| Text::from(text.replace(char::is_control, " ")));
     let (fix, help) = (words("fix"), words("help"));
-    section.finish();
     let name_servers = alias.clone();
     name.map(|name| Service { name, dkim, bounce, alias, name_servers, ptr, spf, fix, help })
 }

@@ -4,6 +4,7 @@ use crate::cli::settings::file::{self, Settings};
 use crate::cli::settings::{self, Outlet, Smtp};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
 use crate::cli::wiring::ingest_run::{count, grouped};
 use crate::cli::wiring::run::CommandContext;
@@ -104,18 +105,20 @@ fn check(run: &CommandContext, offline: bool) -> anyhow::Result<Exit> {
     let Some(file) = &settings.file else {
         return Err(anyhow!("settings: no settings file found").hint("run `dmarquet config init` to write one"));
     };
-    let store = run.store(&settings)?;
+    let store = run.store_dir()?;
     settings.access()?;
-    output::data(description(&settings, file, &store).as_bytes())?;
-    for warning in secrets_of(&settings).into_iter().filter_map(settings::warning) {
+    output::data(description(settings, file, &store).as_bytes())?;
+    for warning in secrets_of(settings).into_iter().filter_map(settings::warning) {
         run.console.warning(&warning);
     }
     if offline {
         return Ok(Exit::Handled);
     }
-    let mut exit = check_store(run, &store);
-    exit = exit.max(mailbox_survey::look_at_all(run, &settings, &store)?);
-    Ok(exit.max(check_smtp(run, &settings)?))
+    let exit = check_store(run, &store);
+    let interrupt = Interrupt::listen(&run.console)?;
+    let options = mailbox_survey::poll_options(None, None, run.now, &interrupt);
+    let exit = exit.max(mailbox_survey::show(run, &settings.mailboxes, &options)?);
+    Ok(exit.max(check_smtp(run, settings)?))
 }
 
 /// Checks whether the user may write to the data folder, or create it.
@@ -140,7 +143,7 @@ fn try_to_write(store: &Path) -> anyhow::Result<()> {
 /// Connects to the mail server and logs in, or checks that the sendmail program exists. Sends nothing.
 fn check_smtp(run: &CommandContext, settings: &Settings) -> anyhow::Result<Exit> {
     let Some(smtp) = &settings.smtp else { return Ok(Exit::Handled) };
-    let checked = mail_summary::outbox(settings).and_then(|mut outbox| Ok(outbox.check()?));
+    let checked = mail_summary::outbox(run).and_then(|mut outbox| Ok(outbox.check()?));
     if let Err(error) = checked {
         run.console.error(&error);
         return Ok(Exit::Failed);
@@ -157,8 +160,7 @@ fn check_smtp(run: &CommandContext, settings: &Settings) -> anyhow::Result<Exit>
 }
 
 fn test_mail(run: &CommandContext, address: &str) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    mail_summary::send_test(run, &settings, address)?;
+    mail_summary::send_test(run, address)?;
     output::data(output::clean_lines(&format!("sent to {address}\n")).as_bytes())?;
     Ok(Exit::Handled)
 }

@@ -4,50 +4,25 @@
 
 use crate::fetch::FetchError;
 use crate::store::StoreError;
-use std::fmt;
+use thiserror::Error;
 
 /// An error with a hint.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("{message}")]
 struct Hinted {
     message: String,
     hint: String,
 }
 
-impl fmt::Display for Hinted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Hinted {}
-
 /// Several errors, each printed on a line.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("{}", .0.iter().map(one_line).collect::<Vec<_>>().join("; "))]
 pub(crate) struct Several(pub(crate) Vec<anyhow::Error>);
 
-impl fmt::Display for Several {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, error) in self.0.iter().enumerate() {
-            let separator = if number == 0 { "" } else { "; " };
-            write!(f, "{separator}{}", one_line(error))?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Several {}
-
 /// Standard output was closed (`| head`): a normal end, not an error.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("standard output was closed")]
 pub(crate) struct StdoutClosed;
-
-impl fmt::Display for StdoutClosed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("standard output was closed")
-    }
-}
-
-impl std::error::Error for StdoutClosed {}
 
 /// An error and its causes on one line. Errors that include their cause do not repeat it.
 pub(crate) fn one_line(error: &anyhow::Error) -> String {
@@ -60,25 +35,19 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
 
 /// Adds a hint to an error or a failed result.
 pub(crate) trait Hint {
-    /// The type with a hint.
-    type Out;
     /// Adds a hint.
-    fn hint(self, hint: impl Into<String>) -> Self::Out;
+    fn hint(self, hint: impl Into<String>) -> Self;
 }
 
 impl Hint for anyhow::Error {
-    type Out = anyhow::Error;
-
-    fn hint(self, hint: impl Into<String>) -> anyhow::Error {
+    fn hint(self, hint: impl Into<String>) -> Self {
         Hinted { message: one_line(&self), hint: hint.into() }.into()
     }
 }
 
-impl<T, E: Into<anyhow::Error>> Hint for Result<T, E> {
-    type Out = anyhow::Result<T>;
-
-    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
-        self.map_err(|error| error.into().hint(hint))
+impl<T> Hint for anyhow::Result<T> {
+    fn hint(self, hint: impl Into<String>) -> Self {
+        self.map_err(|error| error.hint(hint))
     }
 }
 

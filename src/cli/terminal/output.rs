@@ -3,6 +3,7 @@
 //! No other module prints.
 
 use super::fault::{self, Several, StdoutClosed, hint_of};
+use super::format::OutputFormat;
 use crate::fetch::FetchError;
 use crate::present::wording::clean::is_shown;
 use anyhow::Context as _;
@@ -98,10 +99,9 @@ impl Console {
 
     /// Prints a warning.
     pub(crate) fn warning(&self, message: &str) {
-        if self.quiet {
-            return;
+        if !self.quiet {
+            self.line("warning", "\x1b[1;33m", message);
         }
-        self.line("warning", "\x1b[1;33m", message);
     }
 
     /// Prints a hint.
@@ -113,7 +113,7 @@ impl Console {
 
     /// Prints a note unless `--quiet` was given.
     pub(crate) fn note_always(&self, message: &str) {
-        if !self.is_quiet() {
+        if !self.quiet {
             // If standard error is closed, there is nowhere to report it.
             let _ = writeln!(io::stderr(), "{}", clean(message));
         }
@@ -121,9 +121,8 @@ impl Console {
 
     /// Prints a note on a terminal or with `--verbose`, not in cron or with `--quiet`.
     pub(crate) fn note(&self, message: &str) {
-        if !self.quiet && (self.terminal || self.verbose > 0) {
-            // If standard error is closed, there is nowhere to report it.
-            let _ = writeln!(io::stderr(), "{}", clean(message));
+        if self.terminal || self.verbose > 0 {
+            self.note_always(message);
         }
     }
 
@@ -168,7 +167,10 @@ impl Console {
 /// Writes to standard output; if it was closed, the program ends quietly.
 pub(crate) fn data(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    written(out.write_all(bytes).and_then(|()| out.flush()))
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
+        other => other.context("standard output"),
+    }
 }
 
 /// Gives `write` a buffered standard output.
@@ -206,11 +208,15 @@ impl<W: Write> Write for WatchedOutput<W> {
     }
 }
 
-/// Converts the result of several writes.
-pub(crate) fn written(result: io::Result<()>) -> anyhow::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
-        other => other.context("standard output"),
+/// Writes an answer in the requested format.
+pub(crate) fn answer(
+    format: OutputFormat,
+    value: &impl serde::Serialize,
+    text: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
+    match format {
+        OutputFormat::Text => data(text().as_bytes()),
+        OutputFormat::Json => json(value),
     }
 }
 

@@ -1,13 +1,13 @@
 //! The customer options, and suggestions for unknown names.
 
-use super::period::Choice;
 use crate::analyze::Question;
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::near::near;
 use crate::cli::settings::{self, Customer};
 use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::output::Console;
 use crate::model::{Owners, Text, WithheldNames};
-use crate::store::{Filter, ReportedDomain, Store};
+use crate::store::{Filter, Store};
 use anyhow::anyhow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -62,38 +62,32 @@ pub(crate) fn find(settings: &Settings, name: &str) -> anyhow::Result<usize> {
 /// The known policy domains: those in the settings and those in reports.
 pub(crate) struct KnownDomains {
     named: Vec<String>,
-    /// By name.
-    pub(crate) reported: Vec<ReportedDomain>,
-    /// Domains in TLS reports.
-    of_tls: BTreeSet<String>,
+    reported: BTreeSet<String>,
 }
 
 impl KnownDomains {
     /// Domains in the settings and in a store.
     pub(crate) fn of_store(settings: &Settings, store: &Store) -> anyhow::Result<Self> {
-        let mut of_tls = BTreeSet::new();
+        let mut reported: BTreeSet<String> = store.domains()?.into_iter().map(|domain| domain.policy_domain).collect();
         store.tls_policies(&Filter::default(), &mut |row| {
-            of_tls.extend(row.policy.policy_domain.map(|domain| domain.as_str().to_owned()));
+            reported.extend(row.policy.policy_domain.map(|domain| domain.as_str().to_owned()));
         })?;
-        Ok(Self { named: settings.named_domains(), reported: store.domains()?, of_tls })
+        Ok(Self { named: settings.named_domains(), reported })
     }
 
     /// Domains in the settings, and in a customer's reports.
     pub(crate) fn of_customer(&self, owners: &Owners, owner: usize, settings: &Settings) -> Vec<String> {
-        let reported = self.reported.iter().map(|domain| &domain.policy_domain).chain(&self.of_tls);
-        let own = reported.filter(|domain| owners.owner_of(domain) == Some(owner));
+        let own = self.reported.iter().filter(|domain| owners.owner_of(domain) == Some(owner));
         let all: BTreeSet<&String> = own.chain(&settings.customers[owner].domains).collect();
         all.into_iter().cloned().collect()
     }
 
     fn all(&self) -> impl Iterator<Item = &str> {
-        let of_tls = self.of_tls.iter().map(String::as_str);
-        let reported = self.reported.iter().map(|domain| domain.policy_domain.as_str()).chain(of_tls);
-        self.named.iter().map(String::as_str).chain(reported)
+        self.named.iter().chain(&self.reported).map(String::as_str)
     }
 
-    /// Fails if a domain is unknown but similar to a known one. Returns the other unknown domains.
-    pub(crate) fn check<'a>(&self, domains: &'a [String]) -> anyhow::Result<Vec<&'a String>> {
+    /// Warns of unknown domains. One that is similar to a known one is an error.
+    pub(crate) fn check(&self, domains: &[String], console: &Console) -> anyhow::Result<()> {
         let unknown: Vec<&String> = domains.iter().filter(|domain| !self.all().any(|known| known == *domain)).collect();
         for domain in &unknown {
             if let Some(near) = near(domain, self.all()) {
@@ -101,14 +95,17 @@ impl KnownDomains {
                     .hint(format!("did you mean {near}?")));
             }
         }
-        Ok(unknown)
+        for domain in unknown {
+            console.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
+        }
+        Ok(())
     }
 }
 
 /// Fails if a requested domain is not the customer's.
-pub(crate) fn check_owned(choice: &Choice, settings: &Settings, owner: usize) -> anyhow::Result<()> {
+pub(crate) fn check_owned(domains: &[String], settings: &Settings, owner: usize) -> anyhow::Result<()> {
     let (owners, name) = (settings.owners(), &settings.customers[owner].name);
-    match choice.domains.iter().find(|domain| owners.owner_of(domain) != Some(owner)) {
+    match domains.iter().find(|domain| owners.owner_of(domain) != Some(owner)) {
         Some(domain) => Err(anyhow!("--domain {domain}: expected a domain of {name:?}, found one that is not")
             .hint(format!("its domains are {}", settings.customers[owner].domains.join(", ")))),
         None => Ok(()),

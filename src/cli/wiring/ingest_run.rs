@@ -1,7 +1,7 @@
 //! Shared by all commands that read reports: the progress bar, errors as they occur, the counts and the exit code.
 
+use super::run::CommandContext;
 use super::trial::Trials;
-use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::interrupt::Interrupt;
@@ -22,11 +22,12 @@ use std::sync::Arc;
 const NAMED: usize = 20;
 
 /// The options of a run.
-pub(crate) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp) -> IngestOptions {
+pub(crate) fn options(interrupt: &Interrupt, run: &CommandContext, now: Timestamp) -> anyhow::Result<IngestOptions> {
+    let settings = run.settings()?;
     // Without `domains`, no report is foreign: a customer may be added after its first report.
     let domains = if settings.domains.is_empty() { Vec::new() } else { settings.named_domains() };
     let trust = Trust { authserv_ids: settings.trusted_authserv_id.clone(), domains };
-    IngestOptions {
+    Ok(IngestOptions {
         limits: Limits::default(),
         workers: None,
         interrupt: Some(interrupt.flag()),
@@ -34,7 +35,7 @@ pub(crate) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp
         trust,
         verifier: None,
         trial: Some(Arc::new(Trials::default())),
-    }
+    })
 }
 
 /// How far a commit may lie in the future: clocks of machines that share a store differ by seconds.

@@ -9,11 +9,12 @@ use std::io::Read as _;
 /// Maximum size of a logo: it is part of every page and mail.
 const LOGO_BYTES: u64 = 256 << 10;
 
-/// The branding of a customer's summary.
+/// The branding of a customer's summary; none if it is of all domains.
 ///
 /// # Errors
 /// If the logo cannot be read, is too large, or is not in a supported format.
-pub(crate) fn branding(customer: &Customer) -> anyhow::Result<Branding> {
+pub(crate) fn branding(customer: Option<&Customer>) -> anyhow::Result<Branding> {
+    let Some(customer) = customer else { return Ok(Branding::default()) };
     let logo = customer.logo.as_ref().map(|path| {
         let read = || -> anyhow::Result<Logo> {
             let mut bytes = Vec::new();

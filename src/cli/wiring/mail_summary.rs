@@ -2,73 +2,46 @@
 
 use super::run::CommandContext;
 use crate::analyze::{Action, Summary, SummaryPeriod};
-use crate::cli::settings::Outlet;
-use crate::cli::settings::file::Settings;
+use crate::cli::settings::{Customer, Outlet, Smtp};
 use crate::cli::terminal::fault::Hint as _;
-use crate::cli::terminal::output;
 use crate::fetch::mailbox::account;
 use crate::present::{self, Branding, Logo};
 use crate::send::{
     ComposedMail, InlinePicture, Login, LoginKind, Outbox, OutgoingMail, RefusedRecipient, Route, Server, mail,
 };
-
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use std::time::{Duration, SystemTime};
 
-/// Recipients and headers of a summary.
-#[derive(Debug, Default)]
-pub(crate) struct Addressing<'a> {
-    /// The recipients; at least one.
-    pub(crate) to: Vec<String>,
-    pub(crate) subject: String,
-    pub(crate) reply_to: Option<&'a str>,
-    pub(crate) branding: Branding,
-    /// Whether to send only one line, because all is well.
-    pub(crate) heartbeat: bool,
-    /// The URL of the archive that the mail links to. It has the pages of all, so a customer's mail has none.
-    pub(crate) site: Option<&'a str>,
-}
-
-/// Sends a summary, or with `dry_run` writes the mail to standard output.
-pub(crate) fn send(
-    run: &CommandContext,
-    settings: &Settings,
-    summary: &Summary,
-    addressing: &Addressing<'_>,
-    dry_run: bool,
-) -> anyhow::Result<()> {
-    let mail = compose(run, settings, summary, addressing)?;
-    if dry_run {
-        return output::data(mail.bytes());
-    }
-    let refused = outbox(settings)?.send(&mail)?;
-    run.console.note(&format!("sent to {}", taken(&addressing.to, &refused).join(", ")));
-    none_refused(&refused)
-}
-
-/// Builds the mail.
+/// Builds the mail of a customer's summary, or of one about all domains. A `heartbeat` is one line, because all is well.
 pub(crate) fn compose(
     run: &CommandContext,
-    settings: &Settings,
     summary: &Summary,
-    addressing: &Addressing<'_>,
+    to: &[String],
+    customer: Option<&Customer>,
+    branding: &Branding,
+    heartbeat: bool,
 ) -> anyhow::Result<ComposedMail> {
-    let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
-    let Addressing { to, subject, reply_to, branding, heartbeat, site } = addressing;
-    let (branding, pictures) = if *heartbeat { (Branding::default(), Vec::new()) } else { for_mail(branding) };
-    let (text, html) = if *heartbeat {
+    let subject = match customer {
+        Some(customer) => subject_of(&customer.subject, &customer.name, summary),
+        None if heartbeat => present::heartbeat(summary).0,
+        None => present::mail_subject(summary),
+    };
+    let (text, html, pictures) = if heartbeat {
         let line = present::heartbeat(summary).1;
-        (format!("{line}\n"), format!("<p>{line}</p>\n"))
+        (format!("{line}\n"), format!("<p>{line}</p>\n"), Vec::new())
     } else {
-        let present::SummaryMail { text, html, .. } = present::mail(summary, &branding, *site);
-        (text, html)
+        let (branding, pictures) = for_mail(branding);
+        // The archive has the pages of all, so a customer's mail does not link to it.
+        let site = run.settings()?.site.as_deref().filter(|_| customer.is_none());
+        let present::SummaryMail { text, html, .. } = present::mail(summary, &branding, site);
+        (text, html, pictures)
     };
     let outgoing = OutgoingMail {
-        from: smtp.from.clone(),
-        to: to.clone(),
-        reply_to: reply_to.map(str::to_owned),
-        subject: subject.clone(),
+        from: smtp(run)?.from.clone(),
+        to: to.to_owned(),
+        reply_to: customer.and_then(|customer| customer.reply_to.clone()),
+        subject,
         text,
         html,
         pictures,
@@ -88,26 +61,27 @@ fn for_mail(branding: &Branding) -> (Branding, Vec<InlinePicture>) {
     (Branding { logo, ..branding.clone() }, pictures)
 }
 
-fn no_smtp() -> anyhow::Error {
-    anyhow!("settings: expected an [smtp] section to send mail with, found none")
-        .hint("`dmarquet config init --stdout` shows an example")
+/// The `[smtp]` settings, which must exist.
+fn smtp(run: &CommandContext) -> anyhow::Result<&Smtp> {
+    run.settings()?.smtp.as_ref().ok_or_else(|| {
+        anyhow!("settings: expected an [smtp] section to send mail with, found none")
+            .hint("`dmarquet config init --stdout` shows an example")
+    })
 }
 
-/// The `[smtp]` settings, which must exist.
-pub(crate) fn outbox(settings: &Settings) -> anyhow::Result<Outbox> {
-    let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
-    Ok(Outbox::new(route(&smtp.outlet)?))
+/// Sends mails as `[smtp]` in the settings says.
+pub(crate) fn outbox(run: &CommandContext) -> anyhow::Result<Outbox> {
+    Ok(Outbox::new(route(&smtp(run)?.outlet)?))
 }
 
 /// Sends a test mail.
-pub(crate) fn send_test(run: &CommandContext, settings: &Settings, to: &str) -> anyhow::Result<()> {
-    let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
-    let file = settings.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+pub(crate) fn send_test(run: &CommandContext, to: &str) -> anyhow::Result<()> {
+    let file = run.settings()?.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
     let text = format!(
         "dmarquet sent this mail with the [smtp] settings in {file}.\n\nIf you can read it, summaries and alerts arrive here, too.\n"
     );
     let outgoing = OutgoingMail {
-        from: smtp.from.clone(),
+        from: smtp(run)?.from.clone(),
         to: vec![to.to_owned()],
         reply_to: None,
         subject: "Test mail from dmarquet".to_owned(),
@@ -117,7 +91,7 @@ pub(crate) fn send_test(run: &CommandContext, settings: &Settings, to: &str) -> 
         date: written(run.now),
         pictures: Vec::new(),
     };
-    none_refused(&outbox(settings)?.send(&outgoing.compose()?)?)
+    none_refused(&outbox(run)?.send(&outgoing.compose()?)?)
 }
 
 /// The recipients that the server took. An address may be written as `IT <it@example.com>`.
@@ -136,7 +110,7 @@ pub(crate) fn none_refused(refused: &[RefusedRecipient]) -> anyhow::Result<()> {
 }
 
 /// The subject of a customer's mail, with its placeholders filled in.
-pub(crate) fn subject_of(pattern: &str, customer: &str, summary: &Summary) -> String {
+fn subject_of(pattern: &str, customer: &str, summary: &Summary) -> String {
     // A fixed action is worth a mail, but it is no longer a thing to fix.
     let status = match tasks(summary, Action::is_to_do) {
         0 => "all well".to_owned(),
@@ -175,7 +149,7 @@ fn written(now: Timestamp) -> SystemTime {
 }
 
 /// The route for sending mail, including the secret.
-pub(super) fn route(outlet: &Outlet) -> anyhow::Result<Route> {
+pub(crate) fn route(outlet: &Outlet) -> anyhow::Result<Route> {
     match outlet {
         Outlet::Sendmail(program) => Ok(Route::Sendmail { program: program.clone(), patience: mail::PROGRAM_PATIENCE }),
         Outlet::Server { host, port, security, ehlo_name, ca_file, login } => {

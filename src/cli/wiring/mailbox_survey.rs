@@ -1,50 +1,42 @@
 //! Shows what `fetch` would do with a mailbox, folder by folder.
 
 use super::ingest_run;
-use super::period::Day;
 use super::run::CommandContext;
-use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
-use crate::fetch::mailbox::{Mailbox, Survey, account, run};
+use crate::fetch::mailbox::run::PollOptions;
+use crate::fetch::mailbox::{Mailbox, Survey, account};
 use crate::fetch::{FetchError, poll};
 use crate::limits::Limits;
 use crate::model::midnight;
 use crate::store::Store;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use std::fmt::Write as _;
-use std::path::Path;
 
 /// The options of a poll from the command line.
 pub(crate) fn poll_options(
     limit: Option<u32>,
-    since: Option<&Day>,
+    since: Option<Date>,
     now: Timestamp,
     interrupt: &Interrupt,
-) -> run::PollOptions {
-    let since = since.map(|day| midnight(day.0));
-    run::PollOptions { limit, since, item_bytes: Limits::default().item_bytes, now, stop: interrupt.stop() }
+) -> PollOptions {
+    let since = since.map(midnight);
+    PollOptions { limit, since, item_bytes: Limits::default().item_bytes, now, stop: interrupt.stop() }
 }
 
-/// Logs in to each mailbox and prints folder by folder what `fetch` would do. For `config check`.
-pub(crate) fn look_at_all(run: &CommandContext, settings: &Settings, store: &Path) -> anyhow::Result<Exit> {
-    let interrupt = Interrupt::listen(&run.console)?;
-    let options = poll_options(None, None, run.now, &interrupt);
-    let store = Store::open(store)?;
+/// Logs in to each mailbox and prints folder by folder what `fetch` would do.
+pub(crate) fn show(run: &CommandContext, mailboxes: &[Mailbox], options: &PollOptions) -> anyhow::Result<Exit> {
+    let store = run.store()?;
     let mut exit = Exit::Handled;
-    for mailbox in &settings.mailboxes {
-        exit = exit.max(look_at(run, mailbox, &store, &options)?);
+    for mailbox in mailboxes {
+        exit = exit.max(show_one(run, mailbox, &store, options)?);
     }
     Ok(exit)
 }
 
-pub(crate) fn look_at(
-    run: &CommandContext,
-    mailbox: &Mailbox,
-    store: &Store,
-    options: &run::PollOptions,
-) -> anyhow::Result<Exit> {
+fn show_one(run: &CommandContext, mailbox: &Mailbox, store: &Store, options: &PollOptions) -> anyhow::Result<Exit> {
     let progress = store.progress(&mailbox.name)?;
     match poll::survey(mailbox, &progress, options) {
         Ok(survey) => {

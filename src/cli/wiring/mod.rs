@@ -1,14 +1,10 @@
 //! Shared by commands: the context of a run, the selection of rows, and how items are read.
 
-pub(crate) mod channels;
 pub(crate) mod customers;
-mod dns_verifier;
-pub(crate) mod geoip;
 pub(crate) mod ingest_run;
 pub(crate) mod logo;
 pub(crate) mod mail_summary;
 pub(crate) mod mailbox_survey;
-pub(crate) mod origins;
 pub(crate) mod period;
 pub(crate) mod rejections;
 pub(crate) mod repairs;

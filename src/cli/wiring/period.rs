@@ -20,11 +20,11 @@ struct Typed {
     #[arg(long, value_name = "TIME", help_heading = "Period (days are UTC)")]
     last: Option<Stretch>,
     /// From this day, such as 2026-11-16
-    #[arg(long, value_name = "DATE", help_heading = "Period (days are UTC)")]
-    from: Option<Day>,
+    #[arg(long, value_name = "DATE", value_parser = day, help_heading = "Period (days are UTC)")]
+    from: Option<Date>,
     /// Until this day, inclusive
-    #[arg(long, value_name = "DATE", help_heading = "Period (days are UTC)")]
-    to: Option<Day>,
+    #[arg(long, value_name = "DATE", value_parser = day, help_heading = "Period (days are UTC)")]
+    to: Option<Date>,
     /// Only reports about this domain; may be repeated
     #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
     domain: Vec<String>,
@@ -43,7 +43,6 @@ pub(crate) struct Choice {
 enum RequestedPeriod {
     #[default]
     Unsaid,
-    Week(Week),
     Last(Stretch),
     Between(Option<Date>, Option<Date>),
 }
@@ -58,7 +57,6 @@ impl Choice {
     pub(crate) fn days(&self, today: Date) -> Option<(Option<Date>, Option<Date>)> {
         match self.period {
             RequestedPeriod::Unsaid => None,
-            RequestedPeriod::Week(week) => Some((Some(week.first()), Some(week.last()))),
             RequestedPeriod::Last(stretch) => Some((stretch.before(today), today.yesterday().ok())),
             RequestedPeriod::Between(from, to) => Some((from, to)),
         }
@@ -98,10 +96,9 @@ impl FromArgMatches for Choice {
 
 impl Typed {
     fn period(&self) -> Result<RequestedPeriod, clap::Error> {
-        let (from, to) = (self.from.map(|day| day.0), self.to.map(|day| day.0));
-        match (self.week, self.last, from, to) {
+        match (self.week, self.last, self.from, self.to) {
             (None, None, None, None) => Ok(RequestedPeriod::Unsaid),
-            (Some(week), None, None, None) => Ok(RequestedPeriod::Week(week)),
+            (Some(week), None, None, None) => Ok(RequestedPeriod::Between(Some(week.first()), Some(week.last()))),
             (None, Some(stretch), None, None) => Ok(RequestedPeriod::Last(stretch)),
             (None, None, Some(from), Some(to)) if from > to => {
                 Err(conflict(format!("period: expected --from on or before --to, found {from} and {to}")))
@@ -150,16 +147,9 @@ impl FromStr for Week {
     }
 }
 
-/// One day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Day(pub(crate) Date);
-
-impl FromStr for Day {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| "expected a day, such as 2026-11-16".to_owned())
-    }
+/// Reads a day.
+pub(crate) fn day(text: &str) -> Result<Date, &'static str> {
+    text.parse().map_err(|_| "expected a day, such as 2026-11-16")
 }
 
 /// A number of days, weeks, months or years.

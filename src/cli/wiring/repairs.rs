@@ -1,18 +1,14 @@
 //! Counts the effect of repairs in DNS, for answers from a store.
 
-use super::selection::From;
 use crate::analyze::{Action, RepairCount, Summary, SummaryPeriod};
 use crate::store::{Filter, Store, StoreError};
 
-/// Reads the rows that show whether the repairs in a summary worked; does nothing without repairs.
-pub(crate) fn count(from: &From<'_>, summary: &mut Summary) -> Result<(), StoreError> {
-    if let From::Store(store) = from { count_in(store, summary) } else { Ok(()) }
-}
-
-/// The same for a store.
-pub(crate) fn count_in(store: &Store, summary: &mut Summary) -> Result<(), StoreError> {
-    count_actions(store, &mut summary.actions, &summary.period)?;
-    summary.answer_again();
+/// Reads the rows that show whether the repairs in a summary worked. Of files, there is nothing to read.
+pub(crate) fn count(store: Option<&Store>, summary: &mut Summary) -> Result<(), StoreError> {
+    if let Some(store) = store {
+        count_actions(store, &mut summary.actions, &summary.period)?;
+        summary.answer_again();
+    }
     Ok(())
 }
 

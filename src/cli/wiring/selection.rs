@@ -10,7 +10,6 @@ use crate::cli::terminal::exit::Exit;
 use crate::ingest::ReportSink;
 use crate::model::{Accepted, AcceptedTls, ReportHead, Rows, TlsPolicyRow, utc_day};
 use crate::store::{Collector, Filter, Store, StoreError, StoredName, head};
-use jiff::civil::Date;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,6 +22,16 @@ pub(crate) enum From<'a> {
     Store(Box<Store>),
     /// These report files, mails and folders.
     Paths(&'a [PathBuf]),
+}
+
+impl From<'_> {
+    /// The store, unless files are read.
+    pub(crate) fn store(&self) -> Option<&Store> {
+        match self {
+            From::Store(store) => Some(store),
+            From::Paths(_) => None,
+        }
+    }
 }
 
 /// The question, and the rows it needs.
@@ -106,6 +115,13 @@ impl Selection {
         Ok(Self { question, filter: Filter { from, to, domains: domains.clone(), ..Filter::default() } })
     }
 
+    /// A period of a store, about all domains.
+    pub(crate) fn of_period(question: Question, period: Period) -> Self {
+        let question = Question { period: Some(period), ..question };
+        let reads = question.reads().unwrap_or(period);
+        Self { question, filter: Filter { from: Some(reads.from()), to: Some(reads.to()), ..Filter::default() } }
+    }
+
     /// Restricts a store to these domains; at least one.
     pub(crate) fn read_only(&mut self, domains: Vec<String>) {
         self.filter.domains = domains;
@@ -181,23 +197,16 @@ pub(crate) fn add_rows(store: &Store, filter: &Filter, question: &Question, sum:
 }
 
 /// The question of `summary` about all domains of a store, without a period.
-pub(crate) fn question(run: &CommandContext, settings: &Settings, store: &Store) -> anyhow::Result<Question> {
+pub(crate) fn question(run: &CommandContext, store: &Store) -> anyhow::Result<Question> {
     let mut question = Question { today: Some(run.today()), ..Question::default() };
-    add_settings(settings, &mut question)?;
+    add_settings(run.settings()?, &mut question)?;
     add_store(store, &mut question)?;
     Ok(question)
 }
 
 /// The summary of a period of a store, about all domains.
-pub(crate) fn summary(
-    run: &CommandContext,
-    settings: &Settings,
-    store: Store,
-    (from, to): (Date, Date),
-) -> anyhow::Result<Summary> {
-    let mut selection = Selection::new(run, &Choice::between(from, to), &[])?;
-    add_settings(settings, &mut selection.question)?;
-    add_store(&store, &mut selection.question)?;
+pub(crate) fn summary(run: &CommandContext, store: Store, period: Period) -> anyhow::Result<Summary> {
+    let selection = Selection::of_period(question(run, &store)?, period);
     let (adder, _) = selection.gather(run, &From::Store(Box::new(store)), Adder::new(&selection.question))?;
     Ok(adder.finish())
 }

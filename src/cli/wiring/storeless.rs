@@ -20,7 +20,7 @@ pub(crate) fn read(
     sink: &mut dyn ReportSink,
 ) -> anyhow::Result<(Tally, Exit)> {
     let interrupt = Interrupt::listen(&run.console)?;
-    let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
+    let options = ingest_run::options(&interrupt, run, run.now)?;
     let source = Walk::new(paths, options.limits.clone(), run.now);
     let tally = ingest::convert(source, |_| false, &options, &mut RunProgress::new(&run.console, None), sink)?;
     tell_conflicts(
@@ -36,7 +36,7 @@ pub(crate) fn read(
 pub(crate) fn store(run: &CommandContext, paths: &[PathBuf]) -> anyhow::Result<(TempDir, Store, Exit)> {
     let folder = TempDir::with_prefix("dmarquet-").context("creating a temporary folder")?;
     let interrupt = Interrupt::listen(&run.console)?;
-    let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
+    let options = ingest_run::options(&interrupt, run, run.now)?;
     let source = Walk::new(paths, options.limits.clone(), run.now);
     let mut writer = Writer::open(folder.path(), run.now)?;
     let tally = ingest::run(source, &mut writer, &options, &mut RunProgress::new(&run.console, None))?;

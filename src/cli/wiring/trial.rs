@@ -2,14 +2,14 @@
 //! survives.
 //!
 //! The child is this program, started with a special first argument that is not in the help. It reads items from
-//! standard input, each preceded by its lengths, and answers each with one byte.
+//! standard input, each with a line of JSON before its bytes, and answers each with a line.
 
-use super::dns_verifier;
+use crate::dns::lookup::keyring::Keyring;
 use crate::ingest::{self, IngestOptions, MailVerifier, StoreJob, StoredAlone, Survival, Trial, TrialItem};
 use crate::store::Writer;
 use jiff::Timestamp;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read as _, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
@@ -17,14 +17,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The first argument of a child.
 const MARK: &str = "--trial-of-items";
-/// Sent by a child that is ready.
-const READY: u8 = b'!';
+/// The line of a child that is ready.
+const READY: &str = "ready\n";
 /// A report that every program can read.
 const HARMLESS: &[u8] = b"<feedback><report_metadata><org_name>example.com</org_name><report_id>1</report_id><date_range>\
     <begin>0</begin><end>86399</end></date_range></report_metadata><policy_published><domain>example.com</domain>\
     <p>none</p></policy_published><record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record></feedback>";
 /// The answer to an item that did no harm.
-const SURVIVED: u8 = b'+';
+const SURVIVED: &str = "survived\n";
 /// Address space of a child in bytes: one GiB reserved by the allocator, and half a GiB to work in. No item within the
 /// limits needs a third of a GiB.
 const MEMORY: u64 = 3 << 29;
@@ -108,8 +108,8 @@ impl ChildArgs {
 
     /// How the child works on items: as the run that waits does.
     fn options(&self) -> IngestOptions {
-        let verifier: Option<Arc<dyn MailVerifier>> =
-            self.servers.clone().and_then(|servers| dns_verifier::over_dns(servers).ok());
+        let keys = self.servers.clone().and_then(|servers| Keyring::new(servers).ok());
+        let verifier = keys.map(|keys| Arc::new(keys) as Arc<dyn MailVerifier>);
         let (now, trust) = match &self.job {
             Some(job) => (Timestamp::from_millisecond(job.now).unwrap_or_default(), job.trust.clone()),
             None => Default::default(),
@@ -136,47 +136,33 @@ fn work_off() -> io::Result<()> {
     ingest::attempt(&harmless, &options).map_err(io::Error::other)?;
     let open = |job: &StoreJob| Writer::open_as(&job.dir, options.now, job.access);
     let mut writer = args.job.as_ref().map(open).transpose().map_err(io::Error::other)?;
-    answer(&mut output, READY, &[])?;
+    answer(&mut output, READY)?;
     while let Some(item) = read_item(&mut input)? {
         let tried =
             TrialItem { origin: &item.origin, name: item.name.as_deref(), bytes: &item.bytes, arrival: item.arrival };
         if let Some(writer) = &mut writer {
             let stored = ingest::store_alone(&tried, writer, &options).map_err(io::Error::other)?;
-            answer(&mut output, SURVIVED, &serde_json::to_vec(&stored)?)?;
+            answer(&mut output, &(serde_json::to_string(&stored)? + "\n"))?;
         } else {
             let options = IngestOptions { now: item.arrival, ..options.clone() };
             ingest::attempt(&tried, &options).map_err(io::Error::other)?;
-            answer(&mut output, SURVIVED, &[])?;
+            answer(&mut output, SURVIVED)?;
         }
     }
     Ok(())
 }
 
-/// One byte, and any further text with its length before it.
-fn answer(output: &mut impl Write, byte: u8, more: &[u8]) -> io::Result<()> {
-    output.write_all(&[byte])?;
-    if !more.is_empty() {
-        output.write_all(&(more.len() as u64).to_le_bytes())?;
-        output.write_all(more)?;
-    }
+fn answer(output: &mut impl Write, line: &str) -> io::Result<()> {
+    output.write_all(line.as_bytes())?;
     output.flush()
 }
 
-/// The lengths of origin, name and content and the time of arrival, in this order.
-const HEAD: usize = 4 * 8;
-/// The length that means no name.
-const NAMELESS: u64 = u64::MAX;
-
+/// A line with origin, name, time of arrival and number of bytes, then the bytes.
 fn write_item(item: &TrialItem<'_>, mut to: impl Write) -> io::Result<()> {
-    let name = item.name.unwrap_or_default();
-    let length = if item.name.is_some() { name.len() as u64 } else { NAMELESS };
-    to.write_all(&(item.origin.len() as u64).to_le_bytes())?;
-    to.write_all(&length.to_le_bytes())?;
-    to.write_all(&(item.bytes.len() as u64).to_le_bytes())?;
-    to.write_all(&item.arrival.as_second().to_le_bytes())?;
-    to.write_all(item.origin.as_bytes())?;
-    to.write_all(name.as_bytes())?;
-    to.write_all(item.bytes)?;
+    let TrialItem { origin, name, bytes, arrival } = item;
+    let head = serde_json::to_string(&(origin, name, arrival.as_second(), bytes.len()))? + "\n";
+    to.write_all(head.as_bytes())?;
+    to.write_all(bytes)?;
     to.flush()
 }
 
@@ -188,25 +174,15 @@ struct TrialInput {
     arrival: Timestamp,
 }
 
-fn read_item(from: &mut impl Read) -> io::Result<Option<TrialInput>> {
-    let mut head = [0; HEAD];
-    let first = from.read(&mut head)?;
-    if first == 0 {
+fn read_item(from: &mut impl BufRead) -> io::Result<Option<TrialInput>> {
+    let mut head = String::new();
+    if from.read_line(&mut head)? == 0 {
         return Ok(None);
     }
-    from.read_exact(&mut head[first..])?;
-    let ([origin, name, content, arrival], _) = head.as_chunks::<8>() else { return Ok(None) };
-    let [origin, name, content] = [origin, name, content].map(|length| u64::from_le_bytes(*length));
-    let arrival = Timestamp::from_second(i64::from_le_bytes(*arrival)).unwrap_or_default();
-    let mut text = |length: u64| -> io::Result<String> {
-        let mut text = String::new();
-        from.by_ref().take(length).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    let origin = text(origin)?;
-    let name = if name == NAMELESS { None } else { Some(text(name)?) };
+    let (origin, name, arrival, length): (String, Option<String>, i64, u64) = serde_json::from_str(&head)?;
+    let arrival = Timestamp::from_second(arrival).unwrap_or_default();
     let mut bytes = Vec::new();
-    from.by_ref().take(content).read_to_end(&mut bytes)?;
+    from.take(length).read_to_end(&mut bytes)?;
     Ok(Some(TrialInput { origin, name, bytes, arrival }))
 }
 
@@ -229,7 +205,7 @@ impl Trials {
 struct Running {
     child: Child,
     input: ChildStdin,
-    output: ChildStdout,
+    output: BufReader<ChildStdout>,
     /// It has already processed an item, whose leftovers in memory may be what kills it on the next one.
     used: bool,
 }
@@ -246,31 +222,27 @@ impl Running {
             .spawn()?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (input, output) = pipes.ok_or_else(|| io::Error::other("a child without pipes"))?;
-        let mut running = Self { child, input, output, used: false };
-        let mut answer = [0];
-        if running.output.read_exact(&mut answer).is_err() || answer[0] != READY {
-            let status = running.end()?;
-            return Err(io::Error::other(format!("it ended with {status} before it was given anything")));
+        let mut running = Self { child, input, output: BufReader::new(output), used: false };
+        if running.answer().is_ok_and(|line| line == READY) {
+            return Ok(running);
         }
-        Ok(running)
+        let status = running.end()?;
+        Err(io::Error::other(format!("it ended with {status} before it was given anything")))
     }
 
-    /// Lets the child process an item.
-    fn attempt(&mut self, item: &TrialItem<'_>) -> io::Result<()> {
-        let mut answer = [0];
+    /// Lets the child process an item, and returns its answer.
+    fn attempt(&mut self, item: &TrialItem<'_>) -> io::Result<String> {
         write_item(item, &mut self.input)?;
-        self.output.read_exact(&mut answer)?;
+        let answer = self.answer()?;
         self.used = true;
-        if answer[0] == SURVIVED { Ok(()) } else { Err(io::Error::other("an unknown answer")) }
+        Ok(answer)
     }
 
-    /// Lets the child store an item.
-    fn store(&mut self, item: &TrialItem<'_>) -> io::Result<StoredAlone> {
-        self.attempt(item)?;
-        let (mut length, mut text) = ([0; 8], Vec::new());
-        self.output.read_exact(&mut length)?;
-        self.output.by_ref().take(u64::from_le_bytes(length)).read_to_end(&mut text)?;
-        Ok(serde_json::from_slice(&text)?)
+    /// The next line of the child.
+    fn answer(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        if line.ends_with('\n') { Ok(line) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
     /// Waits for a child that no longer answers, and returns its exit status.
@@ -280,18 +252,14 @@ impl Running {
     }
 }
 
-/// Lets a child process an item: the running one, or a new one. `ask` sends it the item and reads its answer.
-fn with_child<T>(
-    running: &mut Option<Running>,
-    args: &ChildArgs,
-    ask: impl Fn(&mut Running) -> io::Result<T>,
-) -> Result<T, Survival> {
+/// Lets a child process an item, the running one or a new one, and returns its answer.
+fn with_child(running: &mut Option<Running>, args: &ChildArgs, item: &TrialItem<'_>) -> Result<String, Survival> {
     loop {
         let mut child = match running.take().map_or_else(|| Running::start(args), Ok) {
             Ok(child) => child,
             Err(error) => return Err(Survival::Unknown(format!("cannot start a process for it: {error}"))),
         };
-        if let Ok(answer) = ask(&mut child) {
+        if let Ok(answer) = child.attempt(item) {
             *running = Some(child);
             return Ok(answer);
         }
@@ -304,17 +272,28 @@ fn with_child<T>(
     }
 }
 
+fn unknown_answer() -> Survival {
+    Survival::Unknown("its process gave an unknown answer".to_owned())
+}
+
 impl Trial for Trials {
     fn survives(&self, item: &TrialItem<'_>) -> Survival {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        with_child(&mut running, &self.args, |child| child.attempt(item))
-            .map_or_else(|how| how, |()| Survival::Survived)
+        match with_child(&mut running, &self.args, item) {
+            Ok(answer) if answer == SURVIVED => Survival::Survived,
+            Ok(_) => unknown_answer(),
+            Err(how) => how,
+        }
     }
 
     fn store(&self, job: &StoreJob, items: &[TrialItem<'_>]) -> Vec<Result<StoredAlone, Survival>> {
         let args = ChildArgs { job: Some(job.clone()), ..self.args.clone() };
         let mut running = None;
-        let outcomes = items.iter().map(|item| with_child(&mut running, &args, |child| child.store(item))).collect();
+        let mut store = |item| {
+            let answer = with_child(&mut running, &args, item)?;
+            serde_json::from_str(&answer).map_err(|_| unknown_answer())
+        };
+        let outcomes = items.iter().map(&mut store).collect();
         // The store is free again when the child has ended.
         running.into_iter().for_each(|child| drop(child.end()));
         outcomes

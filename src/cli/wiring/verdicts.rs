@@ -15,13 +15,8 @@ use jiff::civil::Date;
 use std::collections::BTreeSet;
 
 /// The verdicts of the complete weeks within the days of a filter.
-pub(crate) fn of_weeks(
-    run: &CommandContext,
-    settings: &Settings,
-    store: &Store,
-    filter: &Filter,
-) -> anyhow::Result<Vec<WeekVerdicts>> {
-    let (found, fresh) = worked_out(run, settings, store, filter)?;
+pub(crate) fn of_weeks(run: &CommandContext, store: &Store, filter: &Filter) -> anyhow::Result<Vec<WeekVerdicts>> {
+    let (found, fresh) = worked_out(run, store, filter)?;
     if !fresh.is_empty()
         && let Err(error) = store.keep_verdicts(&fresh)
     {
@@ -34,13 +29,13 @@ pub(crate) fn of_weeks(
 /// The same, and which of them are not stored yet.
 pub(crate) fn worked_out(
     run: &CommandContext,
-    settings: &Settings,
     store: &Store,
     filter: &Filter,
 ) -> anyhow::Result<(Vec<WeekVerdicts>, Vec<KeptVerdicts>)> {
+    let settings = run.settings()?;
     let days = store.days()?;
     let mut kept = store.kept_verdicts()?;
-    let question = selection::question(run, settings, store)?;
+    let question = selection::question(run, store)?;
     let fingerprint = fingerprint(&question, settings);
     let last = Period::last_complete_week(run.now).from();
     let mondays: BTreeSet<Date> = days.keys().map(|day| monday(*day)).chain(kept.keys().copied()).collect();
@@ -119,7 +114,7 @@ fn summary(store: &Store, question: &Question, filter: &Filter) -> anyhow::Resul
     let adder = Adder::new(question);
     selection::add_rows(store, &filter, question, &adder)?;
     let mut summary = adder.finish();
-    repairs::count_in(store, &mut summary)?;
+    repairs::count(Some(store), &mut summary)?;
     Ok(summary)
 }
 

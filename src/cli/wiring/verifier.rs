@@ -2,13 +2,15 @@
 //!
 //! Without `--verify`, or `verify` in the settings, nothing here uses the network.
 
-use super::dns_verifier::DnsVerifier;
 use super::ingest_run::count;
 use super::trial::Trials;
 use crate::cli::terminal::output::Console;
 use crate::dns::lookup::keyring::Keyring;
 use crate::dns::lookup::resolver::{self, ResolverError};
-use crate::ingest::{IngestOptions, Trial};
+use crate::dns::verify::proof;
+use crate::ingest::{IngestOptions, MailVerifier, Trial};
+use crate::model::{Proof, RawMail, ReportKind};
+use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -23,10 +25,17 @@ pub(crate) struct VerifyArgs {
     pub(crate) server: Vec<SocketAddr>,
 }
 
+/// Verifies mails with the DKIM keys in DNS.
+impl MailVerifier for Keyring {
+    fn proof(&self, mail: &RawMail, arrival: Timestamp, kind: ReportKind) -> Proof {
+        proof::proof(mail, arrival, kind, self)
+    }
+}
+
 /// The verification of mails in a run; does nothing unless enabled.
 #[derive(Debug, Default)]
 pub(crate) struct Verification {
-    verifier: Option<Arc<DnsVerifier>>,
+    keys: Option<Arc<Keyring>>,
     /// DNS servers to ask; if empty, the system's.
     servers: Vec<SocketAddr>,
 }
@@ -37,21 +46,21 @@ impl Verification {
         if !args.verify && !by_settings {
             return Ok(Self::default());
         }
-        let (servers, keys) = (args.server.clone(), Keyring::new(args.server.clone())?);
-        Ok(Self { verifier: Some(Arc::new(DnsVerifier(keys))), servers })
+        let servers = args.server.clone();
+        Ok(Self { keys: Some(Arc::new(Keyring::new(servers.clone())?)), servers })
     }
 
     /// Adds verification to the options of a run.
     pub(crate) fn of_run(&self, options: IngestOptions) -> IngestOptions {
-        let Some(verifier) = self.verifier.clone() else { return options };
+        let Some(keys) = self.keys.clone() else { return options };
         // Items that may have crashed a run are tried with verification, too.
         let trial = Arc::new(Trials::verifying(&self.servers)) as Arc<dyn Trial>;
-        IngestOptions { verifier: Some(verifier), trial: Some(trial), ..options }
+        IngestOptions { verifier: Some(keys), trial: Some(trial), ..options }
     }
 
     /// Reports failed lookups: those mails are neither proven authentic nor forged.
     pub(crate) fn tell(&self, console: &Console) {
-        let Some(DnsVerifier(keys)) = self.verifier.as_deref() else { return };
+        let Some(keys) = &self.keys else { return };
         if keys.failed() > 0 {
             let told =
                 format!("{} could not be looked up, so the mails remain unverified", count(keys.failed(), "DKIM key"));

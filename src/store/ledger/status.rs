@@ -7,9 +7,10 @@ use crate::store::tables::values::time;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, types::ValueRef};
+use serde::Serialize;
 
 /// Sums of reports.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ReportTotals {
     /// Reports.
     pub reports: i64,
@@ -32,7 +33,7 @@ impl ReportTotals {
 }
 
 /// A reporter, and when it last reported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReporterTotals {
     /// Its name for itself.
     pub org_name: String,
@@ -45,7 +46,7 @@ pub struct ReporterTotals {
 }
 
 /// A folder of a mailbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FolderStatus {
     /// The mailbox's name in the settings.
     pub mailbox: String,
@@ -62,9 +63,10 @@ pub struct FolderStatus {
 }
 
 /// Files of one kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct FileTotals {
     /// How many.
+    #[serde(rename = "files")]
     pub count: i64,
     /// Their bytes.
     pub bytes: i64,

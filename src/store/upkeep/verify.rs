@@ -15,6 +15,7 @@ use crate::store::tables::schema::COLUMNS;
 use crate::store::tables::values;
 use crate::store::write::writer::Writer;
 use rusqlite::{Connection, Row};
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -28,7 +29,7 @@ pub struct Pruned {
 }
 
 /// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The file or table, below the root.
     pub at: String,

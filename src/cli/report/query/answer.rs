@@ -117,7 +117,7 @@ pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit
     let query = SelectQuery::parse(&sql).map_err(hinted)?;
     let most = args.memory.map_or_else(memory::half_of_available, |mebibytes| (mebibytes as usize) << 20);
     if args.paths.is_empty() {
-        let store = run.opened(&run.settings()?, args.records.as_deref())?;
+        let store = run.store_or(args.records.as_deref())?;
         watched(&run.console, most, None, || answer(run, args, &store, (&query, days), most))?;
         return Ok(Exit::Handled);
     }
@@ -148,7 +148,7 @@ fn answer(
     let weeks = || -> anyhow::Result<_> {
         if known.is_none() {
             // The computed verdicts are not stored: a query changes nothing.
-            known = Some(verdicts::worked_out(run, &run.settings()?, store, &filter)?.0);
+            known = Some(verdicts::worked_out(run, store, &filter)?.0);
         }
         Ok(known.clone().unwrap_or_default())
     };

@@ -2,8 +2,7 @@
 
 use crate::cli::wiring::ingest_run::{count, grouped, sums};
 use crate::cli::wiring::period::Stretch;
-use crate::store::disk::layout::Month;
-use crate::store::{ReportTotals, ReporterTotals, Status};
+use crate::store::{ReportTotals, Status};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde::Serialize;
@@ -112,10 +111,8 @@ pub(super) fn reporters_text(status: &Status, out: &mut String) {
 /// All reports, and when the newest arrived.
 #[derive(Debug, Serialize)]
 pub(super) struct TotalSums {
-    reports: i64,
-    records: i64,
-    messages: i64,
-    dmarc_pass: i64,
+    #[serde(flatten)]
+    totals: ReportTotals,
     newest_arrival: Option<Timestamp>,
     tls_reports: i64,
     newest_tls_arrival: Option<Timestamp>,
@@ -123,9 +120,8 @@ pub(super) struct TotalSums {
 
 impl TotalSums {
     pub(super) fn of(status: &Status) -> Self {
-        let ReportTotals { reports, records, messages, dmarc_pass } = status.totals;
-        let &Status { newest_arrival, tls_reports, newest_tls_arrival, .. } = status;
-        Self { reports, records, messages, dmarc_pass, newest_arrival, tls_reports, newest_tls_arrival }
+        let &Status { totals, newest_arrival, tls_reports, newest_tls_arrival, .. } = status;
+        Self { totals, newest_arrival, tls_reports, newest_tls_arrival }
     }
 }
 
@@ -133,44 +129,13 @@ impl TotalSums {
 #[derive(Debug, Serialize)]
 pub(super) struct MonthSums {
     month: String,
-    reports: i64,
-    records: i64,
-    messages: i64,
-    dmarc_pass: i64,
-}
-
-/// A reporter and its newest report.
-#[derive(Debug, Serialize)]
-pub(super) struct ReporterNewest {
-    org_name: String,
-    reports: i64,
-    newest_end: Timestamp,
-    newest_arrival: Timestamp,
+    #[serde(flatten)]
+    sums: ReportTotals,
 }
 
 impl MonthSums {
     /// By month, oldest first.
     pub(super) fn of(status: &Status) -> Vec<Self> {
-        let month = |(month, sums): &(Month, ReportTotals)| Self {
-            month: month.to_string(),
-            reports: sums.reports,
-            records: sums.records,
-            messages: sums.messages,
-            dmarc_pass: sums.dmarc_pass,
-        };
-        status.months.iter().map(month).collect()
-    }
-}
-
-impl ReporterNewest {
-    /// By name.
-    pub(super) fn of(status: &Status) -> Vec<Self> {
-        let reporter = |reporter: &ReporterTotals| Self {
-            org_name: reporter.org_name.clone(),
-            reports: reporter.reports,
-            newest_end: reporter.newest_end,
-            newest_arrival: reporter.newest_arrival,
-        };
-        status.reporters.iter().map(reporter).collect()
+        status.months.iter().map(|(month, sums)| Self { month: month.to_string(), sums: *sums }).collect()
     }
 }

@@ -1,35 +1,25 @@
 //! The status of a part of the store: of one customer, or per domain.
 
 use super::lines::{
-    DMARC_REPORT, MonthSums, REPORT, ReporterNewest, TLS_REPORT, TotalSums, ago, late, late_in, minute, reporters_text,
-    totals_text,
+    DMARC_REPORT, MonthSums, REPORT, TLS_REPORT, TotalSums, ago, late, late_in, minute, reporters_text, totals_text,
 };
+use super::whole::StatusArgs;
 use crate::cli::settings::Customer;
-use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::customers;
 use crate::cli::wiring::ingest_run::{count, grouped};
-use crate::cli::wiring::period::Stretch;
 use crate::cli::wiring::rejections::domain_of;
 use crate::cli::wiring::run::CommandContext;
 use crate::model::Owners;
-use crate::store::{Status, Store};
+use crate::store::{ReporterTotals, Status, Store};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-
-/// Which part to show, and how.
-pub(crate) struct PartChoice<'a> {
-    /// The customer; `None`: all domains.
-    pub(crate) customer: Option<&'a str>,
-    pub(crate) format: OutputFormat,
-    pub(crate) max_age: Option<Stretch>,
-}
 
 /// One customer's reports, rejected items and conflicts.
 #[derive(Debug, Serialize)]
@@ -42,17 +32,18 @@ struct CustomerStatus<'a> {
     newest_rejected: Option<Timestamp>,
     conflicts: usize,
     months: Vec<MonthSums>,
-    reporters: Vec<ReporterNewest>,
+    reporters: &'a [ReporterTotals],
 }
 
 /// The status of one customer, without data of any other.
-pub(crate) fn of_customer(
+pub(super) fn of_customer(
     run: &CommandContext,
-    settings: &Settings,
     store: &Store,
-    choice: &PartChoice<'_>,
+    customer: &str,
+    args: &StatusArgs,
 ) -> anyhow::Result<Exit> {
-    let owner = customers::find(settings, choice.customer.unwrap_or_default())?;
+    let settings = run.settings()?;
+    let owner = customers::find(settings, customer)?;
     let (customer, owners) = (&settings.customers[owner], settings.owners());
     let own = |domain: &str| owners.owner_of(domain) == Some(owner);
     let status = store.status_of(&own)?;
@@ -61,8 +52,8 @@ pub(crate) fn of_customer(
     let (rejected, newest_rejected) =
         rejected.fold((0, None), |(number, newest), entry| (number + 1, newest.max(Some(entry.ingested))));
     let conflicts = store.conflicts()?.iter().filter(|entry| own(&entry.policy_domain)).count();
-    let silent = choice.max_age.and_then(|age| late_in(age, run.now, &customer.name, &status));
-    match choice.format {
+    let silent = args.max_age.and_then(|age| late_in(age, run.now, &customer.name, &status));
+    match args.format {
         OutputFormat::Json => {
             output::json(&CustomerStatus {
                 customer: &customer.name,
@@ -72,10 +63,10 @@ pub(crate) fn of_customer(
                 newest_rejected,
                 conflicts,
                 months: MonthSums::of(&status),
-                reporters: ReporterNewest::of(&status),
+                reporters: &status.reporters,
             })?;
         }
-        OutputFormat::Text if choice.max_age.is_some() && !run.console.wants_tally() => {}
+        OutputFormat::Text if args.max_age.is_some() && !run.console.wants_tally() => {}
         OutputFormat::Text => {
             let text = customer_text(customer, &status, (rejected, newest_rejected), conflicts, run.now);
             pager::show(&output::clean_lines(&text))?;
@@ -121,13 +112,9 @@ struct DomainStatuses {
 }
 
 /// The status per domain: of the domains in the settings and below them, or without any, of all.
-pub(crate) fn by_domain(
-    run: &CommandContext,
-    settings: &Settings,
-    store: &Store,
-    choice: &PartChoice<'_>,
-) -> anyhow::Result<Exit> {
-    let customer = choice.customer.map(|name| customers::find(settings, name)).transpose()?;
+pub(super) fn by_domain(run: &CommandContext, store: &Store, args: &StatusArgs) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let customer = args.customer.as_deref().map(|name| customers::find(settings, name)).transpose()?;
     let (owners, named) = (settings.owners(), settings.named_domains());
     let watched = Owners::new(named.iter().map(|domain| (domain.as_str(), 0)));
     // Anybody can send reports about a domain that is not in the settings, so it cannot be silent.
@@ -147,7 +134,7 @@ pub(crate) fn by_domain(
     let status = |(policy_domain, newest): (String, Option<Timestamp>)| DomainStatus {
         customer: owners.owner_of(&policy_domain).map(|owner| settings.customers[owner].name.clone()),
         newest_end: newest,
-        silent: choice.max_age.map(|age| newest < Some(age.before_instant(run.now))),
+        silent: args.max_age.map(|age| newest < Some(age.before_instant(run.now))),
         policy_domain,
     };
     let mut domains: Vec<DomainStatus> = newest.into_iter().map(status).collect();
@@ -158,12 +145,12 @@ pub(crate) fn by_domain(
         Some(_) => DMARC_REPORT,
     };
     let is_late = |domain: &DomainStatus| {
-        choice.max_age.and_then(|age| late(age, run.now, (&called(domain), kind(domain)), domain.newest_end))
+        args.max_age.and_then(|age| late(age, run.now, (&called(domain), kind(domain)), domain.newest_end))
     };
     let silent: Vec<String> = domains.iter().filter(|domain| domain.silent == Some(true)).filter_map(is_late).collect();
-    match choice.format {
+    match args.format {
         OutputFormat::Json => output::json(&DomainStatuses { domains })?,
-        OutputFormat::Text if choice.max_age.is_some() && !run.console.wants_tally() => {}
+        OutputFormat::Text if args.max_age.is_some() && !run.console.wants_tally() => {}
         OutputFormat::Text => pager::show(&output::clean_lines(&domains_text(&domains, run.now)))?,
     }
     silent.iter().for_each(|message| run.console.warning(message));

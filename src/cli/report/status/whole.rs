@@ -1,10 +1,8 @@
 //! `status`: shows the state of the store, also for monitoring.
 
 use super::census;
-use super::lines::{
-    MonthSums, REPORT, ReporterNewest, TotalSums, ago, late, late_in, reporters_text, totals_text, when,
-};
-use super::parts::{self, PartChoice};
+use super::lines::{MonthSums, REPORT, TotalSums, ago, late, late_in, reporters_text, totals_text, when};
+use super::parts;
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
@@ -13,7 +11,7 @@ use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::ingest_run::{self, count, grouped, size};
 use crate::cli::wiring::period::Stretch;
 use crate::cli::wiring::run::CommandContext;
-use crate::store::{Status, Store};
+use crate::store::{FileTotals, FolderStatus, ReporterTotals, Status, Store};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -36,12 +34,12 @@ pub(crate) struct StatusArgs {
     records: Option<PathBuf>,
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: OutputFormat,
+    pub(super) format: OutputFormat,
     /// Exit 1 if a mailbox (or, without mailboxes, the store) got no report for this long, such as 3d; with --customer, if
     /// the customer got none; with --by-domain, if the newest report about a domain ends before that. Also exit 1 if only
     /// TLS reports still come
     #[arg(long, value_name = "TIME")]
-    max_age: Option<Stretch>,
+    pub(super) max_age: Option<Stretch>,
     /// Show each domain's newest report, for the domains in the settings and below them, or for all domains
     #[arg(long)]
     by_domain: bool,
@@ -50,24 +48,25 @@ pub(crate) struct StatusArgs {
     reporters: bool,
     /// Only this customer of the settings
     #[arg(long, value_name = "NAME")]
-    customer: Option<String>,
+    pub(super) customer: Option<String>,
 }
 
 /// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &StatusArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let store = run.opened(&settings, args.records.as_deref())?;
+    let store = run.store_or(args.records.as_deref())?;
     if args.reporters {
-        return census::run(&settings, &store, args.customer.as_deref(), args.format);
+        return census::run(settings, &store, args.customer.as_deref(), args.format);
     }
-    if args.by_domain || args.customer.is_some() {
-        let choice = PartChoice { customer: args.customer.as_deref(), format: args.format, max_age: args.max_age };
-        let part = if args.by_domain { parts::by_domain } else { parts::of_customer };
-        return part(run, &settings, &store, &choice);
+    if args.by_domain {
+        return parts::by_domain(run, &store, args);
+    }
+    if let Some(customer) = &args.customer {
+        return parts::of_customer(run, &store, customer, args);
     }
     let dir = store.dir().to_owned();
     let status = store.status()?;
-    let mailboxes = mailboxes(&store, &settings)?;
+    let mailboxes = mailboxes(&store, settings)?;
     let silent = args.max_age.map_or(Vec::new(), |age| too_old(age, run, &status, &mailboxes));
     // In a crontab, only the warnings: cron mails all output, and the rest would hide them.
     let is_check = args.max_age.is_some() && !run.console.wants_tally();
@@ -174,14 +173,14 @@ fn text(status: &Status, mailboxes: &[MailboxNewest], dir: &str, now: Timestamp)
 
 /// The status as JSON. Times are RFC 3339, sizes are bytes.
 #[derive(Debug, Serialize)]
-struct StatusJson {
+struct StatusJson<'a> {
     store: String,
     version: Option<i64>,
     #[serde(flatten)]
     totals: TotalSums,
     last_commit: Option<Timestamp>,
-    tables: FilesJson,
-    originals: FilesJson,
+    tables: FileTotals,
+    originals: FileTotals,
     rejected: i64,
     rejected_let_go: i64,
     rejected_unlisted: i64,
@@ -191,14 +190,8 @@ struct StatusJson {
     conflicts_unlisted: i64,
     months: Vec<MonthSums>,
     mailboxes: Vec<MailboxNewest>,
-    folders: Vec<FolderRead>,
-    reporters: Vec<ReporterNewest>,
-}
-
-#[derive(Debug, Serialize)]
-struct FilesJson {
-    files: i64,
-    bytes: i64,
+    folders: &'a [FolderStatus],
+    reporters: &'a [ReporterTotals],
 }
 
 #[derive(Debug, Serialize)]
@@ -207,34 +200,15 @@ struct MailboxNewest {
     newest_report: Option<Timestamp>,
 }
 
-#[derive(Debug, Serialize)]
-struct FolderRead {
-    mailbox: String,
-    folder: String,
-    uid_validity: u32,
-    last_uid: u32,
-    read_at: Timestamp,
-    pending: i64,
-}
-
-impl StatusJson {
-    fn of(status: &Status, mailboxes: Vec<MailboxNewest>, store: String) -> Self {
-        let files = |files: crate::store::FileTotals| FilesJson { files: files.count, bytes: files.bytes };
-        let folders = status.folders.iter().map(|folder| FolderRead {
-            mailbox: folder.mailbox.clone(),
-            folder: folder.folder.clone(),
-            uid_validity: folder.uid_validity,
-            last_uid: folder.last_uid,
-            read_at: folder.read_at,
-            pending: folder.pending,
-        });
+impl<'a> StatusJson<'a> {
+    fn of(status: &'a Status, mailboxes: Vec<MailboxNewest>, store: String) -> Self {
         Self {
             store,
             version: status.version,
             totals: TotalSums::of(status),
             last_commit: status.last_commit,
-            tables: files(status.parts),
-            originals: files(status.packs),
+            tables: status.parts,
+            originals: status.packs,
             rejected: status.rejected.count,
             rejected_let_go: status.let_go,
             rejected_unlisted: status.rejected_unlisted,
@@ -244,8 +218,8 @@ impl StatusJson {
             conflicts_unlisted: status.conflicts_unlisted,
             months: MonthSums::of(status),
             mailboxes,
-            folders: folders.collect(),
-            reporters: ReporterNewest::of(status),
+            folders: &status.folders,
+            reporters: &status.reporters,
         }
     }
 }

@@ -1,23 +1,22 @@
 //! Writes or mails each customer's summary, reading the store only once.
 
-use super::rhythm::{Extent, RhythmArgs};
+use super::command::SummaryArgs;
+use super::rhythm::Extent;
 use crate::analyze::{Adder, Summary};
 use crate::cli::settings::Customer;
-use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::SummaryForm;
 use crate::cli::wiring::logo::branding;
-use crate::cli::wiring::mail_summary::{self, Addressing};
+use crate::cli::wiring::mail_summary;
 use crate::cli::wiring::repairs;
-use crate::cli::wiring::run::CommandContext;
-use crate::cli::wiring::selection::From;
+use crate::cli::wiring::run::{CommandContext, is_busy};
 use crate::present::{self, Branding, Style};
 use crate::send::Outbox;
-use crate::store::{ExportFolder, Store, StoreError};
+use crate::store::{ExportFolder, Store, StoreError, Writer};
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long to wait for another run that has the store open for writing, before recording a mail fails.
@@ -26,23 +25,17 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Where the summaries go.
 pub(crate) struct Digests<'a> {
     pub(crate) run: &'a CommandContext,
-    pub(crate) settings: &'a Settings,
-    pub(crate) source: &'a From<'a>,
-    pub(crate) form: SummaryForm,
+    /// The store that is summarized; `None`: files.
+    pub(crate) store: Option<&'a Store>,
+    pub(crate) args: &'a SummaryArgs,
     pub(crate) style: Style,
-    /// The folder with one folder per customer; `None`: no files.
-    pub(crate) out: Option<&'a Path>,
     /// `None`: no mail.
     pub(crate) mailing: Option<Mailing>,
-    /// What is mailed if all is well.
-    pub(crate) rhythm: RhythmArgs,
 }
 
 /// The state of mailing summaries.
 pub(crate) struct Mailing {
     outbox: Outbox,
-    /// The data folder, which records who was mailed.
-    store: PathBuf,
     /// Whether to send again what was already sent.
     resend: bool,
     /// Earlier recipients: pairs of customer and address, by period.
@@ -51,24 +44,19 @@ pub(crate) struct Mailing {
 
 impl Mailing {
     /// Uses `[smtp]` in the settings; the store must be writable.
-    pub(crate) fn new(run: &CommandContext, settings: &Settings, store: &Store, resend: bool) -> anyhow::Result<Self> {
+    pub(crate) fn new(run: &CommandContext, resend: bool) -> anyhow::Result<Self> {
         // Before the first mail: one that cannot be recorded would be sent again by the next run.
-        writing(run, settings, store.dir(), |_| Ok(()))?;
-        Ok(Self {
-            outbox: mail_summary::outbox(settings)?,
-            store: store.dir().to_owned(),
-            resend,
-            mailed: BTreeMap::new(),
-        })
+        writing(run, |_| Ok(()))?;
+        Ok(Self { outbox: mail_summary::outbox(run)?, resend, mailed: BTreeMap::new() })
     }
 
     /// The customer's addresses that were not yet mailed about a period.
-    fn due(&mut self, customer: &Customer, period: &str) -> anyhow::Result<Vec<String>> {
+    fn due(&mut self, run: &CommandContext, customer: &Customer, period: &str) -> anyhow::Result<Vec<String>> {
         if self.resend {
             return Ok(customer.mail_to.clone());
         }
         if !self.mailed.contains_key(period) {
-            let mailed = Store::open(&self.store)?.mailed(period)?;
+            let mailed = run.store()?.mailed(period)?;
             self.mailed.insert(period.to_owned(), mailed);
         }
         let was_mailed = |address: &String| {
@@ -80,17 +68,11 @@ impl Mailing {
 }
 
 /// Opens the store for writing, waiting for other runs, and runs `write`.
-fn writing(
-    run: &CommandContext,
-    settings: &Settings,
-    store: &Path,
-    write: impl Fn(&mut crate::store::Writer) -> Result<(), StoreError>,
-) -> anyhow::Result<()> {
+fn writing(run: &CommandContext, write: impl Fn(&mut Writer) -> Result<(), StoreError>) -> anyhow::Result<()> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let written = CommandContext::writer(settings, store, run.now).and_then(|mut writer| Ok(write(&mut writer)?));
-        match written {
-            Err(error) if matches!(error.downcast_ref(), Some(StoreError::Busy { .. })) && Instant::now() < end => {
+        match run.writer(run.now).and_then(|mut writer| Ok(write(&mut writer)?)) {
+            Err(error) if is_busy(&error) && Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(200));
             }
             other => return other,
@@ -102,14 +84,15 @@ impl Digests<'_> {
     /// Writes or mails each customer's summary. An error for one customer does not stop the others.
     pub(crate) fn make(mut self, sums: impl Iterator<Item = (usize, Adder)>) -> anyhow::Result<Exit> {
         let mut exit = Exit::Handled;
-        let folder = self.out.map(|out| ExportFolder::open(out).with_context(|| out.display().to_string()));
+        let folder =
+            self.args.out.as_deref().map(|out| ExportFolder::open(out).with_context(|| out.display().to_string()));
         let folder = folder.transpose()?;
         for (owner, adder) in sums {
-            let customer = &self.settings.customers[owner];
+            let customer = &self.run.settings()?.customers[owner];
             let mut summary = adder.finish();
-            repairs::count(self.source, &mut summary)?;
+            repairs::count(self.store, &mut summary)?;
             // A missing logo is reported, but the summary is still sent.
-            let branding = branding(customer).unwrap_or_else(|error| {
+            let branding = branding(Some(customer)).unwrap_or_else(|error| {
                 self.run.console.error(&error);
                 exit = Exit::Failed;
                 let (title, footer) = (Some(customer.title.clone()), customer.footer.clone());
@@ -121,7 +104,7 @@ impl Digests<'_> {
                 self.run.console.error(&error.context(customer.name.clone()));
                 exit = Exit::Failed;
             }
-            if let Err(error) = self.mail(customer, &summary, branding) {
+            if let Err(error) = self.mail(customer, &summary, &branding) {
                 self.run.console.error(&error.context(customer.name.clone()));
                 exit = Exit::Failed;
             }
@@ -136,42 +119,30 @@ impl Digests<'_> {
         summary: &Summary,
         branding: &Branding,
     ) -> anyhow::Result<()> {
-        let path = Path::new(&customer.folder).join(format!("summary.{}", self.form.extension()));
-        let bytes = rendered(summary, branding, self.form, &self.style)?;
+        let path = Path::new(&customer.folder).join(format!("summary.{}", self.args.format.extension()));
+        let bytes = rendered(summary, branding, self.args.format, &self.style)?;
         let written = folder.write(&path, |file| file.write_all(&bytes));
         written.with_context(|| folder.path().join(&path).display().to_string())
     }
 
-    fn mail(&mut self, customer: &Customer, summary: &Summary, branding: Branding) -> anyhow::Result<()> {
+    fn mail(&mut self, customer: &Customer, summary: &Summary, branding: &Branding) -> anyhow::Result<()> {
         let Some(mailing) = &mut self.mailing else { return Ok(()) };
         let period = mail_summary::period(summary);
-        let to = mailing.due(customer, &period)?;
+        let to = mailing.due(self.run, customer, &period)?;
         if to.is_empty() {
             let why = if customer.mail_to.is_empty() { "has no mail_to" } else { "was mailed already" };
             self.run.console.note(&format!("{}: {why}", customer.name));
             return Ok(());
         }
-        let extent = self.rhythm.extent(summary);
+        let extent = self.args.rhythm.extent(summary);
         if extent == Extent::Nothing {
             self.run.console.note(&format!("{}: all is well, no mail", customer.name));
             return Ok(());
         }
-        let heartbeat = extent == Extent::Line;
-        let subject = mail_summary::subject_of(&customer.subject, &customer.name, summary);
-        let addressing = Addressing {
-            to: to.clone(),
-            subject,
-            reply_to: customer.reply_to.as_deref(),
-            branding,
-            heartbeat,
-            site: None,
-        };
-        let mail = mail_summary::compose(self.run, self.settings, summary, &addressing)?;
+        let mail = mail_summary::compose(self.run, summary, &to, Some(customer), branding, extent == Extent::Line)?;
         let refused = mailing.outbox.send(&mail).with_context(|| format!("not sent to {}", to.join(", ")))?;
         let taken = mail_summary::taken(&to, &refused);
-        let note =
-            |writer: &mut crate::store::Writer| writer.note_mailed(&customer.name, &period, &taken, self.run.now);
-        writing(self.run, self.settings, &mailing.store, note)
+        writing(self.run, |writer| writer.note_mailed(&customer.name, &period, &taken, self.run.now))
             .with_context(|| format!("sent to {}, but that could not be recorded", taken.join(", ")))?;
         self.run.console.note(&format!("{}: sent to {}", customer.name, taken.join(", ")));
         mail_summary::none_refused(&refused)

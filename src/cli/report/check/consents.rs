@@ -45,9 +45,6 @@ pub(super) fn run(
     let found: Vec<(String, Dmarc)> =
         domains.into_iter().map(|domain| (domain.clone(), dmarc_of(resolver, &domain))).collect();
     let fleet = consents(resolver, found.iter().map(|(domain, dmarc)| (domain.as_str(), dmarc)), &ours);
-    match format {
-        OutputFormat::Text => output::data(present::report_consents(&fleet).as_bytes())?,
-        OutputFormat::Json => output::json(&ConsentsJson { schema: 1, fleet: &fleet })?,
-    }
+    output::answer(format, &ConsentsJson { schema: 1, fleet: &fleet }, || present::report_consents(&fleet))?;
     Ok(Exit::from_code(fleet.exit_code()))
 }

@@ -17,14 +17,13 @@ use crate::dns::posture::domain::{self, Posture, Request};
 use crate::dns::posture::history::observe;
 use crate::dns::seen::Observed;
 use crate::dns::transport::PolicySource;
-use crate::model::{DnsChange, DnsObservation, WatchedName, utc_day};
+use crate::model::{DnsChange, DnsObservation, utc_day};
 use crate::present;
 use crate::store::{Store, StoreError, Writer};
 use jiff::Timestamp;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Domains checked in parallel. Each spends most of its time waiting for DNS, and this bounds the load on a server.
@@ -41,19 +40,16 @@ type Look = (Posture, Vec<DnsObservation>);
 /// Checks all domains and stores their records as seen at `now`.
 pub(crate) fn look_at_all(
     run: &CommandContext,
-    (resolver, policies): (&Resolver, Option<&dyn PolicySource>),
+    resolver: &Resolver,
+    policies: Option<&dyn PolicySource>,
     now: Timestamp,
 ) -> anyhow::Result<(Vec<Posture>, Exit)> {
-    let settings = run.settings()?;
-    let path = run.store(&settings)?;
-    let store = Store::open(&path)?;
-    let domains = domains(&settings, &store)?;
-    let looks =
-        look_at(&store, domains, now, &|request, seen, watched| look(request, seen, watched, (resolver, policies)))?;
+    let store = run.store()?;
+    let domains = domains(run.settings()?, &store)?;
+    let looks = look_at(&store, domains, now, (resolver, policies), &|| false)?;
     drop(store);
     let (postures, observations): (Vec<Posture>, Vec<Vec<DnsObservation>>) = looks.into_iter().unzip();
-    let mut writer = CommandContext::writer(&settings, &path, run.now)?;
-    writer.keep_dns(now, &observations.concat())?;
+    run.writer(run.now)?.keep_dns(now, &observations.concat())?;
     let exit = postures.iter().map(|posture| Exit::from_code(posture.exit_code())).max().unwrap_or(Exit::Handled);
     Ok((postures, exit))
 }
@@ -62,12 +58,11 @@ pub(crate) fn look_at_all(
 /// reported. Returns whether records were kept.
 pub(crate) fn after_fetch(
     run: &CommandContext,
-    settings: &Settings,
-    (store, writer): (&Path, &mut Writer),
+    writer: &mut Writer,
     servers: &[SocketAddr],
     interrupt: &Interrupt,
 ) -> bool {
-    match look_once_a_day(settings, (store, writer), servers, interrupt, Timestamp::now()) {
+    match look_once_a_day(run, writer, servers, interrupt, Timestamp::now()) {
         Ok(AfterFetch { domains: 0, .. }) => false,
         Ok(AfterFetch { is_away: true, .. }) => {
             run.console.warning("DNS records were not looked up: DNS does not answer; the next fetch tries again");
@@ -106,15 +101,15 @@ pub(crate) fn brief_resolver(servers: &[SocketAddr]) -> anyhow::Result<Resolver>
 }
 
 fn look_once_a_day(
-    settings: &Settings,
-    (path, writer): (&Path, &mut Writer),
+    run: &CommandContext,
+    writer: &mut Writer,
     servers: &[SocketAddr],
     interrupt: &Interrupt,
     now: Timestamp,
 ) -> anyhow::Result<AfterFetch> {
-    let store = Store::open(path)?;
+    let store = run.store()?;
     let today = store.domains_looked_up_on(utc_day(now))?;
-    let mut domains = domains(settings, &store)?;
+    let mut domains = domains(run.settings()?, &store)?;
     domains.retain(|domain| !today.contains(domain));
     let number = domains.len();
     if number == 0 {
@@ -123,14 +118,8 @@ fn look_once_a_day(
     let resolver = brief_resolver(servers)?;
     let is_stopped = || interrupt.is_set();
     let policies = policy_files::policies(servers, None, None)?;
-    let policies = policies.as_deref();
     let bounded = BoundedLookup::new(&resolver, Instant::now() + AFTER_FETCH, &is_stopped);
-    let looks = look_at(&store, domains, now, &|request, seen, watched| {
-        let found = (!bounded.is_over()).then(|| look(request, seen, watched, (&bounded, policies)))?;
-        // A check that was cut short would count as today's.
-        (!bounded.is_over()).then_some(found)
-    })?;
-    let looks: Vec<Look> = looks.into_iter().flatten().collect();
+    let looks = look_at(&store, domains, now, (&bounded, policies.as_deref()), &|| bounded.is_over())?;
     let observations: Vec<DnsObservation> = looks.iter().flat_map(|(_, observations)| observations).cloned().collect();
     writer.keep_dns(now, &observations)?;
     Ok(AfterFetch { domains: number, looked_at: looks.len(), is_away: bounded.is_away() })
@@ -148,30 +137,29 @@ pub(super) fn domains(settings: &Settings, store: &Store) -> Result<Vec<String>,
     Ok(domains)
 }
 
-/// Runs `look` for the domains in parallel. The results are in the order of the domains.
-fn look_at<T: Send>(
+/// Checks the domains in parallel until the time is over. The results are in the order of the domains.
+fn look_at(
     store: &Store,
     domains: Vec<String>,
     now: Timestamp,
-    look: &(dyn Fn(&Request, &Observed, &[WatchedName]) -> T + Sync),
-) -> anyhow::Result<Vec<T>> {
+    (lookup, policies): (&(dyn Lookup + Sync), Option<&dyn PolicySource>),
+    is_over: &(dyn Fn() -> bool + Sync),
+) -> anyhow::Result<Vec<Look>> {
     let seen = observed::last_months_of_all(store, &domains, now)?;
     let watched = store.dns_names()?;
     let requests = domains.into_iter().map(|domain| Request { domain, ..Request::default() });
     let requests: Vec<(Request, Observed)> = requests.zip(seen).collect();
+    let look = |(request, seen): &(Request, Observed)| {
+        if is_over() {
+            return None;
+        }
+        let posture = domain::check_with(request, lookup, policies, seen);
+        let observations = observe(&posture, &watched, lookup);
+        // A check that was cut short would count as today's.
+        (!is_over()).then_some((posture, observations))
+    };
     let workers = rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build()?;
-    Ok(workers.install(|| requests.par_iter().map(|(request, seen)| look(request, seen, &watched)).collect()))
-}
-
-fn look(
-    request: &Request,
-    seen: &Observed,
-    watched: &[WatchedName],
-    (lookup, policies): (&dyn Lookup, Option<&dyn PolicySource>),
-) -> Look {
-    let posture = domain::check_with(request, lookup, policies, seen);
-    let observations = observe(&posture, watched, lookup);
-    (posture, observations)
+    Ok(workers.install(|| requests.par_iter().filter_map(look).collect()))
 }
 
 /// Changes as JSON, version 1.
@@ -229,12 +217,6 @@ pub(crate) fn show_since(
 }
 
 fn print(changes: &[DnsChange], domain: Option<&str>, format: OutputFormat) -> anyhow::Result<()> {
-    match format {
-        OutputFormat::Text => output::data(present::dns_changes(changes, domain).as_bytes())?,
-        OutputFormat::Json => {
-            let changes = changes.iter().map(ChangeJson::new).collect();
-            output::json(&ChangesJson { schema: 1, domain, changes })?;
-        }
-    }
-    Ok(())
+    let json = ChangesJson { schema: 1, domain, changes: changes.iter().map(ChangeJson::new).collect() };
+    output::answer(format, &json, || present::dns_changes(changes, domain))
 }

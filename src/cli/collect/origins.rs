@@ -1,11 +1,12 @@
 //! Collects evidence about source addresses from reports, and stores who operates them.
 
 use crate::analyze::Services;
+use crate::cli::wiring::run::CommandContext;
 use crate::dns::hosts::network_class::{ClassFacts, classify};
 use crate::dns::hosts::origin::{OriginFinder, ServiceNames, ServiceRange, SourceEvidence, expand};
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name::organizational;
-use crate::model::{ColumnSet, Owners, Rows, SignatureColumns, SourceAddress, SourceOrigin};
+use crate::model::{ColumnSet, Rows, SignatureColumns, SourceAddress, SourceOrigin};
 use crate::store::{AddressRange, Filter, KeptRanges, Store, Writer};
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
@@ -61,14 +62,15 @@ impl ServiceNames for Services {
 
 /// Determines who operates the sources of these rows, and stores it.
 ///
-/// No source is named after a domain of `organizations`, which are the customers': its name is shown to every customer
-/// whose reports have the source.
-pub(crate) fn keep<L: Lookup + Sync>(
-    (store, filter): (&Store, &Filter),
-    (lookup, services, organizations): (&L, &Services, &Owners),
+/// No source is named after a domain of a customer: its name is shown to every customer whose reports have the source.
+pub(super) fn keep<L: Lookup + Sync>(
+    run: &CommandContext,
+    filter: &Filter,
+    lookup: &L,
     writer: &mut Writer,
-    now: Timestamp,
 ) -> anyhow::Result<()> {
+    let (store, now) = (run.store()?, run.now);
+    let (services, organizations) = (run.settings()?.services()?, run.settings()?.organizations());
     let mut proofs: HashMap<SourceAddress, BTreeMap<OriginProof, i64>> = HashMap::new();
     let is_customers = |name: &str| organizations.owner_of(&name.to_ascii_lowercase()).is_some();
     // A known service gives its own name, even if a customer lists one of its domains.
@@ -83,8 +85,8 @@ pub(crate) fn keep<L: Lookup + Sync>(
             Some((found.address, found.naming.filter(|naming| naming.confirmed)?.names.into_iter().next()?))
         })
         .collect();
-    let ranges = published((lookup, services), store, writer, now)?;
-    let mut finder = OriginFinder::new(lookup, services, ranges).without(&is_customers);
+    let ranges = published((lookup, &services), &store, writer, now)?;
+    let mut finder = OriginFinder::new(lookup, &services, ranges).without(&is_customers);
     let mut addresses: Vec<(IpAddr, SourceEvidence)> =
         proofs.into_iter().filter_map(|(source, proofs)| Some((source.address()?, evidence(proofs)))).collect();
     addresses.sort_by_key(|(address, _)| *address);

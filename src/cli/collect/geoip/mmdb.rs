@@ -2,43 +2,20 @@
 //!
 //! A database may be corrupt or not what its name says. Either is an error, and no offset in it is trusted.
 
-use super::values::{NAME, country};
+use super::{NAME, country};
 use crate::store::StoredNetwork;
 use anyhow::anyhow;
-use maxminddb::Reader;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, de};
-use std::fmt;
+use maxminddb::{LookupResult, MaxMindDbError, PathElement, Reader};
+use serde::Deserialize;
 use std::net::IpAddr;
 
 /// A database in memory.
 #[derive(Debug)]
 pub(super) struct Mmdb(Reader<Vec<u8>>);
 
-/// The fields of a record under the names that providers use; others are ignored.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct MmdbRecord {
-    autonomous_system_number: AnyValue,
-    autonomous_system_organization: AnyValue,
-    /// A number, or `AS64500`.
-    asn: AnyValue,
-    as_name: AnyValue,
-    /// A code, a name beside `country_code`, or a nested record.
-    country: AnyValue,
-    country_code: AnyValue,
-}
-
-/// A value of any type: an integer of any width, text, or a record with a country code. Others are ignored, as are
-/// numbers too large for an AS number.
-#[derive(Debug, Default, PartialEq, Eq)]
-enum AnyValue {
-    Number(u32),
-    Text(String),
-    Country(String),
-    #[default]
-    Other,
-}
+/// Any record: its fields are read one by one.
+#[derive(Deserialize)]
+struct MmdbRecord {}
 
 impl Mmdb {
     pub(super) fn new(bytes: Vec<u8>) -> anyhow::Result<Self> {
@@ -53,95 +30,41 @@ impl Mmdb {
         if address.is_ipv6() && self.0.metadata().ip_version == 4 {
             return Ok(None);
         }
-        let found = self.0.lookup(address).and_then(|found| found.decode::<MmdbRecord>());
-        let found = found.map_err(|error| anyhow!("the record of {address}: {error}"))?;
-        Ok(found.map(MmdbRecord::network))
+        let found = self.0.lookup(address).and_then(|found| network(&found));
+        found.map_err(|error| anyhow!("the record of {address}: {error}"))
     }
 }
 
-impl MmdbRecord {
-    fn network(self) -> StoredNetwork {
-        let asn = |value: &AnyValue| match value {
-            AnyValue::Number(number) => Some(*number),
-            AnyValue::Text(text) => text.strip_prefix("AS").unwrap_or(text).parse().ok(),
-            AnyValue::Country(_) | AnyValue::Other => None,
-        };
-        let text = |value: AnyValue| if let AnyValue::Text(text) = value { Some(text) } else { None };
-        let code = match self.country {
-            AnyValue::Country(code) | AnyValue::Text(code) => Some(code),
-            AnyValue::Number(_) | AnyValue::Other => None,
-        };
-        let as_name = text(self.autonomous_system_organization).or_else(|| text(self.as_name));
-        StoredNetwork {
-            asn: asn(&self.autonomous_system_number).or_else(|| asn(&self.asn)),
-            as_name: as_name.map(|name| name.chars().take(NAME).collect()),
-            country: text(self.country_code).or(code).and_then(|code| country(&code)),
-        }
+/// Reads a record, whose fields have the names that providers use. Each may have another type in another database.
+fn network(found: &LookupResult<'_, Vec<u8>>) -> Result<Option<StoredNetwork>, MaxMindDbError> {
+    if found.decode::<MmdbRecord>()?.is_none() {
+        return Ok(None);
     }
+    let text = |path: &[&str]| field::<String>(found, path);
+    let number = |key| match field::<i128>(found, &[key])? {
+        Some(number) => Ok(u32::try_from(number).ok()),
+        // As `AS64500`.
+        None => text(&[key]).map(|text| text.and_then(|text| text.strip_prefix("AS").unwrap_or(&text).parse().ok())),
+    };
+    let as_name = text(&["autonomous_system_organization"])?.or(text(&["as_name"])?);
+    // A code beside a name, a code in a record, or a code alone.
+    let code = text(&["country_code"])?.or(text(&["country", "iso_code"])?).or(text(&["country"])?);
+    Ok(Some(StoredNetwork {
+        asn: number("autonomous_system_number")?.or(number("asn")?),
+        as_name: as_name.map(|name| name.chars().take(NAME).collect()),
+        country: code.and_then(|code| country(&code)),
+    }))
 }
 
-impl<'de> Deserialize<'de> for AnyValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValueVisitor)
-    }
-}
-
-struct AnyValueVisitor;
-
-impl<'de> Visitor<'de> for AnyValueVisitor {
-    type Value = AnyValue;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<AnyValue, E> {
-        Ok(AnyValue::Other)
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<AnyValue, E> {
-        Ok(u32::try_from(number).map_or(AnyValue::Other, AnyValue::Number))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<AnyValue, E> {
-        Ok(u32::try_from(number).map_or(AnyValue::Other, AnyValue::Number))
-    }
-
-    fn visit_u128<E: de::Error>(self, number: u128) -> Result<AnyValue, E> {
-        Ok(u32::try_from(number).map_or(AnyValue::Other, AnyValue::Number))
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<AnyValue, E> {
-        Ok(AnyValue::Other)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<AnyValue, E> {
-        Ok(AnyValue::Text(text.to_owned()))
-    }
-
-    fn visit_bytes<E: de::Error>(self, _: &[u8]) -> Result<AnyValue, E> {
-        Ok(AnyValue::Other)
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<AnyValue, E> {
-        Ok(AnyValue::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<AnyValue, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(AnyValue::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnyValue, A::Error> {
-        let mut code = AnyValue::Other;
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "iso_code" {
-                code = map.next_value()?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(if let AnyValue::Text(code) = code { AnyValue::Country(code) } else { AnyValue::Other })
+/// The value of a field; `None` without one of this type. An `i128` takes integers of any width.
+fn field<'a, T: Deserialize<'a>>(
+    found: &LookupResult<'a, Vec<u8>>,
+    path: &[&str],
+) -> Result<Option<T>, MaxMindDbError> {
+    let path: Vec<PathElement<'_>> = path.iter().map(|key| PathElement::Key(key)).collect();
+    match found.decode_path(&path) {
+        Err(MaxMindDbError::Decoding { .. }) => Ok(None),
+        other => other,
     }
 }
 

@@ -10,9 +10,8 @@ use crate::cli::wiring::run::CommandContext;
 use crate::dns::finding;
 use crate::dns::lookup::name;
 use crate::dns::lookup::resolver::{self, Resolver};
-use crate::dns::posture::domain::{self, Posture, Request};
+use crate::dns::posture::domain::{self, Request};
 use crate::limits::Limits;
-use crate::store::Store;
 use crate::{present, unpack};
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
@@ -96,17 +95,13 @@ pub(crate) fn run(run: &CommandContext, args: &CheckArgs) -> anyhow::Result<Exit
     let policies = policy_files::policies(&args.server, args.policy_server, args.policy_ca.as_deref())?;
     let policies = policies.as_deref();
     if args.all {
-        let (postures, exit) = dns_history::look_at_all(run, (&resolver, policies), now)?;
-        match args.format {
-            OutputFormat::Text => output::data(present::postures(&postures).as_bytes())?,
-            OutputFormat::Json => output::json(&postures)?,
-        }
+        let (postures, exit) = dns_history::look_at_all(run, &resolver, policies, now)?;
+        output::answer(args.format, &postures, || present::postures(&postures))?;
         return Ok(exit);
     }
-    let settings = run.settings()?;
-    let store = Store::open(&run.store(&settings)?)?;
+    let store = run.store()?;
     if args.consents {
-        return consents::run(&settings, &store, &resolver, args.format);
+        return consents::run(run.settings()?, &store, &resolver, args.format);
     }
     if let Some(stretch) = args.diff {
         return dns_history::show_since(&store, stretch, now, args.format);
@@ -127,20 +122,13 @@ pub(crate) fn run(run: &CommandContext, args: &CheckArgs) -> anyhow::Result<Exit
         answers.push(posture);
     }
     if !args.history {
-        show(args.format, &answers)?;
+        let text = || answers.iter().map(present::posture).collect::<Vec<_>>().join("\n");
+        match &answers[..] {
+            [one] => output::answer(args.format, one, text)?,
+            all => output::answer(args.format, &all, text)?,
+        }
     }
     Ok(exit)
-}
-
-fn show(format: OutputFormat, answers: &[Posture]) -> anyhow::Result<()> {
-    match format {
-        OutputFormat::Text => {
-            output::data(answers.iter().map(present::posture).collect::<Vec<_>>().join("\n").as_bytes())?;
-        }
-        OutputFormat::Json if answers.len() == 1 => output::json(&answers[0])?,
-        OutputFormat::Json => output::json(&answers)?,
-    }
-    Ok(())
 }
 
 fn message(args: &CheckArgs, file: &Path, resolver: &Resolver) -> anyhow::Result<Exit> {
@@ -151,10 +139,7 @@ fn message(args: &CheckArgs, file: &Path, resolver: &Resolver) -> anyhow::Result
         .map_err(|reason| anyhow!("{}: {reason}", file.display()))?;
     let checked =
         crate::dns::verify::message::check(&bytes, args.ip, resolver).with_context(|| file.display().to_string())?;
-    match args.format {
-        OutputFormat::Text => output::data(present::message_check(&checked).as_bytes())?,
-        OutputFormat::Json => output::json(&checked)?,
-    }
+    output::answer(args.format, &checked, || present::message_check(&checked))?;
     Ok(Exit::from_code(checked.exit_code()))
 }
 

@@ -2,17 +2,16 @@
 //! by mail.
 
 use super::digests::{Digests, Mailing, rendered};
-use super::overview::{self, OverviewScope};
+use super::overview;
 use super::rhythm::{Extent, RhythmArgs};
-use crate::analyze::{Adder, Explainer, Question, Summary, Watched};
-use crate::cli::settings::file::Settings;
-use crate::cli::settings::local_path;
+use crate::analyze::{Adder, Explainer, Overview, Question, Summary, Watched};
+use crate::cli::settings::{Customer, local_path};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::format::SummaryForm;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
-use crate::cli::wiring::mail_summary::{self, Addressing};
+use crate::cli::wiring::mail_summary;
 use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::selection::{self, From, Selection};
@@ -55,7 +54,7 @@ pub(crate) struct SummaryArgs {
     pub(crate) now: Option<Timestamp>,
     /// Output format: text, markdown, html, json or csv
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: SummaryForm,
+    pub(super) format: SummaryForm,
     /// Width of the text, 80 to 200 columns [default: the terminal's, else 80]
     #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(80..=200))]
     width: Option<u16>,
@@ -81,7 +80,7 @@ pub(crate) struct SummaryArgs {
     #[arg(long, conflicts_with_all = ["explain", "mail_to", "mail", "each_customer", "schema"])]
     overview: bool,
     #[command(flatten)]
-    rhythm: RhythmArgs,
+    pub(super) rhythm: RhythmArgs,
     #[command(flatten)]
     customers: CustomerChoice,
     /// Mail it to the customer's `mail_to`, or to each customer's; addresses that already got this week's are skipped
@@ -92,7 +91,7 @@ pub(crate) struct SummaryArgs {
     resend: bool,
     /// With --each-customer: folder to write to, with one folder per customer in it
     #[arg(long, value_name = "DIR", value_parser = local_path::local_path(), help_heading = "Customers", requires = "each_customer", conflicts_with = "explain")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
 }
 
 impl SummaryArgs {
@@ -121,17 +120,17 @@ pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Ex
         return Err(error.hint("a mail contains both; to send another format, pipe the output to your mail program"));
     }
     let settings = run.settings()?;
-    let chosen = args.customers.chosen(&settings)?;
+    let chosen = args.customers.chosen(settings)?;
     check_use(args, chosen.is_some())?;
     let choice = args.rhythm.choice(&args.choice, run.now, run.today())?;
     let mut selection = Selection::new(run, &choice, &args.paths)?;
     let source = if args.paths.is_empty() {
-        From::Store(Box::new(run.opened(&settings, args.records.as_deref())?))
+        From::Store(Box::new(run.store_or(args.records.as_deref())?))
     } else {
         From::Paths(&args.paths)
     };
     selection.question.authentic = args.authentic;
-    selection::add_settings(&settings, &mut selection.question)?;
+    selection::add_settings(settings, &mut selection.question)?;
     selection.question.own.extend(args.choice.domains.iter().map(|own| own.as_str().into()));
     if let From::Store(store) = &source {
         selection::add_store(store, &mut selection.question)?;
@@ -139,67 +138,40 @@ pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Ex
     let usual = pager::style(run.common.color);
     let ascii = args.ascii || (args.format == SummaryForm::Text && usual.ascii);
     let style = Style { width: args.width.unwrap_or(usual.width), ascii, ..usual };
-    let overview = |summary: &Summary, owner: Option<usize>| {
-        let (settings, source, domains) = (&settings, &source, &args.choice.domains[..]);
-        overview::show(summary, &OverviewScope { settings, source, owner, domains }, (args.format, &style))
-    };
-    let questions = questions(args, &settings, (&mut selection, &source), chosen.as_deref(), run)?;
+    let questions = questions(run, args, &mut selection, &source, chosen.as_deref())?;
     if let Some(name) = &args.explain {
-        return explain(run, (name, args.format), (&selection, &source), (&settings, questions), &style);
+        return explain(run, (name, args.format), (&selection, &source), questions, &style);
     }
+    let finish = |adder: Adder, owner: Option<usize>| -> anyhow::Result<()> {
+        let mut summary = adder.finish();
+        repairs::count(source.store(), &mut summary)?;
+        let customer = owner.map(|owner| &settings.customers[owner]);
+        let branding = logo::branding(customer)?;
+        if args.overview {
+            let domains = overview::domains(settings, &source, &summary, owner, &args.choice.domains)?;
+            overview::show(&Overview::new(&summary, &domains), args.format, &style)
+        } else if args.mail_to.is_empty() {
+            show(&summary, &branding, args.format, &style)
+        } else {
+            send(run, args, &summary, customer, &branding)
+        }
+    };
     let Some(questions) = questions else {
         let (adder, exit) = selection.gather(run, &source, Adder::new(&selection.question))?;
-        let mut summary = adder.finish();
-        repairs::count(&source, &mut summary)?;
-        if args.overview {
-            overview(&summary, None)?;
-        } else if args.mail_to.is_empty() {
-            show(&summary, &Branding::default(), args.format, &style)?;
-        } else {
-            let heartbeat = args.rhythm.extent(&summary) == Extent::Line;
-            let subject = if heartbeat { present::heartbeat(&summary).0 } else { present::mail_subject(&summary) };
-            let site = settings.site.as_deref();
-            let addressing = Addressing { to: args.mail_to.clone(), subject, site, ..Addressing::default() };
-            send(run, &settings, args, &summary, addressing)?;
-        }
+        finish(adder, None)?;
         return Ok(exit);
     };
     let sums = Adder::several(questions.iter().map(|(_, question)| question));
     let sums = questions.iter().map(|(owner, _)| *owner).zip(sums);
     let sums = Shares::new(settings.owners(), args.choice.domains.clone(), sums);
-    let mailing = match &source {
-        From::Store(store) if args.mail => Some(Mailing::new(run, &settings, store, args.resend)?),
-        _ => None,
-    };
+    let mailing = args.mail.then(|| Mailing::new(run, args.resend)).transpose()?;
     let (sums, exit) = selection.gather(run, &source, sums)?;
     if args.out.is_some() || args.mail {
-        let digests = Digests {
-            run,
-            settings: &settings,
-            source: &source,
-            form: args.format,
-            style,
-            out: args.out.as_deref(),
-            mailing,
-            rhythm: args.rhythm,
-        };
+        let digests = Digests { run, store: source.store(), args, style, mailing };
         return digests.make(sums.into_sums()).map(|made| exit.max(made));
     }
     for (owner, adder) in sums.into_sums() {
-        let mut summary = adder.finish();
-        repairs::count(&source, &mut summary)?;
-        let branding = logo::branding(&settings.customers[owner])?;
-        if args.overview {
-            overview(&summary, Some(owner))?;
-        } else if args.mail_to.is_empty() {
-            show(&summary, &branding, args.format, &style)?;
-        } else {
-            let customer = &settings.customers[owner];
-            let subject = mail_summary::subject_of(&customer.subject, &customer.name, &summary);
-            let (to, reply_to) = (args.mail_to.clone(), customer.reply_to.as_deref());
-            let addressing = Addressing { to, subject, reply_to, branding, ..Addressing::default() };
-            send(run, &settings, args, &summary, addressing)?;
-        }
+        finish(adder, Some(owner))?;
     }
     Ok(exit)
 }
@@ -207,19 +179,23 @@ pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Ex
 /// Mails the summary, or the heartbeat if all is well.
 fn send(
     run: &CommandContext,
-    settings: &Settings,
     args: &SummaryArgs,
     summary: &Summary,
-    addressing: Addressing<'_>,
+    customer: Option<&Customer>,
+    branding: &Branding,
 ) -> anyhow::Result<()> {
-    let heartbeat = match args.rhythm.extent(summary) {
-        Extent::Nothing => {
-            run.console.note("all is well, no mail");
-            return Ok(());
-        }
-        extent => extent == Extent::Line,
-    };
-    mail_summary::send(run, settings, summary, &Addressing { heartbeat, ..addressing }, args.dry_run)
+    let extent = args.rhythm.extent(summary);
+    if extent == Extent::Nothing {
+        run.console.note("all is well, no mail");
+        return Ok(());
+    }
+    let mail = mail_summary::compose(run, summary, &args.mail_to, customer, branding, extent == Extent::Line)?;
+    if args.dry_run {
+        return output::data(mail.bytes());
+    }
+    let refused = mail_summary::outbox(run)?.send(&mail)?;
+    run.console.note(&format!("sent to {}", mail_summary::taken(&args.mail_to, &refused).join(", ")));
+    mail_summary::none_refused(&refused)
 }
 
 /// Rejects options that do not go together.
@@ -248,25 +224,24 @@ fn check_use(args: &SummaryArgs, of_customers: bool) -> anyhow::Result<()> {
 
 /// The question for each requested customer with its number; `None` for the operator.
 fn questions(
-    args: &SummaryArgs,
-    settings: &Settings,
-    (selection, source): (&mut Selection, &From<'_>),
-    chosen: Option<&[usize]>,
     run: &CommandContext,
+    args: &SummaryArgs,
+    selection: &mut Selection,
+    source: &From<'_>,
+    chosen: Option<&[usize]>,
 ) -> anyhow::Result<Option<Vec<(usize, Question)>>> {
-    if let Some([owner]) = chosen {
-        customers::check_owned(&args.choice, settings, *owner)?;
+    let settings = run.settings()?;
+    let (domains, one) = (&args.choice.domains, chosen.filter(|chosen| chosen.len() == 1));
+    if let Some([owner]) = one {
+        customers::check_owned(domains, settings, *owner)?;
     }
-    if let From::Store(store) = source {
-        let one = chosen.filter(|chosen| chosen.len() == 1);
-        if !args.choice.domains.is_empty() || one.is_some() {
-            let known = KnownDomains::of_store(settings, store)?;
-            for domain in known.check(&args.choice.domains)? {
-                run.console.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
-            }
-            if let (Some([owner]), true) = (one, args.choice.domains.is_empty()) {
-                selection.read_only(known.of_customer(&settings.owners(), *owner, settings));
-            }
+    if let From::Store(store) = source
+        && (!domains.is_empty() || one.is_some())
+    {
+        let known = KnownDomains::of_store(settings, store)?;
+        known.check(domains, &run.console)?;
+        if let (Some([owner]), true) = (one, domains.is_empty()) {
+            selection.read_only(known.of_customer(&settings.owners(), *owner, settings));
         }
     }
     let withheld = customers::withheld(settings);
@@ -289,7 +264,7 @@ fn explain(
     run: &CommandContext,
     (name, form): (&str, SummaryForm),
     (selection, source): (&Selection, &From<'_>),
-    (settings, questions): (&Settings, Option<Vec<(usize, Question)>>),
+    questions: Option<Vec<(usize, Question)>>,
     style: &Style,
 ) -> anyhow::Result<Exit> {
     if !matches!(form, SummaryForm::Text | SummaryForm::Json) {
@@ -306,14 +281,14 @@ fn explain(
         Some([(owner, question)]) => {
             let domains = question.domains.iter().map(ToString::to_string).collect();
             let one = [(*owner, Explainer::new(question, watched))];
-            let (shares, exit) = selection.gather(run, source, Shares::new(settings.owners(), domains, one))?;
+            let (shares, exit) = selection.gather(run, source, Shares::new(run.settings()?.owners(), domains, one))?;
             let explainer = shares.into_sums().next().map(|(_, explainer)| explainer);
             (explainer.ok_or_else(|| anyhow!("--customer: expected one"))?, exit)
         }
         _ => selection.gather(run, source, Explainer::new(&selection.question, watched))?,
     };
     let mut explanation = explainer.finish();
-    if let From::Store(store) = source {
+    if let Some(store) = source.store() {
         repairs::count_actions(store, &mut explanation.actions, &explanation.period)?;
     }
     match form {

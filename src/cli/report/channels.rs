@@ -1,9 +1,9 @@
 //! The alert channels in the settings. Secrets are read when they are needed.
 
-use super::mail_summary;
 use crate::alert::{AlertDelivery, AlertEvent, AlertMessage, DeliveryFailure};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::{CommandSettings, Smtp, WebhookFormat, WebhookSettings};
+use crate::cli::wiring::mail_summary;
 use crate::fetch::mailbox::Secret;
 use crate::present::{self, EventText};
 use crate::send::{self, OutgoingMail, WebMessage, Webhook};
@@ -14,12 +14,12 @@ use std::time::{Duration, SystemTime};
 const PROGRAM: Duration = Duration::from_mins(1);
 
 /// The names of the channels in the outbox.
-pub(crate) fn names(settings: &Settings) -> Vec<String> {
+pub(super) fn names(settings: &Settings) -> Vec<String> {
     deliveries(settings).into_iter().map(|delivery| delivery.channel).collect()
 }
 
 /// The channels, ready to deliver messages.
-pub(crate) fn deliveries(settings: &Settings) -> Vec<AlertDelivery<'_>> {
+pub(super) fn deliveries(settings: &Settings) -> Vec<AlertDelivery<'_>> {
     let alert = &settings.alert;
     let mut deliveries: Vec<AlertDelivery<'_>> = Vec::new();
     // Each recipient is a channel: a refused one is retried alone.
