@@ -8,6 +8,7 @@
 
 mod address;
 mod bounded;
+mod context;
 mod domain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -20,6 +21,7 @@ mod row;
 mod tls;
 mod words;
 
+pub use context::Context;
 pub use domain::canonical_domain;
 pub use identity::{content_hash, reporter_domain};
 pub use period::is_no_longer_ahead;
@@ -28,18 +30,8 @@ pub use tls::{ReadTls, tls_report};
 use crate::limits::{Bound, LimitExceeded, Limits};
 use crate::model::{Finding, Report};
 use crate::parse::{self, Decoded, Document};
-use jiff::Timestamp;
 use row::RecordReader;
 use std::borrow::Cow;
-
-/// What is known about a report from outside.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// The name of the file or attachment. Only the period may be taken from it, as a last resort.
-    pub attachment: Option<&'a str>,
-    /// When it arrived: a period cannot end long after that.
-    pub arrival: Timestamp,
-}
 
 /// What one document turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The reporting period: when it begins and ends, and the day it counts for. A missing end is taken from the
 //! attachment's name or computed from the other end, always with a finding.
 
-use super::Context;
+use super::context::Context;
 use super::instant::{A_DATE, Instant, instant};
 use crate::model::{FindingCode, Findings, Quoted, utc_day};
 use jiff::{SignedDuration, Timestamp, civil};

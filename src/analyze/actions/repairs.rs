@@ -14,7 +14,9 @@ use crate::analyze::thresholds::BROKEN_ONE_IN;
 use crate::model::{ColumnSet, DnsChange, DnsHistory, Flags, RecordType, Rows, SourceAddress, Tags};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::Offset};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 /// How many days a change may precede the first failing day: caches keep the old record for its TTL.
@@ -111,9 +113,9 @@ impl<'a, 'h> Join<'a, 'h> {
         (cause, self.repaired(cause))
     }
 
-    /// The change that removed what the mail passed with: the one nearest to the first day of the current failures, to
-    /// the first failing day ever seen, or to the first day of the last break. The first of these is unknown once the
-    /// mail passes again.
+    /// The change that removed what the mail passed with: of those near the first day of the current failures, the first
+    /// failing day ever seen or the first day of the last break, the one that removed most, else the nearest. The first of
+    /// these days is unknown once the mail passes again.
     fn cause(&self) -> Option<&'h DnsChange> {
         let tracking = &self.action.tracking;
         let begun = [self.action.since, tracking.first_seen].into_iter().flatten().map(number);
@@ -123,11 +125,10 @@ impl<'a, 'h> Join<'a, 'h> {
             let near = begun.clone().filter(|since| (since - DAYS_BEFORE..=since + DAYS_AFTER).contains(&day));
             near.map(|since| (day + 1 - since).abs()).min()
         };
-        let breaking = self.changes.iter().filter(|change| self.breaks(change));
-        breaking
-            .filter_map(|change| Some((distance(change)?, *change)))
-            .min_by_key(|(days, _)| *days)
-            .map(|(_, change)| change)
+        let near = self.changes.iter().filter_map(|change| Some((distance(change)?, *change)));
+        let breaking = near.map(|(days, change)| (self.removes(change), days, change));
+        let breaking = breaking.filter(|(removed, ..)| *removed > 0);
+        breaking.min_by_key(|(removed, days, _)| (Reverse(*removed), *days)).map(|(.., change)| change)
     }
 
     /// The last change after the cause that restores what the mail passes with, if nothing removed it again.
@@ -138,30 +139,55 @@ impl<'a, 'h> Join<'a, 'h> {
             // It never passed: any change may be the requested one.
             (None, None) => Timestamp::MIN,
         };
+        let needed = self.needed(cause);
         let after = || self.changes.iter().filter(|change| change.at > begun);
-        let repair = after().rfind(|change| self.restores(change))?;
-        let broken_again = after().any(|change| change.at > repair.at && self.breaks(change));
+        let repair = after().rfind(|change| self.restores(change, &needed))?;
+        let broken_again = after().any(|change| change.at > repair.at && self.breaks_again(change, &needed));
         (!broken_again).then_some(*repair)
     }
 
-    /// Whether a change removes what the mail passed with.
-    fn breaks(&self, change: &DnsChange) -> bool {
+    /// How much a change removes of what the mail passed with: the addresses that lose SPF, else 1 or 0.
+    fn removes(&self, change: &DnsChange) -> usize {
         match &self.subject {
-            Subject::Key(_) => !change.before.is_empty(),
-            Subject::Spf(domain) => self.compared(domain, change).any(|(before, after)| after < before),
+            Subject::Key(_) => usize::from(!change.before.is_empty()),
+            Subject::Spf(domain) => self.lost(domain, change).count(),
             Subject::Dmarc(tags) => {
-                tags.iter().any(|tag| is_strict(&change.after, tag) && !is_strict(&change.before, tag))
+                let became = |tag: &&str| is_strict(&change.after, tag) && !is_strict(&change.before, tag);
+                usize::from(tags.iter().any(became))
             }
         }
     }
 
+    /// The addresses that a change took from the SPF record, each as it was authorized before.
+    fn lost<'b>(&'b self, domain: &'b str, change: &'b DnsChange) -> impl Iterator<Item = (IpAddr, Authorized)> + 'b {
+        self.action.followed.iter().filter_map(move |source| {
+            let (before, after) = self.compared(domain, *source, change);
+            (after < before).then_some((*source, before))
+        })
+    }
+
+    /// How a repair of SPF has to authorize which addresses: as before the cause those that lost it then; what failed for
+    /// another reason is no part of the repair. If the cause is unknown, those that are named, for certain.
+    fn needed(&self, cause: Option<&DnsChange>) -> Vec<(IpAddr, Authorized)> {
+        match (&self.subject, cause) {
+            (Subject::Spf(domain), Some(cause)) => self.lost(domain, cause).collect(),
+            (Subject::Spf(_), None) => self.action.sources.iter().map(|source| (*source, Authorized::Yes)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether a change restores what the mail passes with.
-    fn restores(&self, change: &DnsChange) -> bool {
+    fn restores(&self, change: &DnsChange, needed: &[(IpAddr, Authorized)]) -> bool {
         match &self.subject {
             Subject::Key(_) => change.after.iter().any(|text| !is_revoked(text)),
             Subject::Spf(domain) => {
-                let all = || self.compared(domain, change);
-                all().any(|(before, after)| before < after) && all().all(|(_, after)| after == Authorized::Yes)
+                let mut improves = false;
+                let is_met = needed.iter().all(|(source, needed)| {
+                    let (before, after) = self.compared(domain, *source, change);
+                    improves |= before < after;
+                    after >= *needed
+                });
+                is_met && improves
             }
             Subject::Dmarc(tags) => {
                 let strict = |texts: &[String]| tags.iter().any(|tag| is_strict(texts, tag));
@@ -170,23 +196,21 @@ impl<'a, 'h> Join<'a, 'h> {
         }
     }
 
-    /// Whether SPF authorized each address of the action before and after a change.
-    fn compared<'b>(
-        &'b self,
-        domain: &'b str,
-        change: &'b DnsChange,
-    ) -> impl Iterator<Item = (Authorized, Authorized)> + 'b {
+    /// Whether a change after a repair removes what that restored.
+    fn breaks_again(&self, change: &DnsChange, needed: &[(IpAddr, Authorized)]) -> bool {
+        match &self.subject {
+            Subject::Spf(domain) => {
+                needed.iter().any(|(source, needed)| self.compared(domain, *source, change).1 < *needed)
+            }
+            _ => self.removes(change) > 0,
+        }
+    }
+
+    /// Whether SPF authorized an address before and after a change.
+    fn compared(&self, domain: &str, source: IpAddr, change: &DnsChange) -> (Authorized, Authorized) {
         let before = change.at.checked_sub(SignedDuration::from_millis(1)).unwrap_or(change.at);
-        let addresses = match self.action.change {
-            // All of these passed before: what authorizes only those that are named again does not repair the others.
-            Change::AuthorizeSource { .. } => &self.action.followed,
-            // A record that cannot be evaluated fails for strangers too, whom no repair authorizes.
-            _ => &self.action.sources,
-        };
-        addresses.iter().map(move |source| {
-            let at = |time| authorized(self.history, domain, *source, time);
-            (at(before), at(change.at))
-        })
+        let at = |time| authorized(self.history, domain, source, time);
+        (at(before), at(change.at))
     }
 }
 

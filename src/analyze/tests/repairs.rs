@@ -29,7 +29,10 @@ fn history(records: &[(i32, &str)]) -> DnsHistory {
 
 /// The action on five servers of one network that lose SPF on Monday.
 fn lost_spf(records: &[(i32, &str)]) -> Action {
-    let mut world = World::new();
+    lost_spf_beside(World::new(), records)
+}
+
+fn lost_spf_beside(mut world: World, records: &[(i32, &str)]) -> Action {
     for host in 11..16 {
         world.add(-49..7, |day| Line::new(day, &format!("192.0.2.{host}"), 40 - host));
         world.change(&format!("192.0.2.{host}"), 0, |line| {
@@ -59,4 +62,38 @@ fn spf_is_repaired_once_all_addresses_are_authorized_again_and_not_only_those_th
     assert_eq!(published(&[before, removed, named]), None, "two of five are not authorized");
     assert_eq!(published(&[before, removed, named, all]), Some(day(5)), "in two steps");
     assert_eq!(published(&[before, removed, all]), Some(day(5)));
+}
+
+#[test]
+fn an_address_that_lost_spf_for_another_reason_is_no_part_of_the_repair() {
+    let mut world = World::new();
+    world.add(-49..-20, |day| Line::new(day, "192.0.2.77", 1));
+    world.add(-20..7, |day| {
+        Line::new(day, "192.0.2.77", 1).spf("example.com", "fail").verdict(Flags::DKIM, Cause::PassDkimOnly)
+    });
+    let network = "v=spf1 ip4:192.0.2.0/28 -all";
+    let action = lost_spf_beside(
+        world,
+        &[(-56, "v=spf1 ip4:192.0.2.0/24 -all"), (-20, network), (0, "v=spf1 ip4:192.0.2.10 -all"), (5, network)],
+    );
+    assert_eq!(action.followed.len(), 6);
+    assert_eq!(action.repair.map(|repair| repair.published.to_string()), Some(day(5)));
+}
+
+#[test]
+fn an_address_that_a_name_may_authorize_is_repaired_when_the_name_is_back() {
+    let record = "v=spf1 mx ip4:192.0.2.12/30 ip4:192.0.2.10 -all";
+    let action = lost_spf(&[(-56, record), (0, "v=spf1 ip4:192.0.2.10 -all"), (5, record)]);
+    assert_eq!(action.repair.map(|repair| repair.published.to_string()), Some(day(5)));
+}
+
+#[test]
+fn of_two_changes_the_one_that_took_most_addresses_is_the_cause() {
+    let records = [
+        (-56, "v=spf1 ip4:192.0.2.0/28 -all"),
+        (-1, "v=spf1 ip4:192.0.2.10 ip4:192.0.2.11 ip4:192.0.2.12/31 ip4:192.0.2.14 -all"),
+        (0, "v=spf1 ip4:192.0.2.10 -all"),
+    ];
+    let action = lost_spf(&records);
+    assert_eq!(action.explained_by.map(|change| change.day.to_string()), Some(day(0)));
 }

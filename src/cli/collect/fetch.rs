@@ -97,6 +97,8 @@ pub(crate) fn run(run: &CommandContext, args: &FetchArgs) -> anyhow::Result<Exit
     if args.dry_run {
         return mailbox_survey::show(run, &mailboxes, &polls.options(run.now));
     }
+    // Without a data folder there is nothing to watch for.
+    run.store_dir()?;
     if args.watch {
         return polls.watch(&mailboxes);
     }

@@ -50,6 +50,8 @@ impl CommandContext {
     /// Opens the folder of Parquet files if given, else the store.
     pub(crate) fn store_or(&self, records: Option<&Path>) -> anyhow::Result<Store> {
         if let Some(folder) = records {
+            // Settings that cannot be read are an error of every command, also of one that needs none of them.
+            self.settings()?;
             return Ok(Store::open_folder(folder)?);
         }
         let dir = self.store_dir()?;

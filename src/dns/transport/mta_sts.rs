@@ -2,8 +2,8 @@
 
 use super::fetch::{PolicyAnswer, PolicyFetch, PolicySource};
 use super::mail_hosts;
-use super::policy::{self, PolicyMode, StsPolicy, matches_host, quoted};
-use super::record::RecordKind;
+use super::policy::{self, PolicyMode, StsPolicy, matches_host};
+use super::record::{RecordKind, quoted};
 use crate::dns::finding as codes;
 use crate::dns::finding::{Notes, Unknown, list};
 use crate::dns::hosts::mx::{Delivery, is_public};
@@ -314,6 +314,7 @@ mod tests {
             ("v=STSv1;", "mta_sts.id_invalid"),
             ("v=STSv1; id=2026-11-01", "mta_sts.id_invalid"),
             ("v=STSv1; id=1; on", "mta_sts.syntax"),
+            ("v=STSv1; id=1; _ext=1", "mta_sts.syntax"),
             ("v=STSv1; id=1\n_mta-sts.example.com TXT v=STSv1; id=2", "mta_sts.multiple_records"),
         ] {
             let (found, codes, _) =

@@ -1,6 +1,6 @@
 //! The policy file of MTA-STS, and what is wrong with it (RFC 8461 section 3.2).
 
-use super::record::is_name;
+use super::record::{is_name, quoted};
 use crate::dns::finding as codes;
 use crate::dns::finding::{Notes, list};
 use crate::dns::lookup::name;
@@ -12,8 +12,8 @@ const LONGEST: u64 = 31_557_600;
 const SHORT: u64 = 86_400;
 /// Patterns read of a policy.
 const PATTERNS: usize = 200;
-/// Lines quoted of a file, characters quoted of a line.
-const QUOTED: (usize, usize) = (3, 60);
+/// Lines quoted of a file.
+const QUOTED: usize = 3;
 
 /// What senders are to do if TLS fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -137,7 +137,7 @@ fn mx(fields: &Fields<'_>, mode: Option<PolicyMode>, url: &str, notes: &mut Note
     if !wrong.is_empty() {
         let text = format!(
             "Correct what the policy calls `mx`: {} names no host. Expected a host name, or `*.` and a domain.",
-            list(&wrong, QUOTED.0)
+            list(&wrong, QUOTED)
         );
         notes.find(&codes::MTA_STS_MX, url, text);
         return None;
@@ -208,19 +208,10 @@ impl<'a> Fields<'a> {
             self.pairs.iter().filter(|(key, _)| !known(key)).map(|(key, _)| format!("`{}`", quoted(key))).collect();
         unknown.dedup();
         if !unknown.is_empty() {
-            let text = format!("Check the spelling of {}: no standard defines it.", list(&unknown, QUOTED.0));
+            let text = format!("Check the spelling of {}: no standard defines it.", list(&unknown, QUOTED));
             notes.find(&codes::MTA_STS_UNKNOWN, url, text);
         }
     }
-}
-
-/// As much of a text as a sentence holds.
-pub(super) fn quoted(text: &str) -> String {
-    let mut short: String = text.trim().chars().take(QUOTED.1).collect();
-    if short.len() < text.trim().len() {
-        short.push('…');
-    }
-    short
 }
 
 #[cfg(test)]

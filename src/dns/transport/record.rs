@@ -3,9 +3,11 @@
 //! It is stricter than that of the tag lists of DMARC and DKIM ([`Tags`](crate::model::Tags)): senders ignore the whole record
 //! if one field is invalid. Names are case-sensitive, and may begin with a digit and contain `-` and `.`.
 
-use super::policy::quoted;
 use crate::dns::finding::{CheckCode, Notes};
 use crate::dns::lookup::answer::{Lookup, QueryType};
+
+/// Characters quoted of a text.
+const QUOTED: usize = 60;
 
 /// There is no record that senders can use; findings say why.
 pub(super) struct Unusable;
@@ -94,4 +96,13 @@ pub(super) fn is_name(text: &str) -> bool {
     (1..=32).contains(&text.len())
         && text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
+/// As much of a text as a sentence holds.
+pub(super) fn quoted(text: &str) -> String {
+    let mut short: String = text.trim().chars().take(QUOTED).collect();
+    if short.len() < text.trim().len() {
+        short.push('…');
+    }
+    short
 }

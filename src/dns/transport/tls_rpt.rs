@@ -1,7 +1,6 @@
 //! Where reports about TLS go: the record at `_smtp._tls` (RFC 8460 section 3).
 
-use super::policy::quoted;
-use super::record::RecordKind;
+use super::record::{RecordKind, quoted};
 use crate::dns::finding as codes;
 use crate::dns::finding::Notes;
 use crate::dns::lookup::answer::Lookup;
@@ -126,6 +125,8 @@ mod tests {
             (vec!["v=TLSRPTv1 rua=mailto:a@example.com"], vec!["tls_rpt.not_recognized"], 0),
             (vec!["rua=mailto:a@example.com"], vec!["tls_rpt.not_recognized"], 0),
             (vec!["v=TLSRPTv1; mailto:a@example.com"], vec!["tls_rpt.syntax"], 0),
+            (vec!["v=TLSRPTv1; rua =mailto:a@example.com"], vec!["tls_rpt.syntax"], 0),
+            (vec!["v=TLSRPTv1; _x=1; rua=mailto:a@example.com"], vec!["tls_rpt.syntax"], 0),
             (vec!["v=TLSRPTv1;"], vec!["tls_rpt.no_rua"], 0),
             (vec!["v=TLSRPTv1; rua=a@example.com"], vec!["tls_rpt.target_invalid"], 0),
             (vec!["v=TLSRPTv1; rua=http://mx.example.com/"], vec!["tls_rpt.target_invalid"], 0),

@@ -330,6 +330,8 @@ mod tests {
             ("from a.example (unknown [IPv6:2001:db8::1]) by b.example", Some("2001:db8::1")),
             ("from [192.0.2.1] by b.example", Some("192.0.2.1")),
             ("from localhost (localhost [127.0.0.1]) by b.example", None),
+            ("from inside.example (inside.example [100.64.0.1]) by b.example", None),
+            ("from nowhere.example (nowhere.example [240.0.0.1]) by b.example", None),
             ("by b.example", None),
         ] {
             assert_eq!(came_from(line).map(|(_, ip)| ip.to_string()).as_deref(), ip, "{line}");

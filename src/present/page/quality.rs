@@ -1,7 +1,7 @@
 //! Limitations of the numbers, one per line.
 
 use super::shared::NAMED;
-use crate::analyze::{Contradicted, Quality, Summary};
+use crate::analyze::{Contradicted, Foreign, Quality, RepeatedReports, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted};
 use crate::present::wording::words;
@@ -26,13 +26,9 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
         let days = words::days(&missing.days);
         push(1, format!("No report from {} about {days}.", Clean::new(&missing.org_name)));
     }
-    let unreported: Vec<String> =
-        quality.unreported_domains.iter().take(NAMED).map(|domain| Clean::new(domain).to_string()).collect();
-    let more = quality.unreported_domains.len().saturating_sub(NAMED) as u64;
-    let more = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
     push(
-        unreported.len() as u64,
-        format!("No report about {}{more}, which the settings name as yours.", unreported.join(", ")),
+        quality.unreported_domains.len() as u64,
+        format!("No report about {}, which the settings name as yours.", named(quality.unreported_domains.iter())),
     );
     push(quality.unreadable, format!("{} could not be read.", counted(quality.unreadable, "item", "items")));
     push(
@@ -102,36 +98,44 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
             words::messages(quality.fail_but_aligned)
         ),
     );
-    for lone in quality.lone_reporters.iter().take(NAMED) {
+    let lone: Vec<_> = quality.lone_reporters.chunk_by(|a, b| a.org_name == b.org_name).collect();
+    for same in lone.iter().take(NAMED) {
+        let failing = same.iter().fold(0_u64, |sum, lone| sum.saturating_add(lone.failing));
         push(
             1,
             format!(
-                "Only {} reports failures of senders of {} that pass at the other receivers ({}): its rows about them \
-                 count in no verdict.",
-                Clean::new(&lone.org_name),
-                Clean::new(&lone.policy_domain),
-                words::messages(lone.failing)
+                "{} reports failures at {} that the other receivers do not see ({}): none of its reports about {} in this \
+                 period count in a verdict.",
+                Clean::new(&same[0].org_name),
+                named(same.iter().map(|lone| &lone.policy_domain)),
+                words::messages(failing),
+                if same.len() == 1 { "it" } else { "them" }
             ),
         );
     }
-    let more = quality.lone_reporters.len().saturating_sub(NAMED) as u64;
+    let more = lone.len().saturating_sub(NAMED) as u64;
     push(
         more,
-        format!("{} in the same way.", counted(more, "more receiver stands alone", "more receivers stand alone")),
+        format!(
+            "{} failures that the others do not see.",
+            counted(more, "more receiver reports", "more receivers report")
+        ),
     );
-    for again in quality.repeated_reports.iter().take(NAMED) {
+    let repeated: Vec<_> = quality.repeated_reports.chunk_by(|a, b| a.org_name == b.org_name).collect();
+    for same in repeated.iter().take(NAMED) {
+        let sum = |of: fn(&RepeatedReports) -> u64| same.iter().map(of).fold(0_u64, u64::saturating_add);
         push(
             1,
             format!(
                 "{} sent {} about {} again under another ID ({}): verdicts count the same rows once.",
-                Clean::new(&again.org_name),
-                counted(again.reports, "report", "reports"),
-                Clean::new(&again.policy_domain),
-                words::messages(again.messages)
+                Clean::new(&same[0].org_name),
+                counted(sum(|again| again.reports), "report", "reports"),
+                named(same.iter().map(|again| &again.policy_domain)),
+                words::messages(sum(|again| again.messages))
             ),
         );
     }
-    let more = quality.repeated_reports.len().saturating_sub(NAMED) as u64;
+    let more = repeated.len().saturating_sub(NAMED) as u64;
     push(more, format!("{} reports again.", counted(more, "more reporter sent", "more reporters sent")));
     if lines.is_empty() {
         lines.push("No problems found.".to_owned());
@@ -144,6 +148,14 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// The first few names, and how many there are besides.
+fn named<'a>(names: impl ExactSizeIterator<Item = &'a Foreign>) -> String {
+    let more = names.len().saturating_sub(NAMED) as u64;
+    let first: Vec<String> = names.take(NAMED).map(|name| Clean::new(name).to_string()).collect();
+    let more = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
+    first.join(", ") + &more
 }
 
 /// Reports in conflict; the first few are named.

@@ -55,8 +55,12 @@ impl GroupColumns {
             return Err(polars_err!(ComputeError: "expected findings with codes and details, found others"));
         };
         let (start, end) = lists.offsets().start_end(row);
-        let text = |texts: &Texts<'_>, item: usize| texts.get(item).unwrap_or_default().to_owned();
-        Ok((start..end).map(|item| LineFinding { code: text(&codes, item), detail: text(&details, item) }).collect())
+        // A finding without a code, which only other programs write, says nothing.
+        let finding = |item| {
+            let detail = details.get(item).unwrap_or_default().to_owned();
+            Some(LineFinding { code: codes.get(item)?.to_owned(), detail })
+        };
+        Ok((start..end).filter_map(finding).collect())
     }
 
     /// Whether a row is of the days and domains of a filter. A row without a day is, so that it is reported.

@@ -90,7 +90,7 @@ fn an_item_that_ends_the_program_ends_it_once() {
     // The allocator reserves much in advance, and how much depends on which thread comes first: with some limits the
     // program itself finds no room now and then, or its child has more than the run.
     let mut others = Vec::new();
-    let expected = (8..=16).find_map(|steps| run_three_times(steps << 5).map_err(|ends| others.push(ends)).ok());
+    let expected = (8..=48).find_map(|steps| run_three_times(steps << 5).map_err(|ends| others.push(ends)).ok());
     let (work, noted, second) = expected.unwrap_or_else(|| panic!("died, rejected, known with no limit: {others:?}"));
     assert!(noted);
     let tally: serde_json::Value = serde_json::from_slice(&second.stdout).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! A database may be corrupt or not what its name says. Either is an error, and no offset in it is trusted.
 
-use super::{NAME, country};
+use super::file::{NAME, country};
 use crate::store::StoredNetwork;
 use anyhow::anyhow;
 use maxminddb::{LookupResult, MaxMindDbError, PathElement, Reader};

@@ -2,27 +2,21 @@
 //!
 //! The format is detected from the content, not the name. No database is part of dmarquet.
 
+mod file;
 pub(crate) mod installed;
 mod mmdb;
 mod table;
 
 use crate::store::StoredNetwork;
 use anyhow::{Context as _, anyhow};
-use flate2::read::MultiGzDecoder;
+use file::{FILE_BYTES, open};
 use mmdb::Mmdb;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Bytes used to detect the format.
 const BEGINNING: u64 = 4096;
-/// Maximum size of a file, uncompressed: twice the largest known one.
-const FILE_BYTES: u64 = 1 << 30;
-/// Maximum length of a name in characters.
-const NAME: usize = 100;
-/// The first bytes of a gzip file.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Databases; the first one with an answer wins.
 #[derive(Debug)]
@@ -97,17 +91,4 @@ impl Database {
             Format::Table => table::networks(&self.path, addresses),
         }
     }
-}
-
-/// Opens a file, compressed or not.
-fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
-    let mut file = BufReader::new(File::open(path)?);
-    let is_compressed = file.fill_buf()?.starts_with(&GZIP);
-    Ok(if is_compressed { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) })
-}
-
-/// A country code in upper case; `None` if it is something else.
-fn country(code: &str) -> Option<String> {
-    let is_code = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_code.then(|| code.to_ascii_uppercase())
 }

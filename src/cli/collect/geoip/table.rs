@@ -4,7 +4,7 @@
 //!
 //! A table is read once for many addresses, line by line, so that memory use does not grow with it.
 
-use super::{FILE_BYTES, NAME, country, open};
+use super::file::{FILE_BYTES, NAME, country, open};
 use crate::store::StoredNetwork;
 use anyhow::{Context as _, anyhow};
 use std::io::{BufRead, Read as _};

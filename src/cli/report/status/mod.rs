@@ -1,8 +1,10 @@
 //! `status`: the state of the store, of a part of it, and of those who report.
 
+mod args;
 mod census;
 mod lines;
 mod parts;
 mod whole;
 
-pub(crate) use whole::{StatusArgs, run};
+pub(crate) use args::StatusArgs;
+pub(crate) use whole::run;

@@ -1,9 +1,9 @@
 //! The status of a part of the store: of one customer, or per domain.
 
+use super::args::StatusArgs;
 use super::lines::{
     DMARC_REPORT, MonthSums, REPORT, TLS_REPORT, TotalSums, ago, late, late_in, minute, reporters_text, totals_text,
 };
-use super::whole::StatusArgs;
 use crate::cli::settings::Customer;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;

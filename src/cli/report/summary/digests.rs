@@ -1,6 +1,6 @@
 //! Writes or mails each customer's summary, reading the store only once.
 
-use super::command::SummaryArgs;
+use super::args::SummaryArgs;
 use super::rhythm::Extent;
 use crate::analyze::{Adder, Summary};
 use crate::cli::settings::Customer;
