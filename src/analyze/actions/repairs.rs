@@ -109,14 +109,15 @@ impl<'a, 'h> Join<'a, 'h> {
 
     /// The change that explains the action, and the one that repairs it.
     fn changes(&self) -> (Option<&'h DnsChange>, Option<&'h DnsChange>) {
-        let cause = self.cause();
-        (cause, self.repaired(cause))
+        let near = self.breaking();
+        let cause = near.iter().min_by_key(|(removed, days, _)| (Reverse(*removed), *days)).map(|(.., change)| *change);
+        (cause, self.repaired(cause, near.iter().map(|(.., change)| *change)))
     }
 
-    /// The change that removed what the mail passed with: of those near the first day of the current failures, the first
-    /// failing day ever seen or the first day of the last break, the one that removed most, else the nearest. The first of
-    /// these days is unknown once the mail passes again.
-    fn cause(&self) -> Option<&'h DnsChange> {
+    /// The changes that removed what the mail passed with: how much, how many days from the first day of the current
+    /// failures, the first failing day ever seen or the first day of the last break, and which. The first of these days is
+    /// unknown once the mail passes again.
+    fn breaking(&self) -> Vec<(Removed, i32, &'h DnsChange)> {
         let tracking = &self.action.tracking;
         let begun = [self.action.since, tracking.first_seen].into_iter().flatten().map(number);
         let begun = begun.chain(tracking.broke.map(|(first, _)| first));
@@ -126,68 +127,80 @@ impl<'a, 'h> Join<'a, 'h> {
             near.map(|since| (day + 1 - since).abs()).min()
         };
         let near = self.changes.iter().filter_map(|change| Some((distance(change)?, *change)));
-        let breaking = near.map(|(days, change)| (self.removes(change), days, change));
-        let breaking = breaking.filter(|(removed, ..)| *removed > 0);
-        breaking.min_by_key(|(removed, days, _)| (Reverse(*removed), *days)).map(|(.., change)| change)
+        let breaking = near.filter_map(|(days, change)| Some((self.removes(change)?, days, change)));
+        breaking.collect()
     }
 
     /// The last change after the cause that restores what the mail passes with, if nothing removed it again.
-    fn repaired(&self, cause: Option<&DnsChange>) -> Option<&'h DnsChange> {
+    fn repaired<'b>(
+        &self,
+        cause: Option<&DnsChange>,
+        breaking: impl Iterator<Item = &'b DnsChange>,
+    ) -> Option<&'h DnsChange> {
         let begun = match (cause, self.action.since) {
             (Some(cause), _) => cause.at,
             (None, Some(since)) => Offset::UTC.to_timestamp(since.at(0, 0, 0, 0)).ok()?,
             // It never passed: any change may be the requested one.
             (None, None) => Timestamp::MIN,
         };
-        let needed = self.needed(cause);
+        let needed = self.needed(cause, breaking);
         let after = || self.changes.iter().filter(|change| change.at > begun);
         let repair = after().rfind(|change| self.restores(change, &needed))?;
         let broken_again = after().any(|change| change.at > repair.at && self.breaks_again(change, &needed));
         (!broken_again).then_some(*repair)
     }
 
-    /// How much a change removes of what the mail passed with: the addresses that lose SPF, else 1 or 0.
-    fn removes(&self, change: &DnsChange) -> usize {
+    /// How much a change removes of what the mail passed with, if anything.
+    fn removes(&self, change: &DnsChange) -> Option<Removed> {
+        let whole = Removed { for_certain: 1, all: 1 };
         match &self.subject {
-            Subject::Key(_) => usize::from(!change.before.is_empty()),
-            Subject::Spf(domain) => self.lost(domain, change).count(),
+            Subject::Key(_) => (!change.before.is_empty()).then_some(whole),
+            Subject::Spf(domain) => {
+                let compared = self.action.followed.iter().map(|source| self.compared(domain, *source, change));
+                let lost: Vec<Authorized> =
+                    compared.filter(|(before, after)| after < before).map(|(_, after)| after).collect();
+                let for_certain = lost.iter().filter(|after| **after < Authorized::Maybe).count();
+                (!lost.is_empty()).then_some(Removed { for_certain, all: lost.len() })
+            }
             Subject::Dmarc(tags) => {
                 let became = |tag: &&str| is_strict(&change.after, tag) && !is_strict(&change.before, tag);
-                usize::from(tags.iter().any(became))
+                tags.iter().any(became).then_some(whole)
             }
         }
     }
 
-    /// The addresses that a change took from the SPF record, each as it was authorized before.
-    fn lost<'b>(&'b self, domain: &'b str, change: &'b DnsChange) -> impl Iterator<Item = (IpAddr, Authorized)> + 'b {
-        self.action.followed.iter().filter_map(move |source| {
+    /// The addresses that a repair of SPF has to authorize: those that are named, and those that lost SPF by the cause or
+    /// within days of it. What failed for another reason is no part of the repair. If the cause is unknown, all that
+    /// passed before.
+    fn needed<'b>(&self, cause: Option<&DnsChange>, breaking: impl Iterator<Item = &'b DnsChange>) -> Vec<IpAddr> {
+        let (Subject::Spf(domain), Change::AuthorizeSource { .. }) = (&self.subject, &self.action.change) else {
+            // A record that cannot be evaluated fails for strangers too, whom no repair authorizes.
+            return self.action.sources.clone();
+        };
+        let Some(cause) = cause else {
+            let passed = self.action.since.is_some();
+            return if passed { &self.action.followed } else { &self.action.sources }.clone();
+        };
+        let days = |change: &DnsChange| number(change.day());
+        let same = breaking.filter(|change| (days(change) - days(cause)).abs() <= DAYS_BEFORE + DAYS_AFTER);
+        let same: Vec<&DnsChange> = same.collect();
+        let took = |source: &IpAddr, change: &DnsChange| {
             let (before, after) = self.compared(domain, *source, change);
-            (after < before).then_some((*source, before))
-        })
-    }
-
-    /// How a repair of SPF has to authorize which addresses: as before the cause those that lost it then; what failed for
-    /// another reason is no part of the repair. If the cause is unknown, those that are named, for certain.
-    fn needed(&self, cause: Option<&DnsChange>) -> Vec<(IpAddr, Authorized)> {
-        match (&self.subject, cause) {
-            (Subject::Spf(domain), Some(cause)) => self.lost(domain, cause).collect(),
-            (Subject::Spf(_), None) => self.action.sources.iter().map(|source| (*source, Authorized::Yes)).collect(),
-            _ => Vec::new(),
-        }
+            before == Authorized::Yes && after < before
+        };
+        let is_needed =
+            |source: &&IpAddr| self.action.sources.contains(source) || same.iter().any(|change| took(source, change));
+        self.action.followed.iter().filter(is_needed).copied().collect()
     }
 
     /// Whether a change restores what the mail passes with.
-    fn restores(&self, change: &DnsChange, needed: &[(IpAddr, Authorized)]) -> bool {
+    fn restores(&self, change: &DnsChange, needed: &[IpAddr]) -> bool {
         match &self.subject {
             Subject::Key(_) => change.after.iter().any(|text| !is_revoked(text)),
             Subject::Spf(domain) => {
-                let mut improves = false;
-                let is_met = needed.iter().all(|(source, needed)| {
-                    let (before, after) = self.compared(domain, *source, change);
-                    improves |= before < after;
-                    after >= *needed
-                });
-                is_met && improves
+                let compared = || needed.iter().map(|source| self.compared(domain, *source, change));
+                compared().all(|(_, after)| after == Authorized::Yes)
+                    && compared().any(|(before, after)| before < after)
             }
             Subject::Dmarc(tags) => {
                 let strict = |texts: &[String]| tags.iter().any(|tag| is_strict(texts, tag));
@@ -197,12 +210,13 @@ impl<'a, 'h> Join<'a, 'h> {
     }
 
     /// Whether a change after a repair removes what that restored.
-    fn breaks_again(&self, change: &DnsChange, needed: &[(IpAddr, Authorized)]) -> bool {
+    fn breaks_again(&self, change: &DnsChange, needed: &[IpAddr]) -> bool {
         match &self.subject {
-            Subject::Spf(domain) => {
-                needed.iter().any(|(source, needed)| self.compared(domain, *source, change).1 < *needed)
-            }
-            _ => self.removes(change) > 0,
+            Subject::Spf(domain) => needed.iter().any(|source| {
+                let (before, after) = self.compared(domain, *source, change);
+                after < before
+            }),
+            _ => self.removes(change).is_some(),
         }
     }
 
@@ -212,6 +226,15 @@ impl<'a, 'h> Join<'a, 'h> {
         let at = |time| authorized(self.history, domain, source, time);
         (at(before), at(change.at))
     }
+}
+
+/// How much a change removes: addresses that lose SPF, or 1 for a key or alignment. A change that removes more for certain
+/// is the likelier cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Removed {
+    for_certain: usize,
+    /// Also those that a name which cannot be followed may still authorize.
+    all: usize,
 }
 
 /// Whether one of these DMARC records asks for strict alignment by a tag; case makes no difference (RFC 7489 section 6.4).

@@ -81,10 +81,36 @@ fn an_address_that_lost_spf_for_another_reason_is_no_part_of_the_repair() {
 }
 
 #[test]
-fn an_address_that_a_name_may_authorize_is_repaired_when_the_name_is_back() {
-    let record = "v=spf1 mx ip4:192.0.2.12/30 ip4:192.0.2.10 -all";
+fn an_address_that_only_a_name_authorizes_does_not_hide_the_repair_of_the_others() {
+    let record = "v=spf1 mx ip4:192.0.2.10/31 ip4:192.0.2.12/31 ip4:192.0.2.14 -all";
     let action = lost_spf(&[(-56, record), (0, "v=spf1 ip4:192.0.2.10 -all"), (5, record)]);
     assert_eq!(action.repair.map(|repair| repair.published.to_string()), Some(day(5)));
+}
+
+#[test]
+fn a_name_that_may_authorize_the_largest_is_no_repair() {
+    let before = (-56, "v=spf1 mx ip4:192.0.2.10 -all");
+    let action = lost_spf(&[before, (0, "v=spf1 ip4:192.0.2.10 -all"), (3, "v=spf1 a:www.example.com -all")]);
+    assert_eq!(action.repair, None);
+}
+
+#[test]
+fn what_was_lost_in_two_steps_is_repaired_when_all_is_back() {
+    let (whole, removed) = ("v=spf1 ip4:192.0.2.0/28 -all", "v=spf1 ip4:192.0.2.10 -all");
+    let published = |records: &[(i32, &str)]| lost_spf(records).repair.map(|repair| repair.published.to_string());
+    let first = "v=spf1 ip4:192.0.2.10 ip4:192.0.2.12/30 -all";
+    assert_eq!(published(&[(-56, whole), (-1, first), (0, removed), (5, first)]), None, "the largest is missing");
+    let largest = "v=spf1 ip4:192.0.2.10/31 ip4:192.0.2.12/31 -all";
+    assert_eq!(published(&[(-56, whole), (-1, largest), (0, removed), (5, largest)]), None, "two are missing");
+    assert_eq!(published(&[(-56, whole), (-1, largest), (0, removed), (5, whole)]), Some(day(5)));
+}
+
+#[test]
+fn without_a_known_cause_all_that_passed_before_must_be_authorized() {
+    let published = |texts: &[(i32, &str)]| lost_spf(texts).repair.map(|repair| repair.published.to_string());
+    let broken = (1, "v=spf1 ip4:192.0.2.10 -all");
+    assert_eq!(published(&[broken, (3, "v=spf1 ip4:192.0.2.10/31 ip4:192.0.2.12/31 -all")]), None);
+    assert_eq!(published(&[broken, (3, "v=spf1 ip4:192.0.2.0/28 -all")]), Some(day(3)));
 }
 
 #[test]
@@ -94,6 +120,14 @@ fn of_two_changes_the_one_that_took_most_addresses_is_the_cause() {
         (-1, "v=spf1 ip4:192.0.2.10 ip4:192.0.2.11 ip4:192.0.2.12/31 ip4:192.0.2.14 -all"),
         (0, "v=spf1 ip4:192.0.2.10 -all"),
     ];
+    let action = lost_spf(&records);
+    assert_eq!(action.explained_by.map(|change| change.day.to_string()), Some(day(0)));
+}
+
+#[test]
+fn a_change_after_which_a_name_may_authorize_is_not_the_cause_where_another_took_all() {
+    let whole = (-56, "v=spf1 ip4:192.0.2.0/28 -all");
+    let records = [whole, (-1, "v=spf1 ip4:192.0.2.10 a:mail.example.com -all"), (0, "v=spf1 ip4:192.0.2.10 -all")];
     let action = lost_spf(&records);
     assert_eq!(action.explained_by.map(|change| change.day.to_string()), Some(day(0)));
 }

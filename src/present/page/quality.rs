@@ -104,23 +104,18 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
         push(
             1,
             format!(
-                "{} reports failures at {} that the other receivers do not see ({}): none of its reports about {} in this \
-                 period count in a verdict.",
+                "{} sees mail of {} fail that passes at the other receivers ({}). Verdicts ignore its reports of this \
+                 period about {}.",
                 Clean::new(&same[0].org_name),
                 named(same.iter().map(|lone| &lone.policy_domain)),
                 words::messages(failing),
-                if same.len() == 1 { "it" } else { "them" }
+                if same.len() == 1 { "this domain" } else { "these domains" }
             ),
         );
     }
     let more = lone.len().saturating_sub(NAMED) as u64;
-    push(
-        more,
-        format!(
-            "{} failures that the others do not see.",
-            counted(more, "more receiver reports", "more receivers report")
-        ),
-    );
+    let more_see = counted(more, "more receiver sees", "more receivers see");
+    push(more, format!("{more_see} mail fail that passes at the others; verdicts ignore those reports too."));
     let repeated: Vec<_> = quality.repeated_reports.chunk_by(|a, b| a.org_name == b.org_name).collect();
     for same in repeated.iter().take(NAMED) {
         let sum = |of: fn(&RepeatedReports) -> u64| same.iter().map(of).fold(0_u64, u64::saturating_add);

@@ -70,8 +70,8 @@ fn a_lone_reporter_is_named_beside_the_step_and_among_the_limits_of_the_data() {
     assert!(step.why.ends_with(said), "{}", step.why);
     assert_eq!(page.domains[0].why, "No mail of yours would be lost, except perhaps at GMX");
     for line in [
-        "GMX reports failures at example.com that the other receivers do not see (314 messages): none of its reports \
-         about it in this period count in a verdict.",
+        "GMX sees mail of example.com fail that passes at the other receivers (314 messages). Verdicts ignore its reports \
+         of this period about this domain.",
         "GMX sent 2 reports about example.com again under another ID (1 message): verdicts count the same rows once.",
     ] {
         assert!(page.quality.iter().any(|said| said == line), "{:?}", page.quality);
