@@ -14,7 +14,6 @@ use crate::analyze::thresholds::BROKEN_ONE_IN;
 use crate::model::{ColumnSet, DnsChange, DnsHistory, Flags, RecordType, Rows, SourceAddress, Tags};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::Offset};
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -109,98 +108,81 @@ impl<'a, 'h> Join<'a, 'h> {
 
     /// The change that explains the action, and the one that repairs it.
     fn changes(&self) -> (Option<&'h DnsChange>, Option<&'h DnsChange>) {
-        let near = self.breaking();
-        let cause = near.iter().min_by_key(|(removed, days, _)| (Reverse(*removed), *days)).map(|(.., change)| *change);
-        (cause, self.repaired(cause, near.iter().map(|(.., change)| *change)))
+        let cause = self.cause();
+        (cause, self.repaired(cause))
     }
 
-    /// The changes that removed what the mail passed with: how much, how many days from the first day of the current
-    /// failures, the first failing day ever seen or the first day of the last break, and which. The first of these days is
-    /// unknown once the mail passes again.
-    fn breaking(&self) -> Vec<(Removed, i32, &'h DnsChange)> {
+    /// The change that removed what the mail passed with: the nearest one.
+    fn cause(&self) -> Option<&'h DnsChange> {
+        let breaking = self.near().filter(|(_, change)| self.breaks(change));
+        breaking.min_by_key(|(days, _)| *days).map(|(_, change)| change)
+    }
+
+    /// The changes near the first day of the current failures, the first failing day ever seen, or the first day of the last
+    /// break, and how many days from it. The first of these is unknown once the mail passes again.
+    fn near(&self) -> impl Iterator<Item = (i32, &'h DnsChange)> {
         let tracking = &self.action.tracking;
         let begun = [self.action.since, tracking.first_seen].into_iter().flatten().map(number);
         let begun = begun.chain(tracking.broke.map(|(first, _)| first));
-        let distance = |change: &DnsChange| {
+        self.changes.iter().filter_map(move |change| {
             let day = number(change.day());
             let near = begun.clone().filter(|since| (since - DAYS_BEFORE..=since + DAYS_AFTER).contains(&day));
-            near.map(|since| (day + 1 - since).abs()).min()
-        };
-        let near = self.changes.iter().filter_map(|change| Some((distance(change)?, *change)));
-        let breaking = near.filter_map(|(days, change)| Some((self.removes(change)?, days, change)));
-        breaking.collect()
+            near.map(|since| (day + 1 - since).abs()).min().map(|days| (days, *change))
+        })
     }
 
     /// The last change after the cause that restores what the mail passes with, if nothing removed it again.
-    fn repaired<'b>(
-        &self,
-        cause: Option<&DnsChange>,
-        breaking: impl Iterator<Item = &'b DnsChange>,
-    ) -> Option<&'h DnsChange> {
+    fn repaired(&self, cause: Option<&DnsChange>) -> Option<&'h DnsChange> {
         let begun = match (cause, self.action.since) {
             (Some(cause), _) => cause.at,
             (None, Some(since)) => Offset::UTC.to_timestamp(since.at(0, 0, 0, 0)).ok()?,
             // It never passed: any change may be the requested one.
             (None, None) => Timestamp::MIN,
         };
-        let needed = self.needed(cause, breaking);
+        let lost = cause.map(|_| self.lost());
         let after = || self.changes.iter().filter(|change| change.at > begun);
-        let repair = after().rfind(|change| self.restores(change, &needed))?;
-        let broken_again = after().any(|change| change.at > repair.at && self.breaks_again(change, &needed));
+        let repair = after().rfind(|change| self.restores(change, lost.as_deref()))?;
+        let broken_again = after().any(|change| change.at > repair.at && self.breaks(change));
         (!broken_again).then_some(*repair)
     }
 
-    /// How much a change removes of what the mail passed with, if anything.
-    fn removes(&self, change: &DnsChange) -> Option<Removed> {
-        let whole = Removed { for_certain: 1, all: 1 };
+    /// Whether a change removes what the mail passed with.
+    fn breaks(&self, change: &DnsChange) -> bool {
         match &self.subject {
-            Subject::Key(_) => (!change.before.is_empty()).then_some(whole),
-            Subject::Spf(domain) => {
-                let compared = self.action.followed.iter().map(|source| self.compared(domain, *source, change));
-                let lost: Vec<Authorized> =
-                    compared.filter(|(before, after)| after < before).map(|(_, after)| after).collect();
-                let for_certain = lost.iter().filter(|after| **after < Authorized::Maybe).count();
-                (!lost.is_empty()).then_some(Removed { for_certain, all: lost.len() })
-            }
+            Subject::Key(_) => !change.before.is_empty(),
+            Subject::Spf(domain) => self.named(domain, change).any(|(before, after)| after < before),
             Subject::Dmarc(tags) => {
-                let became = |tag: &&str| is_strict(&change.after, tag) && !is_strict(&change.before, tag);
-                tags.iter().any(became).then_some(whole)
+                tags.iter().any(|tag| is_strict(&change.after, tag) && !is_strict(&change.before, tag))
             }
         }
     }
 
-    /// The addresses that a repair of SPF has to authorize: those that are named, and those that lost SPF by the cause or
-    /// within days of it. What failed for another reason is no part of the repair. If the cause is unknown, all that
-    /// passed before.
-    fn needed<'b>(&self, cause: Option<&DnsChange>, breaking: impl Iterator<Item = &'b DnsChange>) -> Vec<IpAddr> {
+    /// The addresses, also those that the action only follows, that the changes at the break took from the SPF record. What
+    /// failed for another reason is not among them, nor are strangers, for whom a record that cannot be evaluated fails too.
+    fn lost(&self) -> Vec<IpAddr> {
         let (Subject::Spf(domain), Change::AuthorizeSource { .. }) = (&self.subject, &self.action.change) else {
-            // A record that cannot be evaluated fails for strangers too, whom no repair authorizes.
-            return self.action.sources.clone();
+            return Vec::new();
         };
-        let Some(cause) = cause else {
-            let passed = self.action.since.is_some();
-            return if passed { &self.action.followed } else { &self.action.sources }.clone();
+        let taken = |source: &&IpAddr| {
+            self.near().any(|(_, change)| {
+                let (before, after) = self.compared(domain, **source, change);
+                before == Authorized::Yes && after < before
+            })
         };
-        let days = |change: &DnsChange| number(change.day());
-        let same = breaking.filter(|change| (days(change) - days(cause)).abs() <= DAYS_BEFORE + DAYS_AFTER);
-        let same: Vec<&DnsChange> = same.collect();
-        let took = |source: &IpAddr, change: &DnsChange| {
-            let (before, after) = self.compared(domain, *source, change);
-            before == Authorized::Yes && after < before
-        };
-        let is_needed =
-            |source: &&IpAddr| self.action.sources.contains(source) || same.iter().any(|change| took(source, change));
-        self.action.followed.iter().filter(is_needed).copied().collect()
+        self.action.followed.iter().filter(taken).copied().collect()
     }
 
-    /// Whether a change restores what the mail passes with.
-    fn restores(&self, change: &DnsChange, needed: &[IpAddr]) -> bool {
+    /// Whether a change restores what the mail passes with: of SPF, each address that is named and each that was lost, in one
+    /// step or several if it is known what was lost.
+    fn restores(&self, change: &DnsChange, lost: Option<&[IpAddr]>) -> bool {
         match &self.subject {
             Subject::Key(_) => change.after.iter().any(|text| !is_revoked(text)),
             Subject::Spf(domain) => {
-                let compared = || needed.iter().map(|source| self.compared(domain, *source, change));
-                compared().all(|(_, after)| after == Authorized::Yes)
-                    && compared().any(|(before, after)| before < after)
+                let of_lost = lost.unwrap_or_default().iter().map(|source| self.compared(domain, *source, change));
+                let compared: Vec<_> = self.named(domain, change).chain(of_lost).collect();
+                let improved = compared.iter().filter(|(before, after)| before < after).count();
+                let least = if lost.is_some_and(|lost| !lost.is_empty()) { 1 } else { compared.len().max(1) };
+                improved >= least && compared.iter().all(|(_, after)| *after == Authorized::Yes)
             }
             Subject::Dmarc(tags) => {
                 let strict = |texts: &[String]| tags.iter().any(|tag| is_strict(texts, tag));
@@ -209,15 +191,13 @@ impl<'a, 'h> Join<'a, 'h> {
         }
     }
 
-    /// Whether a change after a repair removes what that restored.
-    fn breaks_again(&self, change: &DnsChange, needed: &[IpAddr]) -> bool {
-        match &self.subject {
-            Subject::Spf(domain) => needed.iter().any(|source| {
-                let (before, after) = self.compared(domain, *source, change);
-                after < before
-            }),
-            _ => self.removes(change).is_some(),
-        }
+    /// Whether SPF authorized each address that the action names before and after a change.
+    fn named<'b>(
+        &'b self,
+        domain: &'b str,
+        change: &'b DnsChange,
+    ) -> impl Iterator<Item = (Authorized, Authorized)> + 'b {
+        self.action.sources.iter().map(move |source| self.compared(domain, *source, change))
     }
 
     /// Whether SPF authorized an address before and after a change.
@@ -226,15 +206,6 @@ impl<'a, 'h> Join<'a, 'h> {
         let at = |time| authorized(self.history, domain, source, time);
         (at(before), at(change.at))
     }
-}
-
-/// How much a change removes: addresses that lose SPF, or 1 for a key or alignment. A change that removes more for certain
-/// is the likelier cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Removed {
-    for_certain: usize,
-    /// Also those that a name which cannot be followed may still authorize.
-    all: usize,
 }
 
 /// Whether one of these DMARC records asks for strict alignment by a tag; case makes no difference (RFC 7489 section 6.4).

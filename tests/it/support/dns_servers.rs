@@ -32,7 +32,8 @@ impl Servers {
         let at = |name: &str| folder.path().join(name).display().to_string();
         let mut nsd = format!(
             "server:\n ip-address: 127.0.0.1@{}\n username: \"\"\n zonesdir: \"{}\"\n pidfile: \"{}\"\n xfrdfile: \"{}\"\n \
-             zonelistfile: \"{}\"\n xfrdir: \"{}\"\n server-count: 1\nremote-control:\n control-enable: no\n",
+             zonelistfile: \"{}\"\n xfrdir: \"{}\"\n server-count: 1\n rrl-ratelimit: 0\n\
+             remote-control:\n control-enable: no\n",
             authority.port(),
             folder.path().display(),
             at("nsd.pid"),
@@ -43,7 +44,8 @@ impl Servers {
         let mut unbound = format!(
             "server:\n interface: 127.0.0.1\n port: {}\n outgoing-interface: 127.0.0.1\n do-not-query-localhost: no\n \
              username: \"\"\n chroot: \"\"\n directory: \"{}\"\n pidfile: \"\"\n use-syslog: no\n do-ip6: no\n verbosity: 0\n \
-             module-config: \"iterator\"\n num-threads: 1\n local-zone: \".\" static\n",
+             module-config: \"iterator\"\n num-threads: 1\n unknown-server-time-limit: 2000\n \
+             outbound-msg-retry: 10\n local-zone: \".\" static\n",
             resolver.port(),
             folder.path().display(),
         );
