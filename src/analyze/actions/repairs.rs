@@ -139,9 +139,9 @@ impl<'a, 'h> Join<'a, 'h> {
             // It never passed: any change may be the requested one.
             (None, None) => Timestamp::MIN,
         };
-        let lost = cause.map(|_| self.lost());
+        let lost = if cause.is_some() { self.lost() } else { Vec::new() };
         let after = || self.changes.iter().filter(|change| change.at > begun);
-        let repair = after().rfind(|change| self.restores(change, lost.as_deref()))?;
+        let repair = after().rfind(|change| self.restores(change, &lost))?;
         let broken_again = after().any(|change| change.at > repair.at && self.breaks(change));
         (!broken_again).then_some(*repair)
     }
@@ -173,16 +173,17 @@ impl<'a, 'h> Join<'a, 'h> {
     }
 
     /// Whether a change restores what the mail passes with: of SPF, each address that is named and each that was lost, in one
-    /// step or several if it is known what was lost.
-    fn restores(&self, change: &DnsChange, lost: Option<&[IpAddr]>) -> bool {
+    /// step or several if it is known what was lost (`lost` is not empty).
+    fn restores(&self, change: &DnsChange, lost: &[IpAddr]) -> bool {
         match &self.subject {
             Subject::Key(_) => change.after.iter().any(|text| !is_revoked(text)),
             Subject::Spf(domain) => {
-                let of_lost = lost.unwrap_or_default().iter().map(|source| self.compared(domain, *source, change));
+                let of_lost = lost.iter().map(|source| self.compared(domain, *source, change));
                 let compared: Vec<_> = self.named(domain, change).chain(of_lost).collect();
-                let improved = compared.iter().filter(|(before, after)| before < after).count();
-                let least = if lost.is_some_and(|lost| !lost.is_empty()) { 1 } else { compared.len().max(1) };
-                improved >= least && compared.iter().all(|(_, after)| *after == Authorized::Yes)
+                let rises = |(before, after): &(Authorized, Authorized)| before < after;
+                compared.iter().all(|(_, after)| *after == Authorized::Yes)
+                    && compared.iter().any(rises)
+                    && (!lost.is_empty() || compared.iter().all(rises))
             }
             Subject::Dmarc(tags) => {
                 let strict = |texts: &[String]| tags.iter().any(|tag| is_strict(texts, tag));

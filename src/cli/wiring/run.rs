@@ -50,7 +50,7 @@ impl CommandContext {
     /// Opens the folder of Parquet files if given, else the store.
     pub(crate) fn store_or(&self, records: Option<&Path>) -> anyhow::Result<Store> {
         if let Some(folder) = records {
-            // Settings that cannot be read are an error of every command, also of one that needs none of them.
+            // Settings that cannot be read are an error wherever rows are read, also where none of them is needed.
             self.settings()?;
             return Ok(Store::open_folder(folder)?);
         }

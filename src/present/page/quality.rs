@@ -1,7 +1,7 @@
 //! Limitations of the numbers, one per line.
 
 use super::shared::NAMED;
-use crate::analyze::{Contradicted, Foreign, Quality, RepeatedReports, Summary};
+use crate::analyze::{Contradicted, Quality, RepeatedReports, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted};
 use crate::present::wording::words;
@@ -26,9 +26,12 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
         let days = words::days(&missing.days);
         push(1, format!("No report from {} about {days}.", Clean::new(&missing.org_name)));
     }
+    let unreported = words::each_shown(quality.unreported_domains.iter().take(NAMED));
+    let more = quality.unreported_domains.len().saturating_sub(NAMED) as u64;
+    let more = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
     push(
-        quality.unreported_domains.len() as u64,
-        format!("No report about {}, which the settings name as yours.", named(quality.unreported_domains.iter())),
+        unreported.len() as u64,
+        format!("No report about {}{more}, which the settings name as yours.", unreported.join(", ")),
     );
     push(quality.unreadable, format!("{} could not be read.", counted(quality.unreadable, "item", "items")));
     push(
@@ -107,7 +110,7 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
                 "{} sees mail of {} fail that passes at the other receivers ({}). Verdicts ignore its reports of this \
                  period about {}.",
                 Clean::new(&same[0].org_name),
-                named(same.iter().map(|lone| &lone.policy_domain)),
+                words::list_some(words::each_shown(same.iter().map(|lone| &lone.policy_domain)), NAMED, ""),
                 words::messages(failing),
                 if same.len() == 1 { "this domain" } else { "these domains" }
             ),
@@ -125,7 +128,7 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
                 "{} sent {} about {} again under another ID ({}): verdicts count the same rows once.",
                 Clean::new(&same[0].org_name),
                 counted(sum(|again| again.reports), "report", "reports"),
-                named(same.iter().map(|again| &again.policy_domain)),
+                words::list_some(words::each_shown(same.iter().map(|again| &again.policy_domain)), NAMED, ""),
                 words::messages(sum(|again| again.messages))
             ),
         );
@@ -143,14 +146,6 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
         ));
     }
     lines
-}
-
-/// The first few names, and how many there are besides.
-fn named<'a>(names: impl ExactSizeIterator<Item = &'a Foreign>) -> String {
-    let more = names.len().saturating_sub(NAMED) as u64;
-    let first: Vec<String> = names.take(NAMED).map(|name| Clean::new(name).to_string()).collect();
-    let more = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
-    first.join(", ") + &more
 }
 
 /// Reports in conflict; the first few are named.
